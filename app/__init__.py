@@ -1,0 +1,1 @@
+"""The ways in: REST, command line, and the one pipeline that answers."""

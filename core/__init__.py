@@ -1,0 +1,1 @@
+"""Types, settings, errors, logging, SQL models and the one access filter; imports nothing else of ours."""

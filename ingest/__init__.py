@@ -1,0 +1,1 @@
+"""Files become committed chunks."""

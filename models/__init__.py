@@ -1,0 +1,1 @@
+"""Where weights come from, the shared encoder and its adapters, and devices."""

@@ -1,0 +1,1 @@
+"""Embeddings, indexes that follow the store, fusion and reranking."""

@@ -1,0 +1,1 @@
+"""p-tuning, adapters, search over settings and capacity planning."""

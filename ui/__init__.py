@@ -1,0 +1,1 @@
+"""Streamlit pages that speak REST only."""
