@@ -1,0 +1,67 @@
+"""The terminal's edge: one JSON object or plain text on standard output, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core.errors import AttestError
+from core.logging import configure_logging
+
+log = logging.getLogger(__name__)
+
+QUIET = {
+    "HF_HUB_OFFLINE": "1",  # nothing is fetched at run time unless a URL was given
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) -> None:
+    """Print a result: the JSON object, or the text made for a reader."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(text().rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Print a line of progress or advice to standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
+    """Run a command and return its exit status; an expected error becomes one line, not a traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    configure_logging(verbose)
+    try:
+        command()
+    except SystemExit as stop:
+        return _status(stop)
+    except AttestError as error:
+        note(f"attest: {error}")
+        log.debug("%s", error.kind, exc_info=True)
+        return 1
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: give the interpreter a sink, so that its last flush is silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _status(stop: SystemExit) -> int:
+    if stop.code is None:
+        return 0
+    if isinstance(stop.code, int):
+        return stop.code
+    note(str(stop.code))
+    return 1
