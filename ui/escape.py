@@ -1,0 +1,29 @@
+"""Text from documents, questions and servers is shown as characters, never as markup.
+
+Streamlit renders labels and messages as Markdown, in which `![](https://…)` would fetch an image and `[](…)` make
+a link. Such text therefore goes through `label` where Streamlit takes Markdown, and through `text` where this
+package writes HTML of its own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@/\"'])")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+
+
+def text(value: object) -> str:
+    """Return a value as HTML text: markup escaped, control and direction-changing characters removed."""
+    return html.escape(visible(str(value)), quote=True)
+
+
+def label(value: object) -> str:
+    """Return a value as Markdown that renders as exactly its own characters, on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(visible(str(value)).split()))
+
+
+def visible(value: str) -> str:
+    """Return the value without control characters, zero-width ones and those that reorder what is read."""
+    return _INVISIBLE.sub("", value)

@@ -1,0 +1,43 @@
+"""Server-sent events, as far as the API sends them: `event:` and `data:` lines, one JSON object an event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: its name and its JSON."""
+
+    name: str
+    data: dict[str, Any]
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent]:
+    """Yield the events of a stream of lines (without line ends); comments and unknown fields are skipped.
+
+    Raises:
+        ValueError: an event's data is not a JSON object.
+    """
+    name, data = "message", list[str]()
+    for line in lines:
+        if line.startswith("event:"):
+            name = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line:
+            if data:
+                yield ServerEvent(name, _object("\n".join(data)))
+            name, data = "message", []
+    if data:
+        yield ServerEvent(name, _object("\n".join(data)))
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("an event's data is not a JSON object")
+    return value
