@@ -4,7 +4,7 @@ AttestError(500)
 ├─ NotFound 404 · Forbidden 403 · Unauthenticated 401 · Conflict 409 · InvalidInput 422 · TooLarge 413 · RateLimited 429
 ├─ IngestError 422
 │  ├─ Permanent: UnsupportedFormat 415, Unparseable, Encrypted, EmptyDocument, ParseTimeout
-│  └─ Transient: SourceUnavailable 503, Busy 503
+│  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503
 ├─ RetrievalError: IndexMissing 503, IndexMismatch 503
 ├─ GenerationError: GeneratorUnavailable 503, GeneratorTimeout 504, ContextTooLong 422
 └─ MissingExtra 501
@@ -111,6 +111,10 @@ class SourceUnavailable(TransientIngestError):
 
 class Busy(TransientIngestError):
     """Another process holds the store."""
+
+
+class StoreUnavailable(TransientIngestError):
+    """The store cannot be read or written: disk full, input/output error, damage, server gone."""
 
 
 class RetrievalError(AttestError):

@@ -6,14 +6,34 @@ list or, where it has none of its own, on its collection's. The operator reads e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, or_, select
+from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.clock import now
 from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, DocumentVersion, Membership
 from core.types import Filters, Principal
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """A document and version under whose name a passage may be shown to one principal."""
+
+    document_id: str
+    title: str
+    source: str
+    collection: str
+    version_key: int
+    version: int
+    created_at: datetime
+    effective_from: datetime | None
+    expires_at: datetime | None
 
 
 def readable(principal: Principal, document: type[Document] = Document) -> ColumnElement[bool]:
@@ -29,45 +49,129 @@ def readable(principal: Principal, document: type[Document] = Document) -> Colum
     return and_(live, or_(and_(document.own_access, own), and_(~document.own_access, inherited)))
 
 
-def retrievable(principal: Principal, as_of: datetime | None = None) -> ColumnElement[bool]:
-    """Return the condition under which a version's chunks may be retrieved, over DocumentVersion joined to Document.
+def retrievable(principal: Principal, filters: Filters = NO_FILTERS) -> ColumnElement[bool]:
+    """Return the condition under which a version's chunks may be ranked.
 
-    The principal may read the document or a live duplicate of it, the version is in force at `as_of`
-    (now by default), and no document in force supersedes it.
+    It reads DocumentVersion joined to Document and Collection. The document itself, or a duplicate whose chunks
+    it stands for, is readable, in force at `filters.as_of` (now by default), not superseded and within the filters.
     """
-    moment = as_of or now()
-    twin = aliased(Document)
-    heir, heir_version = aliased(Document), aliased(DocumentVersion)
-    through_twin = and_(
-        Document.state == "live",
-        exists().where(twin.duplicate_of == Document.key, readable(principal, twin)),
-    )
-    superseded = exists().where(
-        heir.supersedes == Document.key,
-        heir.state == "live",
-        heir_version.document_key == heir.key,
-        _in_force(heir_version, moment),
-    )
-    return and_(or_(readable(principal), through_twin), _in_force(DocumentVersion, moment), ~superseded)
+    return or_(_serves(principal, filters, Document, DocumentVersion, Collection), _through_twin(principal, filters))
 
 
-def retrievable_versions(principal: Principal, filters: Filters) -> Select[int]:
+def retrievable_versions(principal: Principal, filters: Filters = NO_FILTERS) -> Select[int]:
     """Select the keys of every version whose chunks a search may rank."""
-    query = (
+    return (
         select(DocumentVersion.key)
         .join(Document, Document.key == DocumentVersion.document_key)
         .join(Collection, Collection.id == Document.collection_id)
-        .where(retrievable(principal, filters.as_of))
+        .where(retrievable(principal, filters))
     )
-    for condition in _conditions(filters):
-        query = query.where(condition)
-    return query
+
+
+def presentations(
+    session: Session, principal: Principal, version_keys: Iterable[int], filters: Filters = NO_FILTERS
+) -> dict[int, list[Presentation]]:
+    """Return, for each indexed version the principal may retrieve, the documents it may be shown as.
+
+    The version's own document comes first where it is readable itself; its duplicates follow by source. A version
+    that is absent from the result must not leave the retriever.
+    """
+    keys = sorted(set(version_keys))
+    twin, twin_version, twin_collection = aliased(Document), aliased(DocumentVersion), aliased(Collection)
+    own = (
+        _presented(Document, DocumentVersion, Collection, DocumentVersion.key)
+        .join(Document, Document.key == DocumentVersion.document_key)
+        .join(Collection, Collection.id == Document.collection_id)
+        .where(DocumentVersion.key.in_(keys), _serves(principal, filters, Document, DocumentVersion, Collection))
+    )
+    folded = (
+        _presented(twin, twin_version, twin_collection, DocumentVersion.key)
+        .join(Document, Document.key == DocumentVersion.document_key)
+        .join(twin, twin.duplicate_of == Document.key)
+        .join(twin_version, _same_text(twin, twin_version))
+        .join(twin_collection, twin_collection.id == twin.collection_id)
+        .where(DocumentVersion.key.in_(keys), Document.state == "live")
+        .where(_serves(principal, filters, twin, twin_version, twin_collection))
+        .order_by(twin.source)
+    )
+    found: dict[int, list[Presentation]] = {}
+    for query in (own, folded):
+        for row in session.execute(query):
+            found.setdefault(row[0], []).append(Presentation(*row[1:]))
+    return found
+
+
+def permitted_until(session: Session, moment: datetime | None = None) -> datetime | None:
+    """Return when the next version comes into force or expires, so that a cached permitted set can end with it."""
+    start = moment or now()
+    dates = [
+        session.scalar(select(func.min(column)).where(column > start))
+        for column in (DocumentVersion.effective_from, DocumentVersion.expires_at)
+    ]
+    return min((date for date in dates if date is not None), default=None)
 
 
 def principal_named(session: Session, name: str) -> Principal:
     """Return the principal of a name with its groups."""
     groups = session.scalars(select(Membership.group).where(Membership.user == name)).all()
     return Principal(name, frozenset(groups))
+
+
+def _serves(
+    principal: Principal,
+    filters: Filters,
+    document: type[Document],
+    version: type[DocumentVersion],
+    collection: type[Collection],
+) -> ColumnElement[bool]:
+    """A document's own right to be found: readable, in force, not superseded, within the filters."""
+    moment = filters.as_of or now()
+    conditions = _conditions(filters, document, version, collection)
+    return and_(readable(principal, document), _in_force(version, moment), ~_superseded(document, moment), *conditions)
+
+
+def _through_twin(principal: Principal, filters: Filters) -> ColumnElement[bool]:
+    twin, twin_version, twin_collection = aliased(Document), aliased(DocumentVersion), aliased(Collection)
+    return and_(
+        Document.state == "live",
+        exists().where(
+            twin.duplicate_of == Document.key,
+            _same_text(twin, twin_version),
+            twin_collection.id == twin.collection_id,
+            _serves(principal, filters, twin, twin_version, twin_collection),
+        ),
+    )
+
+
+def _same_text(twin: type[Document], version: type[DocumentVersion]) -> ColumnElement[bool]:
+    return and_(version.document_key == twin.key, version.text_sha256 == DocumentVersion.text_sha256)
+
+
+def _superseded(document: type[Document], moment: datetime) -> ColumnElement[bool]:
+    heir, heir_version = aliased(Document), aliased(DocumentVersion)
+    return exists().where(
+        heir.supersedes == document.key,
+        heir.state == "live",
+        heir_version.document_key == heir.key,
+        _in_force(heir_version, moment),
+    )
+
+
+def _presented(
+    document: type[Document], version: type[DocumentVersion], collection: type[Collection], key: Any
+) -> Select[Any]:
+    return select(
+        key,
+        document.id,
+        document.title,
+        document.source,
+        collection.name,
+        version.key,
+        version.version,
+        version.created_at,
+        version.effective_from,
+        version.expires_at,
+    )
 
 
 def _in_force(version: type[DocumentVersion], moment: datetime) -> ColumnElement[bool]:
@@ -78,20 +182,22 @@ def _in_force(version: type[DocumentVersion], moment: datetime) -> ColumnElement
     )
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+def _conditions(
+    filters: Filters, document: type[Document], version: type[DocumentVersion], collection: type[Collection]
+) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.collection is not None:
-        conditions.append(Collection.name == filters.collection)
+        conditions.append(collection.name == filters.collection)
     if filters.document_ids is not None:
-        conditions.append(Document.id.in_(filters.document_ids))
-    if filters.source_prefix is not None:
-        conditions.append(Document.source.startswith(filters.source_prefix, autoescape=True))
+        conditions.append(document.id.in_(filters.document_ids))
+    if filters.source_prefix is not None:  # not LIKE: SQLite's ignores case
+        conditions.append(func.substr(document.source, 1, len(filters.source_prefix)) == filters.source_prefix)
     if filters.media_type is not None:
-        conditions.append(DocumentVersion.media_type == filters.media_type)
+        conditions.append(version.media_type == filters.media_type)
     if filters.updated_after is not None:
-        conditions.append(DocumentVersion.created_at >= filters.updated_after)
+        conditions.append(version.created_at >= filters.updated_after)
     if filters.updated_before is not None:
-        conditions.append(DocumentVersion.created_at < filters.updated_before)
+        conditions.append(version.created_at < filters.updated_before)
     for name, value in filters.metadata.items():
-        conditions.append(cast(Document.attributes[name].as_string(), String) == value)
+        conditions.append(cast(document.attributes[name].as_string(), String) == value)
     return conditions

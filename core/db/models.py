@@ -16,10 +16,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from core.clock import now
+
+LIVE = text("state = 'live'")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -148,13 +151,14 @@ class Generation(Base):
     """
 
     __tablename__ = "generations"
+    __table_args__ = (Index("uq_generations_live", "state", unique=True, sqlite_where=LIVE, postgresql_where=LIVE),)
     id: Mapped[int] = mapped_column(primary_key=True)
     embedder: Mapped[str] = mapped_column(Text)
     revision: Mapped[str] = mapped_column(String(80))
     dimension: Mapped[int]
     chunker: Mapped[str] = mapped_column(Text)
     """Canonical JSON of the chunker's settings."""
-    state: Mapped[str] = mapped_column(String(20), index=True)
+    state: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -191,8 +195,9 @@ class EmbeddingRow(Base):
 class Change(Base):
     """One entry of the log that indexes follow.
 
-    `op`: `add` or `remove` of a chunk, or `access` (permissions, states or versions changed: cached
-    permitted sets are stale). `seq` grows in commit order.
+    `op`: `add` or `remove` of a chunk, `access` (permissions, states or versions changed: cached permitted
+    sets are stale), or `reset` (the store was restored: whatever was built before this entry is of another
+    history and is built anew). `seq` grows in commit order.
     """
 
     __tablename__ = "changes"
@@ -286,13 +291,18 @@ class Feedback(Base):
 
 
 class AuditRow(Base):
-    """An append-only, hash-chained record of one answer; `sha256` covers `previous` and `record`."""
+    """An append-only, hash-chained record of one answer; `sha256` covers `previous` and `record`.
+
+    Text taken from documents belongs in `content`, which no hash covers (`record` holds its sha256), so that a
+    purge can clear it and the chain still verifies.
+    """
 
     __tablename__ = "audit"
     __table_args__ = ({"sqlite_autoincrement": True},)
     seq: Mapped[int] = mapped_column(primary_key=True)
     answer_id: Mapped[str] = mapped_column(String(40), unique=True)
     record: Mapped[dict[str, Any]]
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     previous: Mapped[str] = mapped_column(String(64))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from core.errors import Busy
+from core.db.schema import WRITER_LOCK, migrate
+from core.errors import Busy, MissingExtra, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-WRITER_LOCK = 0x617474657374  # "attest": the PostgreSQL advisory lock that puts change log rows in commit order
+LOCKED = ("database is locked", "database table is locked", "lock timeout")
+UNUSABLE = (
+    "disk I/O error",
+    "disk is full",
+    "unable to open database",
+    "malformed",
+    "not a database",
+    "readonly database",
+    "connection failed",
+    "connection refused",
+    "server closed the connection",
+    "No space left on device",
+)
 
 
 class Database:
     """The SQL store of one home."""
 
     def __init__(self, url: str, busy_timeout_s: float = 30.0) -> None:
-        self.url = url
-        self.dialect = make_url(url).get_backend_name()
+        self.url = _with_driver(url)
+        self.dialect = self.url.get_backend_name()
         self.busy_timeout_s = busy_timeout_s
-        self.engine = _create_engine(url, busy_timeout_s)
+        self.engine = _create_engine(self.url, busy_timeout_s)
 
     @classmethod
     def open(cls, settings: Settings) -> Database:
-        """Open the store of a home, creating or migrating it first."""
-        settings.home.mkdir(parents=True, exist_ok=True)
+        """Open the store of a home, creating or migrating it first.
+
+        Raises:
+            Busy: another process kept the store locked past the time-out.
+            StoreUnavailable: the home or the database server cannot be used.
+            Conflict: a newer program wrote this store.
+        """
+        try:
+            settings.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot make the home {settings.home}: {error.strerror}") from error
         database = cls(settings.database_url, settings.storage.busy_timeout_s)
-        migrate(database)
+        with _translated():
+            migrate(database.engine)
         return database
 
     @contextmanager
@@ -44,8 +66,12 @@ class Database:
 
         Raises:
             Busy: the store stayed locked past the time-out.
+            StoreUnavailable: the store cannot be read.
         """
         with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            if self.dialect == "postgresql":
+                options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+                session.connection(execution_options=options)
             yield session
 
     @contextmanager
@@ -56,11 +82,11 @@ class Database:
 
         Raises:
             Busy: another writer kept its place past the time-out.
+            StoreUnavailable: the store cannot be written.
         """
         with _translated(), Session(self.engine, expire_on_commit=False) as session:
             if self.dialect == "sqlite":
                 session.connection(execution_options={"attest_begin": "IMMEDIATE"})
-                session.execute(text("SELECT 1"))
             else:
                 session.execute(text("SELECT set_config('lock_timeout', :ms, true)"), {"ms": self._timeout_ms})
                 session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
@@ -79,15 +105,25 @@ class Database:
         self.engine.dispose()
 
 
-def _create_engine(url: str, busy_timeout_s: float) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_s, "check_same_thread": False})
+def _with_driver(url: str) -> URL:
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+
+
+def _create_engine(url: URL, busy_timeout_s: float) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        try:
+            return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+        except ModuleNotFoundError as error:
+            raise MissingExtra("postgres", error.name or "psycopg") from error
+    arguments = {"timeout": busy_timeout_s, "check_same_thread": False}
+    engine = create_engine(url, connect_args=arguments, pool_size=10, max_overflow=100)
 
     @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
+    def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # pysqlite's own BEGIN is deferred; ours says which kind
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        _enter_wal(connection, busy_timeout_s)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -98,27 +134,30 @@ def _create_engine(url: str, busy_timeout_s: float) -> Engine:
     return engine
 
 
+def _enter_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
+    """Switch to WAL; SQLite's busy handler does not cover the switch when two processes make one store."""
+    deadline = time.monotonic() + busy_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn a lock time-out into `Busy`."""
+    """Turn what the driver says into our errors: a lock time-out is `Busy`, a broken store `StoreUnavailable`."""
     try:
         yield
-    except (OperationalError, DBAPIError) as error:
+    except PoolTimeout as error:
+        raise Busy("every connection to the store is in use; try again in a moment") from error
+    except DBAPIError as error:
         message = str(error.orig)
-        if "database is locked" in message or "lock timeout" in message:
+        if any(sign in message for sign in LOCKED):
             raise Busy("another process is writing to the store; try again in a moment") from error
+        if any(sign in message for sign in UNUSABLE):
+            raise StoreUnavailable(f"the store cannot be used: {message.strip()}; run: attest doctor") from error
         raise
-
-
-def migrate(database: Database, revision: str = "head") -> None:
-    """Bring the schema to a revision; one process does it while others wait."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with database.engine.connect() as connection:
-        if database.dialect == "sqlite":
-            connection = connection.execution_options(attest_begin="IMMEDIATE")
-        with connection.begin():
-            if database.dialect == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("answer_id", sa.String(length=40), nullable=False),
         sa.Column("record", sa.JSON(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=True),
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -95,7 +96,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("generations", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_generations_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_generations_live",
+            ["state"],
+            unique=True,
+            sqlite_where=sa.text("state = 'live'"),
+            postgresql_where=sa.text("state = 'live'"),
+        )
 
     op.create_table(
         "ingest_runs",
@@ -308,7 +315,9 @@ def downgrade() -> None:
     op.drop_table("memberships")
     op.drop_table("ingest_runs")
     with op.batch_alter_table("generations", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_generations_state"))
+        batch_op.drop_index(
+            "uq_generations_live", sqlite_where=sa.text("state = 'live'"), postgresql_where=sa.text("state = 'live'")
+        )
 
     op.drop_table("generations")
     with op.batch_alter_table("feedback", schema=None) as batch_op:
