@@ -1,0 +1,30 @@
+"""Which device runs a model."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+from core.errors import InvalidInput
+
+
+def pick_device(choice: Literal["auto", "cpu", "cuda"] = "auto") -> str:
+    """Return `cuda` where one is present and wanted, else `cpu`.
+
+    Raises:
+        InvalidInput: `cuda` was asked for and there is none.
+    """
+    if choice == "cpu":
+        return "cpu"
+    if _cuda_present():
+        return "cuda"
+    if choice == "cuda":
+        raise InvalidInput("embedder.device is cuda and this machine has no CUDA device; set it to auto or cpu")
+    return "cpu"
+
+
+@cache
+def _cuda_present() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

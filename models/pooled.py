@@ -1,0 +1,160 @@
+"""A sentence encoder that is one transformer, a pooling and a normalisation, run without any framework around it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["query", "document"]
+Vectors = NDArray[np.float32]
+SLAB = 2048
+"""Texts tokenised and sorted by length together; the next slab is tokenised while this one runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledSpec:
+    """What a model folder says about itself."""
+
+    pooling: Literal["mean", "cls"]
+    dimension: int
+    max_tokens: int
+    prompts: dict[str, str]
+
+
+def read_pooled_spec(folder: Path) -> PooledSpec | None:
+    """Read a sentence-transformers folder, `None` where it is more than transformer, pooling and normalisation."""
+    if not (folder / "modules.json").is_file() or not (folder / "tokenizer.json").is_file():
+        return None
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    if kinds not in (["Transformer", "Pooling", "Normalize"], ["Transformer", "Pooling"]) or modules[0]["path"]:
+        return None
+    pooling = json.loads((folder / modules[1]["path"] / "config.json").read_text(encoding="utf-8"))
+    modes = sorted(name for name, value in pooling.items() if name.startswith("pooling_mode_") and value is True)
+    sentence = _read_json(folder / "sentence_bert_config.json")
+    positions = _read_json(folder / "config.json").get("max_position_embeddings")
+    limit = sentence.get("max_seq_length") or positions
+    if modes not in (["pooling_mode_mean_tokens"], ["pooling_mode_cls_token"]) or limit is None:
+        return None
+    prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
+    return PooledSpec(
+        pooling="mean" if modes == ["pooling_mode_mean_tokens"] else "cls",
+        dimension=int(pooling["word_embedding_dimension"]),
+        max_tokens=int(limit),
+        prompts={str(kind): str(prompt) for kind, prompt in prompts.items()},
+    )
+
+
+class PooledTransformer:
+    """Runs a folder that `read_pooled_spec` understands; safe to call from several threads."""
+
+    def __init__(self, folder: Path, spec: PooledSpec, device: str, batch_size: int) -> None:
+        from tokenizers import Tokenizer
+
+        self.folder, self.spec, self.device = folder, spec, device
+        self.dimension, self.max_tokens = spec.dimension, spec.max_tokens
+        self._batch_tokens = batch_size * spec.max_tokens
+        self._lock = threading.Lock()
+        self._whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._whole.no_truncation()
+        self._whole.no_padding()
+        self._cut = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._cut.enable_truncation(spec.max_tokens)
+        self._cut.no_padding()
+
+    def token_spans(self, text: str) -> list[tuple[int, int]]:
+        """Return the character offsets of the tokens of a text, none left out."""
+        return list(self._whole.encode(text, add_special_tokens=False).offsets)
+
+    def encode(self, texts: Sequence[str], kind: Kind, on_batch: Callable[[int], None] | None = None) -> Vectors:
+        """Return unit vectors, shape (n, dimension) float32, in the order of the texts."""
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        done = 0
+        for start, slab in self._tokenized(texts, kind):
+            order = sorted(range(len(slab)), key=lambda i: -len(slab[i]))
+            for batch in _batches(order, slab, self._batch_tokens):
+                vectors[[start + i for i in batch]] = self._forward([slab[i] for i in batch])
+                done += len(batch)
+                if on_batch is not None:
+                    on_batch(done)
+        return vectors
+
+    def _tokenized(self, texts: Sequence[str], kind: Kind) -> Iterator[tuple[int, list[list[int]]]]:
+        """Yield slabs of token ids, each tokenised while the one before it runs."""
+        if len(texts) <= SLAB:
+            yield 0, self._tokenize(texts, kind)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="tokenize") as pool:
+            starts = range(0, len(texts), SLAB)
+            ahead = pool.submit(self._tokenize, texts[:SLAB], kind)
+            for start in starts:
+                slab = ahead.result()
+                following = start + SLAB
+                if following < len(texts):
+                    ahead = pool.submit(self._tokenize, texts[following : following + SLAB], kind)
+                yield start, slab
+
+    def _tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
+        prompt = self.spec.prompts.get(kind, "")
+        whole = [prompt + text for text in texts] if prompt else list(texts)
+        return [encoding.ids for encoding in self._cut.encode_batch_fast(whole)]
+
+    def _forward(self, batch: list[list[int]]) -> Vectors:
+        import torch
+
+        model = self._loaded()
+        width = max(map(len, batch))
+        ids = torch.zeros((len(batch), width), dtype=torch.long)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = 1
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        with torch.inference_mode():
+            hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+            if self.spec.pooling == "cls":
+                pooled = hidden[:, 0]
+            else:
+                weights = mask.unsqueeze(-1).to(hidden.dtype)
+                pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+            unit = torch.nn.functional.normalize(pooled, dim=1)
+        result: Vectors = unit.cpu().numpy()
+        return result
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            return self._model
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        dtype = torch.float16 if self.device == "cuda" else torch.float32
+        model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=dtype)
+        return model.to(self.device).eval()
+
+
+def _batches(order: Sequence[int], slab: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:
+    """Cut an order that is longest first into batches whose padded size stays within `batch_tokens`."""
+    start = 0
+    while start < len(order):
+        width = max(1, len(slab[order[start]]))
+        count = max(1, batch_tokens // width)
+        yield list(order[start : start + count])
+        start += count
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
