@@ -1,0 +1,198 @@
+"""Reading evaluation files: BEIR sets, question sets, conversations. Strict on shape, tolerant of absent fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import InvalidInput
+from core.types import Message
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusRow:
+    """One document of a BEIR corpus; `fields` holds what else the row says."""
+
+    id: str
+    title: str
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRef:
+    """Where the answer stands: a document and, where the row names them, a 1-based page, a section, the words."""
+
+    document: str
+    page: int | None = None
+    section: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question with what is known about its answer."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    answerable: bool | None
+    evidence: tuple[EvidenceRef, ...]
+    history: tuple[Message, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The documents that hold the answer, each once."""
+        return tuple(dict.fromkeys(reference.document for reference in self.evidence))
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a line is not a JSON object.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _object(line, f"{path}:{number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from error
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"{where} is not JSON: {error.msg}") from error
+    if not isinstance(row, dict):
+        raise InvalidInput(f"{where} is not a JSON object")
+    return row
+
+
+def read_corpus(path: Path) -> list[CorpusRow]:
+    """Read a BEIR corpus; `_id` may be called `id`."""
+    return [
+        CorpusRow(
+            id=_identifier(row, path),
+            title=str(row.get("title") or ""),
+            text=str(row.get("text") or ""),
+            fields={key: value for key, value in row.items() if key not in {"_id", "title", "text"}},
+        )
+        for row in read_rows(path)
+    ]
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Read BEIR queries: id → text."""
+    return {_identifier(row, path): str(row.get("text") or row.get("question") or "") for row in read_rows(path)}
+
+
+def _identifier(row: Mapping[str, Any], path: Path) -> str:
+    value = row.get("_id", row.get("id"))
+    if value is None:
+        raise InvalidInput(f"{path} has a row without _id")
+    return str(value)
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    """Read relevance grades, query id → document id → grade.
+
+    A line is `query document grade` or TREC's `query 0 document grade`; a first line whose grade is no number is
+    a header.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from error
+    grades: dict[str, dict[str, int]] = {}
+    for number, line in enumerate(lines, 1):
+        cells = (line.split("\t") if "\t" in line else line.split()) if line.strip() else []
+        if not cells or (number == 1 and not _is_number(cells[-1])):
+            continue
+        if len(cells) not in {3, 4} or not _is_number(cells[-1]):
+            raise InvalidInput(f"{path}:{number} is not `query document grade`")
+        grades.setdefault(cells[0].strip(), {})[cells[-2].strip()] = int(float(cells[-1]))
+    return grades
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Read a question set of any of the formats named in `docs/measuring.md`."""
+    return [_case(row, number) for number, row in enumerate(read_rows(path), 1)]
+
+
+def _case(row: Mapping[str, Any], number: int) -> Case:
+    messages = [m for m in row.get("messages") or [] if m.get("role") in {"user", "assistant"}]
+    asked = row.get("question") or (messages[-1]["content"] if messages else None)
+    if not asked:
+        raise InvalidInput(f"row {number} has no question")
+    if messages and messages[-1]["role"] == "user":
+        messages.pop()
+    answers = tuple(str(answer) for answer in _listed(row.get("answers", row.get("answer"))))
+    return Case(
+        id=str(row.get("id", row.get("_id", number))),
+        question=str(asked),
+        answers=answers,
+        answerable=_answerable(row, answers),
+        evidence=_evidence(row),
+        history=tuple(Message(message["role"], str(message["content"])) for message in messages),
+        fields=row,
+    )
+
+
+def _answerable(row: Mapping[str, Any], answers: Sequence[str]) -> bool | None:
+    """Read whether the documents answer the question; `None` where the question is small talk."""
+    if isinstance(row.get("answerable"), bool):
+        return bool(row["answerable"])
+    label = str(row.get("answerability") or "").upper()
+    if label:
+        return {"ANSWERABLE": True, "PARTIAL": True, "CONVERSATIONAL": None}.get(label, False)
+    return bool(answers)
+
+
+def _evidence(row: Mapping[str, Any]) -> tuple[EvidenceRef, ...]:
+    """Gather evidence from `evidence`, else from `docs`, else from `doc`; the row's section goes with its document."""
+    references = [
+        EvidenceRef(
+            document=str(item["doc"]),
+            page=_page(item),
+            section=item.get("section"),
+            text=item.get("text") or None,
+        )
+        for item in row.get("evidence") or []
+        if isinstance(item, dict) and item.get("doc")
+    ]
+    if not references:
+        named = _listed(row.get("docs")) or _listed(row.get("doc"))
+        references = [EvidenceRef(str(name), _page(row), row.get("section")) for name in named]
+    return tuple(references)
+
+
+def _page(item: Mapping[str, Any]) -> int | None:
+    return int(item["page"]) if isinstance(item.get("page"), int | float) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def limited(items: Sequence[T], limit: int | None) -> list[T]:
+    """Return at most `limit` items spread evenly over the whole, so that a part stands for all of it."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[position * len(items) // limit] for position in range(limit)]

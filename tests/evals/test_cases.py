@@ -1,0 +1,113 @@
+import json
+
+import pytest
+
+from core.errors import InvalidInput
+from evals.cases import limited, read_cases, read_corpus, read_qrels, read_queries
+
+
+def write(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "query-id\tcorpus-id\tscore\n1\t184\t3\n1\t29\t0\n",
+        "1\t184\t3\n1\t29\t0\n",
+        "1 0 184 3\n1 0 29 0\n",
+        "\ufeffquery-id\tcorpus-id\tscore\r\n1\t184\t3\r\n\r\n1\t29\t0\r\n",
+    ],
+)
+def test_qrels_are_read_with_or_without_a_header_and_in_trec_form(tmp_path, text):
+    path = tmp_path / "qrels.tsv"
+    path.write_text(text, encoding="utf-8")
+    assert read_qrels(path) == {"1": {"184": 3, "29": 0}}
+
+
+def test_a_broken_qrels_line_is_named(tmp_path):
+    path = tmp_path / "qrels.tsv"
+    path.write_text("1\t2\t1\n1\t2\n")
+    with pytest.raises(InvalidInput, match="qrels.tsv:2"):
+        read_qrels(path)
+
+
+def test_corpus_and_queries_take_id_for_underscore_id(tmp_path):
+    corpus = write(tmp_path / "corpus.jsonl", {"_id": 7, "text": "x", "company": "acme"}, {"id": "8", "title": None})
+    rows = read_corpus(corpus)
+    assert [(row.id, row.title, row.text) for row in rows] == [("7", "", "x"), ("8", "", "")]
+    assert rows[0].fields["company"] == "acme"
+    assert read_queries(write(tmp_path / "queries.jsonl", {"_id": "1", "text": "why"})) == {"1": "why"}
+
+
+def test_broken_json_names_its_line(tmp_path):
+    path = tmp_path / "questions.jsonl"
+    path.write_text('{"question": "a"}\n{broken\n')
+    with pytest.raises(InvalidInput, match=":2"):
+        read_cases(path)
+
+
+def test_squad_rows_carry_document_section_and_text(tmp_path):
+    row = {
+        "id": "q1",
+        "question": "Who?",
+        "answers": ["Rollo"],
+        "answerable": True,
+        "doc": "Normans.md",
+        "section": "paragraph 1",
+        "evidence": [{"doc": "Normans.md", "section": "paragraph 1", "text": "Rollo led."}],
+    }
+    (case,) = read_cases(write(tmp_path / "q.jsonl", row))
+    assert case.documents == ("Normans.md",)
+    assert (case.evidence[0].section, case.evidence[0].text, case.evidence[0].page) == (
+        "paragraph 1",
+        "Rollo led.",
+        None,
+    )
+
+
+def test_rows_without_evidence_fall_back_to_docs_then_doc(tmp_path):
+    path = write(
+        tmp_path / "q.jsonl",
+        {"question": "a", "answers": ["x"], "docs": ["d1", "d2"]},
+        {"question": "b", "answers": ["x"], "doc": "d3", "page": 4},
+        {"question": "c", "answers": [], "doc": None, "evidence": []},
+    )
+    first, second, third = read_cases(path)
+    assert first.documents == ("d1", "d2")
+    assert (second.evidence[0].document, second.evidence[0].page) == ("d3", 4)
+    assert third.documents == ()
+    assert (first.answerable, third.answerable) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("ANSWERABLE", True),
+        ("PARTIAL", True),
+        ("UNANSWERABLE", False),
+        ("UNDERSPECIFIED", False),
+        ("CONVERSATIONAL", None),
+    ],
+)
+def test_answerability_labels_stand_in_for_the_flag(tmp_path, label, expected):
+    (case,) = read_cases(write(tmp_path / "c.jsonl", {"question": "a", "answerability": label}))
+    assert case.answerable is expected
+
+
+def test_a_conversation_keeps_the_turns_before_the_question(tmp_path):
+    messages = [
+        {"role": "user", "content": "What are intents?"},
+        {"role": "assistant", "content": "Purposes."},
+        {"role": "user", "content": "How is it created?"},
+    ]
+    (case,) = read_cases(write(tmp_path / "c.jsonl", {"messages": messages, "answerable": True}))
+    assert case.question == "How is it created?"
+    assert [message.content for message in case.history] == ["What are intents?", "Purposes."]
+
+
+def test_a_limit_spreads_over_the_whole_file():
+    assert limited(list(range(10)), 5) == [0, 2, 4, 6, 8]
+    assert limited([1, 2], 5) == [1, 2]
+    assert limited([1, 2], None) == [1, 2]
