@@ -1,0 +1,67 @@
+"""The one interface of everything that drafts an answer, and the ladder that picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from core.errors import InvalidInput
+from core.settings import Settings
+from core.types import Draft, Evidence, GeneratorChoice, GeneratorName, Message
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+
+class Generator(Protocol):
+    """Drafts an answer from evidence; markers `[n]` name the evidence."""
+
+    @property
+    def name(self) -> GeneratorName:
+        """Which of the three it is."""
+
+    @property
+    def model(self) -> str:
+        """The model behind it, as shown to the reader."""
+
+    def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
+        """Yield the draft in pieces as they come; closing the iterator stops the model."""
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """A generator that also follows a free instruction, such as rewriting a question."""
+
+    def complete(self, instruction: str, max_tokens: int) -> str:
+        """Return the model's reply to one instruction."""
+
+
+def make_generator(settings: Settings, choice: GeneratorChoice, classifier: Classifier | None = None) -> Generator:
+    """Return the generator a request asked for; `auto` is vLLM where an endpoint is set, otherwise quote.
+
+    Raises:
+        InvalidInput: vLLM is asked for and no endpoint is set.
+    """
+    wanted = settings.generation.generator if choice == "auto" else choice
+    if wanted == "auto":
+        wanted = "vllm" if settings.generation.vllm_urls else "quote"
+    if wanted == "vllm":
+        from generation.vllm import load_vllm
+
+        if not settings.generation.vllm_urls:
+            raise InvalidInput('no vLLM endpoint is set: give generation.vllm_urls, e.g. ["http://127.0.0.1:8001/v1"]')
+        return load_vllm(settings.generation)
+    if wanted == "embedded":
+        from generation.embedded import load_embedded
+
+        return load_embedded(settings.generation)
+    from generation.quote import QuoteGenerator
+
+    return QuoteGenerator(settings, classifier)
+
+
+def write_draft(
+    generator: Generator, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()
+) -> Draft:
+    """Return the whole draft of a generator."""
+    return Draft("".join(generator.draft(question, evidence, history)), generator.name, generator.model)

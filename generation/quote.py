@@ -1,0 +1,56 @@
+"""Answers made of the documents' own words: the few sentences that answer best, verbatim, each with its marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from core.settings import Settings
+from core.types import Evidence, GeneratorName, Message
+from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+MOST = 3
+"""Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
+CLOSE = 0.9
+"""Share of the best score that a further sentence must reach; below it extra quotes distract more than they add."""
+LONGEST = 600
+"""Characters of all quotes together."""
+
+
+class QuoteGenerator:
+    """Picks the supporting sentences; needs no language model."""
+
+    name: GeneratorName = "quote"
+    model = "extractive"
+
+    def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
+        self._settings = settings
+        self._classifier = classifier
+
+    def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
+        """Yield the chosen sentences in the order in which their documents have them."""
+        chosen = self.choose(question, evidence)
+        for index, passage in enumerate(chosen):
+            yield ("\n" if index else "") + f"{passage_text(passage)} [{passage.evidence.marker}]"
+
+    def choose(self, question: str, evidence: Sequence[Evidence]) -> list[Passage]:
+        """Return the quotable pieces that answer best, in the order of the evidence."""
+        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
+        chosen: list[Passage] = []
+        for score, passage in ranked:
+            if chosen and (score < CLOSE * ranked[0][0] or len(chosen) >= MOST):
+                break
+            if any(_same(passage, other) for other in chosen):
+                continue
+            if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
+                continue
+            chosen.append(passage)
+        return sorted(chosen, key=lambda passage: (passage.evidence.marker, passage.unit.start))
+
+
+def _same(one: Passage, other: Passage) -> bool:
+    """Whether two pieces are the same words, as overlapping chunks make them."""
+    return flat(one.text).casefold() == flat(other.text).casefold()

@@ -1,0 +1,68 @@
+"""A follow-up made into a query that stands alone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+
+from core.errors import GenerationError
+from core.types import Message, Query, Question
+from generation.generators import Completer, Generator
+from generation.prompts import render
+from generation.words import STOPWORDS, content_words, stem, words
+
+log = logging.getLogger(__name__)
+
+FEW_WORDS = 3
+"""Content words under which a question leans on what was said before."""
+CARRIED = 12
+"""Words taken over from earlier turns at most: more drown the question's own."""
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
+    r"|^(?:and|or|but|so|what about|how about|why|then|also|ok|yes|no|really|more|else)\b",
+    re.IGNORECASE,
+)
+
+
+def rewrite(question: Question, generator: Generator | None = None) -> Query:
+    """Return the search query of a question; chunks cited in the turn before stay candidates.
+
+    A model server rewrites follow-ups where one is in use; otherwise the words of earlier turns are added.
+    """
+    carry = question.cited_chunks if question.history else ()
+    if not question.history or not _leans_back(question.text):
+        return Query(question.text, carry)
+    if generator is not None and generator.name == "vllm" and isinstance(generator, Completer):
+        asked = render("rewrite", conversation=_conversation(question.history), question=question.text)
+        try:
+            text = generator.complete(asked, max_tokens=80).splitlines()
+        except GenerationError as error:
+            log.warning("the model could not rewrite a follow-up (%s); using the words of earlier turns", error.kind)
+        else:
+            if text and text[0].strip():
+                return Query(text[0].strip(), carry)
+    return Query(_with_words_before(question), carry)
+
+
+def _leans_back(text: str) -> bool:
+    return bool(_POINTS_BACK.search(text.strip())) or len(content_words(text)) <= FEW_WORDS
+
+
+def _with_words_before(question: Question) -> str:
+    """Return the question followed by the content words of earlier questions, the latest first, then of the reply."""
+    asked = [message.content for message in question.history if message.role == "user"]
+    replies = [message.content for message in question.history if message.role == "assistant"]
+    known = {stem(word) for word in words(question.text)}
+    carried: list[str] = []
+    for text in [*reversed(asked[-2:]), *(reply[:200] for reply in replies[-1:])]:
+        for word in words(text):
+            if word not in STOPWORDS and stem(word) not in known and len(carried) < CARRIED:
+                known.add(stem(word))
+                carried.append(word)
+    return " ".join([question.text, *carried])
+
+
+def _conversation(history: Sequence[Message]) -> str:
+    names = {"user": "Asked", "assistant": "Answered"}
+    return "\n".join(f"{names[message.role]}: {message.content[:600]}" for message in history[-6:])

@@ -1,0 +1,182 @@
+"""Text cut into the units that an answer may quote: sentences, list items, table rows; all with character offsets.
+
+A list item and a table row make sense only with what introduces them, so each carries its lead:
+the sentence that ends before the list, or the table's header row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["sentence", "item", "row", "heading"]
+LONGEST = 600
+"""Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
+
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
+_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
+_RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
+_COMMENT = re.compile(r"\s*<!--.*-->\s*$")
+_BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」』）]*""")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|cf|no|nos|fig|eq|sec|art|inc|ltd|co|corp|jr|sr|gen|col|lt|sgt|rev|hon|"
+    r"approx|dept|est|vol|pp|p|ed|eds|al|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\.s|u\.k|a\.m|p\.m|lit|ca|z\.b|"
+    r"bzw|nr|abs)|\b[A-Za-z])\.$",
+    re.IGNORECASE,
+)
+_SURE_END = re.compile(r"\b(?:etc|inc|ltd|corp|co|a\.m|p\.m|u\.s|u\.k|al)\.$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A quotable piece at `text[start:end]`; `lead` is the span that introduces an item or a row."""
+
+    start: int
+    end: int
+    kind: Kind
+    lead: tuple[int, int] | None = None
+
+
+def split_units(text: str) -> list[Unit]:
+    """Return the units of a text in order; whitespace, markers of lists and table rules belong to none."""
+    units: list[Unit] = []
+    lead: tuple[int, int] | None = None
+    for kind, start, end in _blocks(text):
+        if kind == "sentence":
+            sentences = list(_sentences(text, start, end))
+            units.extend(sentences)
+            lead = (sentences[-1].start, sentences[-1].end) if sentences else None
+            continue
+        if kind == "heading":
+            units.append(Unit(start, end, "heading"))
+            lead = None
+            continue
+        if kind == "row" and (not units or units[-1].kind != "row" or _gap(text, units[-1].end, start)):
+            lead = (start, end)
+            units.append(Unit(start, end, "row"))
+            continue
+        if kind == "item":
+            parts = list(_sentences(text, start, end))
+            introduces = lead if lead and text[lead[0] : lead[1]].rstrip(" *_").endswith(":") else None
+            units.extend(Unit(part.start, part.end, "item", introduces) for part in parts)
+            continue
+        units.append(Unit(start, end, kind, lead))
+    return units
+
+
+def split_sentences(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the units of a text, whatever their kind."""
+    return [(unit.start, unit.end) for unit in split_units(text)]
+
+
+def windows(spans: list[tuple[int, int]], text: str, longest: int) -> list[tuple[int, int]]:
+    """Return overlapping runs of sentences of at most `longest` characters that together cover the text."""
+    if not spans:
+        return [(0, len(text))] if text.strip() else []
+    found: list[tuple[int, int]] = []
+    first = 0
+    while first < len(spans):
+        last = first
+        while last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= longest:
+            last += 1
+        found.append((spans[first][0], spans[last][1]))
+        if last + 1 >= len(spans):
+            break
+        first = max(first + 1, (first + last + 1) // 2)
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[Kind, int, int]]:
+    """Yield headings, items, rows, and runs of prose lines, each with its span without outer whitespace."""
+    open_kind: Kind | None = None
+    begin = end = 0
+    for start, stop in _lines(text):
+        line = text[start:stop]
+        kind = _kind(line)
+        joins = kind == "sentence" and open_kind in ("sentence", "item")
+        if joins:
+            end = stop
+            continue
+        if open_kind is not None:
+            yield open_kind, *_trim(text, begin, end)
+            open_kind = None
+        if kind is None:
+            continue
+        marker = _ITEM.match(line)
+        skip = (
+            marker.end()
+            if kind == "item" and marker
+            else len(line) - len(line.lstrip("# \t"))
+            if kind == "heading"
+            else 0
+        )
+        open_kind, begin, end = kind, start + skip, stop
+    if open_kind is not None:
+        yield open_kind, *_trim(text, begin, end)
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
+    for line in text.splitlines(keepends=True):
+        yield position, position + len(line.rstrip("\r\n"))
+        position += len(line)
+
+
+def _kind(line: str) -> Kind | None:
+    if not line.strip() or _COMMENT.match(line) or _RULE.match(line):
+        return None
+    if _HEADING.match(line):
+        return "heading"
+    if line.lstrip().startswith("|") or line.count("\t") >= 1:
+        return "row"
+    return "item" if _ITEM.match(line) else "sentence"
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[Unit]:
+    begin = start
+    for stop in _boundaries(text, start, end):
+        for piece in _short(text, begin, stop):
+            yield Unit(*piece, "sentence")
+        begin = stop
+
+
+def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
+    for match in _BREAK.finditer(text, start, end):
+        before, after = text[start : match.end()], text[match.end() : end].lstrip()
+        if not after:
+            break
+        word = before[-24:]
+        if _ABBREVIATION.search(word) and not (_SURE_END.search(word) and after[0].isupper()):
+            continue
+        if after[0].islower() and text[match.start()] == ".":
+            continue
+        yield match.end()
+    yield end
+
+
+def _short(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut what is too long to be a sentence at its line ends."""
+    start, end = _trim(text, start, end)
+    if end - start <= LONGEST:
+        if start < end:
+            yield start, end
+        return
+    for first, last in _lines(text[start:end]):
+        left, right = _trim(text, start + first, start + last)
+        if left < right:
+            yield left, right
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _gap(text: str, start: int, end: int) -> bool:
+    """Whether a blank line lies between two rows, so that the second opens another table."""
+    return text[start:end].count("\n") > 1 and not _RULE.match(text[start:end].strip("\n") or "x")

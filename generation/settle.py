@@ -1,0 +1,34 @@
+"""What becomes of a draft: re-cite, then remove or mark, then quote instead, then refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.types import Draft, Evidence
+from generation.generators import Generator, write_draft
+from generation.verify import Verified, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The draft that is answered with, and what is left of it; `verified.reason` set means refuse."""
+
+    draft: Draft
+    verified: Verified
+
+
+def settle(
+    question: str, draft: Draft, evidence: Sequence[Evidence], *, verifier: Verifier, quote: Generator
+) -> Settled:
+    """Return the draft where some of it holds, the verbatim quotes where none does.
+
+    The verifier re-cites and removes or marks claims. A model that says the passages do not answer is believed
+    (`insufficient_evidence`); a draft of which nothing holds gives way to quotes, and a quote answer that does
+    not hold is refused (`unsupported_draft`).
+    """
+    verified = verifier.verify(question, draft, evidence)
+    if verified.reason != "unsupported_draft" or draft.generator == "quote":
+        return Settled(draft, verified)
+    quoted = write_draft(quote, question, evidence)
+    return Settled(quoted, verifier.verify(question, quoted, evidence))

@@ -1,0 +1,143 @@
+"""Does the evidence say what a claim says? Every claim is held against all evidence, not only what it cites.
+
+A claim that stands verbatim in the evidence is supported. Otherwise the best window of evidence is scored by the
+`groundedness` adapter where it is installed, by meaning and shared words where not; numbers, names and negations
+are compared exactly besides, and one that the window lacks caps the score below support.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.settings import Settings
+from core.types import Citation, Claim, Draft, Evidence, Support
+from generation.cite import Checked, Composer, DraftClaim, Place, parse_draft
+from generation.exact import exact_cap
+from generation.passages import Passage, passage_text, passages_of
+from generation.prompts import NOT_FOUND
+from generation.support import support_scores
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+SUPPORTED = 0.62
+PARTIAL = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What is left of a draft; `reason` is set where it must be refused."""
+
+    text: str
+    claims: tuple[Claim, ...]
+    citations: tuple[Citation, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One claim that may be shown: the text it adds, and the citations that are new with it."""
+
+    added: str
+    claim: Claim
+    citations: tuple[Citation, ...]
+
+
+class Verifier:
+    """Checks drafts claim by claim."""
+
+    def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
+        self._settings = settings
+        self._classifier = classifier
+
+    def verify(self, question: str, draft: Draft, evidence: Sequence[Evidence]) -> Verified:
+        """Return what the evidence supports of a draft."""
+        if NOT_FOUND in draft.text:
+            return Verified("", (), (), "insufficient_evidence")
+        composer = Composer()
+        claims = parse_draft(draft.text, (item.marker for item in evidence))
+        for checked in self.check(claims, evidence):
+            composer.add(checked)
+        done = composer.result()
+        reason = None if any(claim.citations for claim in done.claims) else "unsupported_draft"
+        return Verified("", (), (), reason) if reason else Verified(done.text, done.claims, done.citations)
+
+    def verify_stream(self, question: str, pieces: Iterator[str], evidence: Sequence[Evidence]) -> Iterator[Released]:
+        """Yield claims as soon as they are complete and checked; what fails is left out or marked by policy."""
+        composer = Composer()
+        known = [item.marker for item in evidence]
+        text, done = "", 0
+        for piece in _then_end(pieces):
+            text += piece or ""
+            claims = parse_draft(text, known)
+            ready = len(claims) if piece is None else max(len(claims) - 1, 0)
+            if NOT_FOUND in text:
+                return
+            for checked in self.check(claims[done:ready], evidence):
+                yield Released(*composer.add(checked))
+            done = max(done, ready)
+
+    def check(self, claims: Sequence[DraftClaim], evidence: Sequence[Evidence]) -> Iterator[Checked]:
+        """Yield the claims that stay, each with its verdict and places; `remove` drops what has no support."""
+        passages = passages_of(evidence)
+        composed = {passage_text(passage): passage for passage in reversed(passages)}
+        found = [self._verbatim(claim, evidence, composed) for claim in claims]
+        open_claims = [claim for claim, places in zip(claims, found, strict=True) if not places]
+        judged = iter(self._judge(open_claims, passages))
+        for claim, places in zip(claims, found, strict=True):
+            checked = Checked(claim, "supported", 1.0, places) if places else next(judged)
+            if checked.verdict != "unsupported" or self._settings.answers.unsupported_claims == "mark":
+                yield checked
+
+    def _verbatim(
+        self, claim: DraftClaim, evidence: Sequence[Evidence], composed: Mapping[str, Passage]
+    ) -> tuple[Place, ...]:
+        """Return where the claim's very words stand, cited evidence first; one place is enough."""
+        if claim.text in composed:
+            return (_place(composed[claim.text], 1.0),)
+        pattern = re.compile(r"\s+".join(re.escape(word) for word in claim.text.split()))
+        for item in sorted(evidence, key=lambda item: item.marker not in claim.markers):
+            match = pattern.search(item.hit.chunk.text)
+            if match:
+                return (Place(item, match.start(), match.end(), 1.0),)
+        return ()
+
+    def _judge(self, claims: Sequence[DraftClaim], passages: Sequence[Passage]) -> list[Checked]:
+        if not claims or not passages:
+            return [Checked(claim, "unsupported", 0.0, ()) for claim in claims]
+        scores = support_scores([claim.text for claim in claims], passages, self._settings, self._classifier)
+        return [_settle(claim, row, passages) for claim, row in zip(claims, scores, strict=True)]
+
+
+def _settle(claim: DraftClaim, scores: Sequence[float], passages: Sequence[Passage]) -> Checked:
+    """Return the verdict on a claim: its own citations where they support it, the best other evidence where not."""
+    capped = [min(score, exact_cap(claim.text, passage)) for score, passage in zip(scores, passages, strict=True)]
+    order = sorted(range(len(capped)), key=lambda index: -capped[index])
+    best = capped[order[0]]
+    verdict = _verdict(best)
+    if verdict == "unsupported":
+        return Checked(claim, verdict, best, ())
+    cited = [index for index in order if passages[index].evidence.marker in claim.markers]
+    keep = [index for index in cited if _verdict(capped[index]) == verdict] or order[:1]
+    places = {passages[index].evidence.marker: _place(passages[index], capped[index]) for index in reversed(keep)}
+    return Checked(claim, verdict, best, tuple(sorted(places.values(), key=lambda place: -place.score)))
+
+
+def _place(passage: Passage, score: float) -> Place:
+    """Return the unit's place, from its lead on where that is near."""
+    start = passage.unit.start
+    if passage.unit.lead and passage.unit.end - passage.unit.lead[0] <= 400:
+        start = passage.unit.lead[0]
+    return Place(passage.evidence, start, passage.unit.end, score)
+
+
+def _verdict(score: float) -> Support:
+    return "supported" if score >= SUPPORTED else "partial" if score >= PARTIAL else "unsupported"
+
+
+def _then_end(pieces: Iterator[str]) -> Iterator[str | None]:
+    yield from pieces
+    yield None

@@ -1,0 +1,115 @@
+"""Words compared as a reader would: content words by stem, numbers by value, names as written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from importlib.resources import files
+
+_WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
+_NUMBER = re.compile(
+    r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:\s?(?:%|percent\b|million\b|billion\b|thousand\b))?", re.IGNORECASE
+)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|n't|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|"
+    r"can't|couldn't|won't|wouldn't|shouldn't|hasn't|haven't|hadn't|nicht|kein\w*|ne|pas|jamais|nunca|ni)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_UNITS = {"percent": "%", "million": "e6", "billion": "e9", "thousand": "e3"}
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+_SPELLED = {word: str(value) for value, word in enumerate(_ONES.split())}
+_SPELLED |= {
+    "seventeen": "17",
+    "eighteen": "18",
+    "nineteen": "19",
+    "twenty": "20",
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "hundred": "100",
+}
+STOPWORDS = frozenset((files("generation") / "stopwords.txt").read_text(encoding="utf-8").split())
+"""Words that carry grammar, not meaning: English, and the most frequent of German, French and Spanish."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case without accents; each ideograph counts as a word."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
+    found = [word for word in _WORD.findall(plain) if not _CJK.search(word)]
+    return found + _CJK.findall(plain)
+
+
+def stem(word: str) -> str:
+    """Return a crude English stem, so that `accrues` meets `accrued`; exactness is not needed, agreement is."""
+    word = word.replace("’", "'").removesuffix("'s")
+    for ending in (
+        "ingly",
+        "edly",
+        "ations",
+        "ation",
+        "ments",
+        "ment",
+        "ings",
+        "ing",
+        "ied",
+        "ies",
+        "ers",
+        "ed",
+        "es",
+        "er",
+        "ly",
+        "s",
+    ):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    return word[:-1] if len(word) > 3 and word[-1] in "eyi" else word
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Return the stems of the words that carry meaning."""
+    return frozenset(
+        stem(word) for word in words(text) if word not in STOPWORDS and (len(word) > 1 or not word.isascii())
+    )
+
+
+def coverage(wanted: str | frozenset[str], text: str | frozenset[str]) -> float:
+    """Return the share of the wanted content words that the text holds, 1.0 where none are wanted."""
+    needles = content_words(wanted) if isinstance(wanted, str) else wanted
+    if not needles:
+        return 1.0
+    hay = content_words(text) if isinstance(text, str) else text
+    return len(needles & hay) / len(needles)
+
+
+def numbers(text: str) -> frozenset[str]:
+    """Return the numbers of a text in one spelling: no separators, units as %, e3, e6, e9; spelled ones included."""
+    found: set[str] = set()
+    for match in _NUMBER.findall(text):
+        digits, unit = re.fullmatch(r"([-+]?[\d,.]+)\s?(.*)", match.strip().lower()).groups()  # type: ignore[union-attr]
+        plain = digits.replace(",", "").rstrip(".").lstrip("+")
+        if "." in plain:
+            plain = plain.rstrip("0").rstrip(".")
+        found.add(plain + _UNITS.get(unit, unit))
+    found.update(_SPELLED[word] for word in words(text) if word in _SPELLED)
+    return frozenset(found)
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the capitalised words that do not open a sentence, without their case."""
+    found: set[str] = set()
+    for match in _WORD.finditer(text):
+        before = text[: match.start()].rstrip(" \"'“‘([*_")
+        opens = not before or before[-1] in ".!?:\n|•"
+        word = match.group()
+        if word[0].isupper() and not opens and word.casefold() not in STOPWORDS and len(word) > 1:
+            found.update(stem(part) for part in words(word))
+    return frozenset(found)
+
+
+def negated(text: str) -> bool:
+    """Whether the text holds a negation."""
+    return _NEGATION.search(text) is not None
