@@ -99,10 +99,8 @@ def filters_of(case: Case, store: Store, scope: str | None) -> Filters:
     value = case.fields.get(scope)
     if value is None:
         raise InvalidInput(f"row {case.id} has no field {scope!r} to scope by")
-    named = (
-        [str(value)] if scope == "doc" else [str(name) for name in [case.fields.get("doc"), *case.documents] if name]
-    )
-    return Filters(collection=COLLECTION, document_ids=store.scoped(scope, value, named))
+    named = [value] if scope == "doc" else [case.fields.get("doc"), *case.documents]
+    return Filters(collection=COLLECTION, document_ids=store.scoped(scope, value, map(str, filter(None, named))))
 
 
 def find(runtime: Runtime, answer: Answer, filters: Filters) -> tuple[ScoredChunk, ...]:

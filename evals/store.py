@@ -120,7 +120,7 @@ def _options() -> IngestOptions:
 
 def _ids(database: Database) -> dict[str, str]:
     with database.read() as session:
-        return {source: identifier for source, identifier in session.execute(select(Document.source, Document.id))}
+        return {row.source: row.id for row in session.execute(select(Document.source, Document.id))}
 
 
 def _log(report: Mapping[str, Any]) -> None:

@@ -29,7 +29,7 @@ def test_qrels_are_read_with_or_without_a_header_and_in_trec_form(tmp_path, text
 def test_a_broken_qrels_line_is_named(tmp_path):
     path = tmp_path / "qrels.tsv"
     path.write_text("1\t2\t1\n1\t2\n")
-    with pytest.raises(InvalidInput, match="qrels.tsv:2"):
+    with pytest.raises(InvalidInput, match=r"qrels\.tsv:2"):
         read_qrels(path)
 
 
