@@ -1,0 +1,167 @@
+"""One answer on the page: its sentences and sources, or the refusal as what it is, and what made it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.types import Answer, Citation, Verdict
+from ui import escape, markup, page_image
+from ui.client import ApiError, Client
+from ui.escape import label
+from ui.session import Turn, client, document_text
+
+GENERATORS = {"vllm": "Written by the model server", "embedded": "Written by the built-in model", "quote": "Quoted"}
+REFUSALS = {
+    "no_evidence": "No document you may read speaks of this.",
+    "insufficient_evidence": "Some passages come close, but none of them holds the answer.",
+    "unsupported_draft": "A draft was written, but its sentences did not hold up against the passages.",
+}
+REFUSED = "The documents do not answer this."
+
+
+def show_turn(turn: Turn, key: str) -> None:
+    """Show a question and what came of it; `key` tells the turn's widgets from others'."""
+    with st.chat_message("user", avatar=":material/person:"):
+        st.html(f'<p class="question">{escape.text(turn.question)}</p>')
+    with st.chat_message("assistant", avatar=":material/verified:"):
+        if turn.problem is not None:
+            st.html(markup.callout_html("failed", "No answer", turn.problem))
+        if turn.answer is not None:
+            # A fragment: opening a page image or rating an answer redraws this answer alone.
+            st.fragment(_show_answer)(turn, turn.answer, key)
+
+
+def show_answer(answer: Answer) -> None:
+    """Show the outcome of one question without the widgets around it."""
+    st.html(markup.badges_html(badges(answer)))
+    if answer.outcome == "answered":
+        st.html(markup.answer_html(answer))
+        with client() as api:
+            st.html(_sources_html(api, answer))
+    elif answer.outcome == "refused":
+        reason = REFUSALS.get(answer.reason or "", f"Reason: {answer.reason}.")
+        st.html(markup.callout_html("refused", REFUSED, reason))
+        if answer.nearest:
+            st.html(f'<p class="section">Nearest passages</p>{markup.nearest_html(answer.nearest)}')
+    else:
+        st.html(markup.callout_html("blocked", "Blocked", _blocked_words(answer)))
+    st.html(markup.facts_html("How this came about", facts(answer)))
+
+
+def badges(answer: Answer) -> list[tuple[str, str]]:
+    """Return the badges over an answer: who answered, how well it is supported, what the rails flagged, the time."""
+    shown: list[tuple[str, str]] = []
+    if answer.outcome == "answered":
+        held = sum(claim.verdict == "supported" for claim in answer.claims)
+        shown.append(("generator", GENERATORS.get(answer.generator, answer.generator)))
+        kind = "supported" if held == len(answer.claims) else "partial"
+        shown.append((kind, f"{held} of {len(answer.claims)} sentence{'s' * (len(answer.claims) != 1)} supported"))
+    else:
+        shown.append((answer.outcome, answer.outcome.capitalize()))
+    shown += [("rail", f"{_rail_name(v)}: {v.action}") for v in answer.rails if v.action != "allow"]
+    shown.append(("time", f"{total_ms(answer) / 1000:.1f} s"))
+    return shown
+
+
+def facts(answer: Answer) -> list[tuple[str, str]]:
+    """Return what an auditor asks of an answer."""
+    rows = [("Generator", f"{answer.generator} ({answer.model})" if answer.model else answer.generator)]
+    if answer.query and answer.query != answer.question:
+        rows.append(("Searched for", answer.query))
+    rows += [(f"Time: {stage}", f"{ms:.0f} ms") for stage, ms in answer.timings_ms.items()]
+    rows += [
+        (f"Rail: {_rail_name(v)} ({v.stage})", f"{v.action}, score {v.score:.2f} of {v.threshold:.2f}")
+        for v in answer.rails
+    ]
+    rows += [("Index position", str(answer.index_seq)), ("Audit id", answer.id)]
+    return rows
+
+
+def total_ms(answer: Answer) -> float:
+    """Return the time an answer took: the `total` of its timings, else their sum."""
+    return answer.timings_ms.get("total", sum(answer.timings_ms.values()))
+
+
+def _show_answer(turn: Turn, answer: Answer, key: str) -> None:
+    show_answer(answer)
+    if answer.outcome == "answered" and answer.citations:
+        _show_originals(answer, key)
+    _show_feedback(turn, answer, key)
+
+
+def _sources_html(api: Client, answer: Answer) -> str:
+    sources = []
+    for citation in answer.citations:
+        whole = document_text(api, citation.document_id, citation.version)
+        sources.append(markup.citation_html(answer.id, citation, markup.passage_of(citation, whole)))
+    return f'<p class="section">Sources</p><div class="sources">{"".join(sources)}</div>'
+
+
+def _show_originals(answer: Answer, key: str) -> None:
+    """Offer the cited pages as images and the original files; fetched only once opened."""
+    opened = st.expander("Original pages and files", key=f"{key}-originals", on_change="rerun", type="compact")
+    with opened:
+        if not opened.open:
+            return
+        shown: set[tuple[str, int | None]] = set()
+        with client() as api:
+            for citation in answer.citations:
+                if (citation.document_id, citation.page) in shown:
+                    continue
+                shown.add((citation.document_id, citation.page))
+                _show_original(api, citation, answer, f"{key}-{citation.marker}")
+
+
+def _show_original(api: Client, citation: Citation, answer: Answer, key: str) -> None:
+    name = citation.source.rsplit("/", 1)[-1] or "document"
+    try:
+        if citation.page is not None:
+            same = [c for c in answer.citations if (c.document_id, c.page) == (citation.document_id, citation.page)]
+            boxes = [box for c in same for box in c.boxes if box.page == citation.page]
+            image = api.page_image(citation.document_id, citation.page)
+            st.html(page_image.page_html(image, boxes, f"Page {citation.page} of {citation.title}"))
+        st.download_button(
+            f"Download {label(name)}",
+            api.file(citation.document_id),
+            file_name=name,
+            mime="application/octet-stream",
+            key=f"{key}-file",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+    except ApiError as error:
+        st.html(markup.callout_html("failed", citation.title, str(error)))
+
+
+def _show_feedback(turn: Turn, answer: Answer, key: str) -> None:
+    """Take a thumb up or down, and after a thumb down a word on what was wrong."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-rating"):
+        st.html('<p class="ask-rating">Did this help?</p>', width="content")
+        thumb = st.feedback("thumbs", key=f"{key}-thumbs")
+    if thumb is None:
+        return
+    helpful = bool(thumb)
+    comment = ""
+    if not helpful:
+        comment = st.text_input("What was wrong? (optional)", key=f"{key}-comment", max_chars=1000) or ""
+    if turn.rated == helpful and not comment:
+        return
+    try:
+        with client() as api:
+            api.feedback(answer.id, helpful=helpful, comment=comment)
+        turn.rated = helpful
+        st.toast("Thank you. Noted.", icon=":material/check:")
+    except ApiError as error:
+        st.toast(label(error), icon=":material/error:")
+
+
+def _blocked_words(answer: Answer) -> str:
+    verdict = next((v for v in answer.rails if v.action == "block"), None)
+    if verdict is None:
+        return f"Blocked by {answer.reason}."
+    where = {"input": "The question", "retrieval": "What was found", "output": "The answer"}.get(verdict.stage, "This")
+    return f"{where} was stopped by the rail “{_rail_name(verdict)}”. {verdict.reason}".strip()
+
+
+def _rail_name(verdict: Verdict) -> str:
+    return verdict.rail.replace("_", " ")

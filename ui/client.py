@@ -1,0 +1,241 @@
+"""The REST client of the pages: typed results, one error type, nothing but the configured API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from core.types import Answer, GeneratorChoice, Mode
+from ui.sse import ServerEvent, parse_events
+from ui.wire import (
+    ConversationRow,
+    DocumentRow,
+    RunRow,
+    SearchResult,
+    TurnRow,
+    answer_from,
+    hit_from,
+    read,
+    rows,
+    run_from,
+    turn_from,
+)
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+ANSWER_TIMEOUT = httpx.Timeout(180.0, connect=5.0)
+"""Silence allowed while an answer is made: a model server may queue for a while."""
+
+
+class ApiError(Exception):
+    """The API refused or could not be reached: what a reader should be told, and the HTTP status (0: no answer)."""
+
+    def __init__(self, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to ask: the question and what narrows or steers it."""
+
+    question: str
+    conversation_id: str | None = None
+    collection: str | None = None
+    generator: GeneratorChoice = "auto"
+    k: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request body, without what is not set."""
+        body = {
+            "question": self.question,
+            "conversation_id": self.conversation_id,
+            "collection": self.collection,
+            "generator": self.generator,
+            "k": self.k,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to search for, and how."""
+
+    query: str
+    k: int = 10
+    mode: Mode = "hybrid"
+    rerank: bool = False
+    collection: str | None = None
+
+
+class Client:
+    """One connection to the API with one key; every method raises `ApiError`."""
+
+    def __init__(self, base_url: str, key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        # trust_env=False: a proxy of the environment must not see questions meant for a local API.
+        self._http = httpx.Client(
+            base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False
+        )
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connection."""
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Whether the API answers questions now."""
+        try:
+            return self._http.get("/readyz", timeout=3.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def ask(self, ask: Ask) -> Answer:
+        """Ask a question and wait for the whole answer."""
+        return answer_from(self._json("POST", "/v1/ask", json=ask.to_json(), timeout=ANSWER_TIMEOUT))
+
+    def ask_stream(self, ask: Ask) -> Iterator[ServerEvent]:
+        """Ask a question and yield its events as they come; an `error` event is raised."""
+        try:
+            with self._http.stream("POST", "/v1/ask/stream", json=ask.to_json(), timeout=ANSWER_TIMEOUT) as response:
+                if response.is_error:
+                    response.read()
+                    raise _api_error(response)
+                for event in parse_events(response.iter_lines()):
+                    if event.name == "error":
+                        raise ApiError(_detail(event.data), status=int(event.data.get("status") or 500))
+                    yield event
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        except ValueError as error:
+            raise ApiError("The API sent an event that is not JSON.") from error
+
+    def search(self, request: SearchRequest) -> SearchResult:
+        """Search for passages, with what each index gave them."""
+        body = {
+            "query": request.query,
+            "k": request.k,
+            "mode": request.mode,
+            "rerank": request.rerank,
+            "collection": request.collection,
+        }
+        data = self._json("POST", "/v1/search", json={k: v for k, v in body.items() if v is not None})
+        return SearchResult(tuple(hit_from(row) for row in rows(data, "hits")), data.get("timings_ms") or {})
+
+    def explain(self, question: str, document_id: str) -> dict[str, Any]:
+        """Say where a document was lost for a question: `stage`, `detail`, `ranks`."""
+        return self._json("POST", "/v1/explain", json={"question": question, "document_id": document_id})
+
+    def documents(self, collection: str | None = None) -> tuple[DocumentRow, ...]:
+        """List the documents the caller may see."""
+        data = self._json("GET", "/v1/documents", params={"collection": collection} if collection else None)
+        return tuple(read(DocumentRow, row) for row in rows(data, "documents"))
+
+    def document_text(self, document_id: str, version: int | None = None) -> str:
+        """Return the cleaned text of a document, by default its newest version."""
+        params = {"version": version} if version is not None else None
+        response = self._send("GET", f"/v1/documents/{document_id}/text", params=params)
+        if "json" in response.headers.get("content-type", ""):
+            return str(response.json()["text"])
+        return response.text
+
+    def page_image(self, document_id: str, page: int) -> bytes:
+        """Return a page (1-based) as PNG."""
+        return self._send("GET", f"/v1/documents/{document_id}/pages/{page}.png").content
+
+    def file(self, document_id: str) -> bytes:
+        """Return the original file."""
+        return self._send("GET", f"/v1/documents/{document_id}/file").content
+
+    def delete_document(self, document_id: str) -> None:
+        """Delete a document; it stops being answered from at once."""
+        self._send("DELETE", f"/v1/documents/{document_id}")
+
+    def upload(self, name: str, content: bytes, *, collection: str | None = None) -> str:
+        """Send a file to be ingested and return the id of its run."""
+        data = self._json(
+            "POST",
+            "/v1/documents",
+            files={"file": (name, content)},
+            data={"collection": collection} if collection else None,
+            timeout=ANSWER_TIMEOUT,
+        )
+        return str(data["run_id"])
+
+    def run(self, run_id: str) -> RunRow:
+        """Return the state of an ingest run."""
+        return run_from(self._json("GET", f"/v1/runs/{run_id}"))
+
+    def runs(self) -> tuple[RunRow, ...]:
+        """List the latest ingest runs, newest first."""
+        return tuple(run_from(row) for row in rows(self._json("GET", "/v1/runs"), "runs"))
+
+    def feedback(self, answer_id: str, *, helpful: bool, comment: str = "") -> None:
+        """Record whether an answer helped."""
+        body = {"answer_id": answer_id, "rating": "up" if helpful else "down", "comment": comment}
+        self._send("POST", "/v1/feedback", json=body)
+
+    def conversations(self, *, search: str | None = None) -> tuple[ConversationRow, ...]:
+        """List the caller's conversations, newest first; `search` looks in what was said."""
+        data = self._json("GET", "/v1/conversations", params={"search": search} if search else None)
+        return tuple(read(ConversationRow, row) for row in rows(data, "conversations"))
+
+    def conversation(self, conversation_id: str) -> tuple[TurnRow, ...]:
+        """Return the turns of a conversation, oldest first."""
+        data = self._json("GET", f"/v1/conversations/{conversation_id}")
+        return tuple(turn_from(row) for row in rows(data, "turns"))
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Forget a conversation."""
+        self._send("DELETE", f"/v1/conversations/{conversation_id}")
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            value = self._send(method, path, **options).json()
+        except ValueError as error:
+            raise ApiError(f"The API answered {path} with something that is not JSON.") from error
+        return value if isinstance(value, dict) else {"items": value}
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if response.is_error:
+            raise _api_error(response)
+        return response
+
+
+def _unreachable(error: httpx.HTTPError) -> ApiError:
+    if isinstance(error, httpx.TimeoutException):
+        return ApiError("The API took too long to answer.")
+    return ApiError("The API cannot be reached. Is it running (attest serve)?")
+
+
+def _api_error(response: httpx.Response) -> ApiError:
+    """Read problem+json; anything else becomes its status."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    try:
+        wait = float(response.headers.get("retry-after", ""))
+    except ValueError:
+        wait = None
+    message = _detail(body if isinstance(body, Mapping) else {}) or f"The API answered {response.status_code}."
+    return ApiError(message, status=response.status_code, retry_after_s=wait)
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    return str(problem.get("detail") or problem.get("message") or problem.get("title") or "")

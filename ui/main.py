@@ -1,0 +1,79 @@
+"""The entry of the pages. Run: `attest ui`, or `streamlit run ui/main.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.types import GeneratorChoice
+from ui import page_ask, page_documents, page_playground, page_search
+from ui.client import ApiError
+from ui.escape import label
+from ui.session import Session, api_url, client, collections, session, sign_in
+
+GENERATORS: dict[GeneratorChoice, str] = {
+    "auto": "As configured",
+    "vllm": "Model server (vLLM)",
+    "embedded": "Built-in model",
+    "quote": "Quotes only",
+}
+ALL = "All collections"
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 132 32" width="132" height="32">'
+    '<rect x="1" y="3" width="26" height="26" rx="7" fill="#0b6e5f"/>'
+    '<path d="M8 16.5l4.2 4.2L20.5 11" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"'
+    ' stroke-linejoin="round"/><text x="36" y="23" font-family="Source Sans, Source Sans 3, sans-serif" font-size="21"'
+    ' font-weight="700" fill="#1b2530">Attest</text></svg>'
+)
+STYLE = Path(__file__).with_name("style.css")
+
+
+def main() -> None:
+    """Draw the frame and the chosen page."""
+    st.set_page_config(page_title="Attest", page_icon=":material/verified:", layout="centered")
+    st.logo(LOGO, size="large")
+    st.html(STYLE)
+    chosen = st.navigation(
+        [
+            st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
+            st.Page(page_documents.page, title="Documents", icon=":material/description:", url_path="documents"),
+            st.Page(page_search.page, title="Retrieval", icon=":material/manage_search:", url_path="retrieval"),
+            st.Page(page_playground.page, title="Playground", icon=":material/compare:", url_path="playground"),
+        ]
+    )
+    state = session()
+    with st.sidebar:
+        _show_settings(state)
+    chosen.run()
+
+
+def _show_settings(state: Session) -> None:
+    """Let the reader choose the collection and the generator, and give a key."""
+    try:
+        with client() as api:
+            names = collections(api)
+    except ApiError as error:
+        names = ()
+        st.html(f'<p class="offline" role="alert">{label(error)}</p>')
+    with st.expander("Settings", icon=":material/tune:", key="settings", type="compact"):
+        options = [ALL, *names]
+        chosen = st.selectbox("Collection", options, key="collection")
+        state.collection = None if chosen == ALL else chosen
+        state.generator = st.selectbox(
+            "Answers by", list(GENERATORS), format_func=lambda choice: GENERATORS[choice], key="generator"
+        )
+        key = st.text_input(
+            "API key",
+            type="password",
+            key="api-key",
+            autocomplete="off",
+            help="Kept in this browser session only. Not needed where the API has no keys.",
+        )
+        if key != state.key:
+            sign_in(key)
+            st.rerun()
+        st.caption(f"API: {label(api_url())}")
+
+
+main()

@@ -1,0 +1,177 @@
+"""The documents: what can be answered from, what came in and what did not, and bringing more in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ui import escape, markup
+from ui.client import ApiError, Client
+from ui.escape import label
+from ui.session import Session, Upload, client, session
+from ui.wire import DocumentRow, RunRow
+
+POLL_S = 0.7
+"""Between two looks at a running ingest: often enough to see it move."""
+PAGE_ROWS = 25
+STATES = {"live": "ready", "quarantined": "held for review", "deleted": "deleted"}
+
+
+def page() -> None:
+    """Show upload, what became of it, and the list."""
+    state = session()
+    st.html('<h1 class="page-title">Documents</h1>')
+    _show_upload_form(state)
+    if state.uploads:
+        # Redraws itself while a run goes on; the rest of the page stays as it is.
+        waiting = any(not upload.settled for upload in state.uploads)
+        st.fragment(_show_uploads, run_every=POLL_S if waiting else None)(state)
+    try:
+        with client() as api:
+            documents = api.documents(state.collection)
+    except ApiError as error:
+        st.html(markup.callout_html("failed", "The list cannot be shown", str(error)))
+        return
+    _show_list(documents)
+
+
+def _show_upload_form(state: Session) -> None:
+    files = st.file_uploader(
+        "Add documents",
+        accept_multiple_files=True,
+        key=f"upload-{state.upload_form}",
+        help="PDF, Word, PowerPoint, Excel, mail, HTML, Markdown, text and more. A file already there under the "
+        "same name is replaced by its new version.",
+    )
+    if not files or not st.button("Add to the knowledge base", type="primary", icon=":material/upload:"):
+        return
+    uploads = []
+    with client() as api:
+        for number, file in enumerate(files):
+            with st.spinner(f"Sending {number + 1} of {len(files)}"):
+                uploads.append(_send(api, file.name, file.getvalue(), state.collection))
+    state.uploads = uploads
+    state.upload_form += 1  # a new key gives the field a new, empty self
+    st.rerun()
+
+
+def _send(api: Client, name: str, content: bytes, collection: str | None) -> Upload:
+    try:
+        return Upload(name, api.upload(name, content, collection=collection))
+    except ApiError as error:
+        return Upload(name, None, problem=str(error))
+
+
+def _show_uploads(state: Session) -> None:
+    """Show where each upload stands; once all are settled, draw the whole page again."""
+    was_waiting = any(not upload.settled for upload in state.uploads)
+    with client() as api:
+        for upload in state.uploads:
+            if not upload.settled and upload.run_id is not None:
+                _follow(api, upload)
+    done = sum(upload.settled for upload in state.uploads)
+    if done < len(state.uploads):
+        share = sum(_share(upload) for upload in state.uploads) / len(state.uploads)
+        st.progress(share, text=f"Reading and indexing: {done} of {len(state.uploads)} done")
+    st.html(f'<ul class="uploads" role="status">{"".join(_upload_html(upload) for upload in state.uploads)}</ul>')
+    if was_waiting and done == len(state.uploads):
+        st.rerun()
+
+
+def _follow(api: Client, upload: Upload) -> None:
+    try:
+        upload.run = api.run(str(upload.run_id))
+    except ApiError as error:
+        if error.status:
+            upload.problem = str(error)
+
+
+def _share(upload: Upload) -> float:
+    if upload.settled:
+        return 1.0
+    run = upload.run
+    return min(run.seen / run.total, 0.95) if run is not None and run.total else 0.1
+
+
+def _upload_html(upload: Upload) -> str:
+    kind, words = outcome(upload)
+    return f'<li class="{kind}"><strong>{escape.text(upload.name)}</strong> {escape.text(words)}</li>'
+
+
+def outcome(upload: Upload) -> tuple[str, str]:
+    """Return the style and the words for what became of an upload."""
+    run = upload.run
+    if upload.problem is not None:
+        return "failed", upload.problem
+    if run is None or not run.finished:
+        return "running", "is being read …"
+    if run.failed:
+        return "failed", "; ".join(f"{problem.message} ({problem.kind})" for problem in run.failed)
+    if run.quarantined:
+        return "held", "is held for review: " + "; ".join(problem.message for problem in run.quarantined)
+    if run.state != "done":
+        return "failed", f"stopped: the run is {run.state}"
+    return "done", _arrived(run)
+
+
+def _arrived(run: RunRow) -> str:
+    passages = f"{run.chunks} passage{'s' * (run.chunks != 1)}, {run.seconds:.1f} s"
+    if run.unchanged:
+        return "was already there, unchanged"
+    if run.duplicates:
+        return f"has the same text as a document already there ({passages})"
+    return f"replaced its earlier version ({passages})" if run.updated else f"is ready to be asked about ({passages})"
+
+
+def _show_list(documents: Sequence[DocumentRow]) -> None:
+    wanted = st.text_input("Find by title or source", key="find-document", type="search").casefold().strip()
+    found = [d for d in documents if wanted in f"{d.title}\n{d.source}".casefold()]
+    held = sum(d.state == "quarantined" for d in documents)
+    summary = f"{len(documents)} document{'s' * (len(documents) != 1)}"
+    if held:
+        summary += f", {held} held for review"
+    if wanted:
+        summary += f", {len(found)} found"
+    st.html(f'<p class="section">{summary}</p>')
+    if not documents:
+        st.html('<p class="empty">Nothing here yet. Add a document above, or run <code>attest ingest</code>.</p>')
+        return
+    pages = max(1, -(-len(found) // PAGE_ROWS))
+    table = st.container()
+    number = st.pagination(pages, key=f"documents-page-{wanted}") if pages > 1 else 1
+    shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    table.html(_table_html(shown))
+    _show_delete(shown)
+
+
+def _table_html(documents: Sequence[DocumentRow]) -> str:
+    head = (
+        "<tr><th>Document</th><th>Collection</th><th>State</th><th>Version</th><th>Passages</th><th>Updated</th></tr>"
+    )
+    body = "".join(
+        f'<tr><td><span class="title">{escape.text(d.title)}</span><span class="place">{escape.text(d.source)}</span>'
+        f'</td><td data-label="Collection">{escape.text(d.collection)}</td>'
+        f'<td data-label="State"><span class="state {escape.text(d.state)}">{escape.text(STATES.get(d.state, d.state))}'
+        f'</span></td><td data-label="Version">{d.version}</td><td data-label="Passages">{d.chunks}</td>'
+        f'<td data-label="Updated">{escape.text(d.updated_at[:10])}</td></tr>'
+        for d in documents
+    )
+    return f'<table class="documents"><thead>{head}</thead><tbody>{body}</tbody></table>'
+
+
+def _show_delete(documents: Sequence[DocumentRow]) -> None:
+    with st.expander("Delete a document", icon=":material/delete:", type="compact"):
+        names = {d.id: f"{d.title} · {d.source}" for d in documents}
+        chosen = st.selectbox("Document", list(names), index=None, format_func=lambda key: names[key], key="to-delete")
+        st.caption("It stops being answered from at once. Its past answers stay on record.")
+        if chosen is None or not st.button("Delete", type="primary", key="delete"):
+            return
+        try:
+            with client() as api:
+                api.delete_document(chosen)
+        except ApiError as error:
+            st.html(markup.callout_html("failed", "Not deleted", str(error)))
+            return
+    st.toast(f"Deleted {label(names[chosen])}", icon=":material/delete:")
+    st.rerun()

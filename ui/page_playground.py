@@ -1,0 +1,64 @@
+"""The playground: one question, several ways of answering it, side by side with their evidence and their times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import streamlit as st
+
+from core.types import Answer, GeneratorChoice
+from ui import markup
+from ui.answer_view import show_answer
+from ui.client import ApiError, Ask, Client
+from ui.session import api_url, session
+
+GENERATORS: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm", "auto")
+FIRST: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm")
+"""What the columns start with, in order."""
+MAX_VARIANTS = 3
+MAX_K = 32
+
+
+def page() -> None:
+    """Take a question and variants, ask them all at once, and show the answers beside one another."""
+    st.html('<h1 class="page-title">Playground</h1><p class="lead">One question, several ways of answering it.</p>')
+    state = session()
+    count = st.segmented_control("Variants", (2, MAX_VARIANTS), default=2, required=True, key="variant-count") or 2
+    with st.form("playground", border=False):
+        question = st.text_input("Question", key="playground-question")
+        columns = st.columns(count)
+        asks = [_variant(number, column, question, state.collection) for number, column in enumerate(columns)]
+        sent = st.form_submit_button("Ask all", type="primary", icon=":material/compare:")
+    if sent and question.strip():
+        with st.spinner("Asking …"):
+            state.compared = tuple(_ask_all(asks, state.key))
+    for number, (column, result) in enumerate(zip(st.columns(count), state.compared, strict=False)):
+        with column, st.container(border=True, key=f"variant-{number}"):
+            if isinstance(result, Answer):
+                show_answer(result)
+            else:
+                st.html(markup.callout_html("failed", "No answer", result))
+
+
+def _variant(number: int, column: st.delta_generator.DeltaGenerator, question: str, collection: str | None) -> Ask:
+    with column:
+        generator = st.selectbox(
+            f"Generator {number + 1}", GENERATORS, index=GENERATORS.index(FIRST[number]), key=f"variant-{number}-by"
+        )
+        k = st.number_input(f"Passages {number + 1}", 1, MAX_K, 8, key=f"variant-{number}-k")
+    return Ask(question.strip(), None, collection, generator, int(k))
+
+
+def _ask_all(asks: Sequence[Ask], key: str) -> list[Answer | str]:
+    """Ask all variants at the same time; a failure becomes its words."""
+
+    def one(ask: Ask) -> Answer | str:
+        try:
+            with Client(api_url(), key or None) as api:
+                return api.ask(ask)
+        except ApiError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(asks)) as pool:
+        return list(pool.map(one, asks))

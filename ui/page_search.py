@@ -1,0 +1,102 @@
+"""Retrieval testing: what a search finds, what each index gave it, and where a document was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.types import Mode
+from ui import escape, markup
+from ui.client import ApiError, Client, SearchRequest
+from ui.session import client, session
+from ui.wire import HitRow
+
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
+MAX_K = 50
+
+
+def page() -> None:
+    """Take a search and show its passages with their scores."""
+    st.html(
+        '<h1 class="page-title">Retrieval</h1><p class="lead">What a question finds before anything is written.</p>'
+    )
+    with st.form("search", border=False):
+        query = st.text_input("Search for", key="search-query", placeholder="annual leave carry over")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            mode = st.segmented_control("Mode", MODES, default="hybrid", key="search-mode")
+            k = st.number_input("Passages", 1, MAX_K, 10, key="search-k", width=130)
+            rerank = st.toggle("Rerank", key="search-rerank")
+            st.form_submit_button("Search", type="primary", icon=":material/search:")
+    if not query.strip():
+        return
+    request = SearchRequest(query.strip(), int(k), mode or "hybrid", bool(rerank), session().collection)
+    with client() as api:
+        _show_hits(api, request)
+        _show_explain(api, request)
+
+
+def _show_hits(api: Client, request: SearchRequest) -> None:
+    try:
+        result = api.search(request)
+    except ApiError as error:
+        st.html(markup.callout_html("failed", "No search", str(error)))
+        return
+    times = " · ".join(f"{escape.text(stage)} {ms:.0f} ms" for stage, ms in result.timings_ms.items())
+    st.html(f'<p class="section">{len(result.hits)} passages <span class="quiet">{times}</span></p>')
+    if not result.hits:
+        st.html('<p class="empty">Nothing found that you may read.</p>')
+    st.html(f'<ol class="hits">{"".join(hit_html(hit) for hit in result.hits)}</ol>')
+
+
+def hit_html(hit: HitRow) -> str:
+    """Return one passage with its scores; an index that did not see it shows a dash."""
+    place = escape.text(hit.source) if hit.page is None else f"{escape.text(hit.source)} · page {hit.page}"
+    named = (("dense", hit.scores.dense), ("lexical", hit.scores.lexical), ("fused", hit.scores.fused))
+    scores = "".join(_score_html(name, value) for name, value in (*named, ("rerank", hit.scores.rerank)))
+    return (
+        f'<li><details class="source"><summary><span class="marker">{hit.rank}</span>'
+        f'<span class="title">{escape.text(hit.title)}</span><span class="place">{place}</span>'
+        f'<span class="scores">{scores}</span></summary><div class="passage">{escape.text(hit.text)}</div>'
+        f'<p class="note">characters {hit.start}–{hit.end} · document {escape.text(hit.document_id)}</p></details></li>'
+    )
+
+
+def _score_html(name: str, value: float | None) -> str:
+    shown = "–" if value is None else f"{value:.4g}"
+    return f'<span class="score{" none" if value is None else ""}"><b>{name}</b> {shown}</span>'
+
+
+def _show_explain(api: Client, request: SearchRequest) -> None:
+    """Ask where a document was lost that should have been found."""
+    st.html('<p class="section">Missing a document?</p>')
+    try:
+        documents = {d.id: f"{d.title} · {d.source}" for d in api.documents(request.collection)}
+    except ApiError as error:
+        st.html(markup.callout_html("failed", "The documents cannot be listed", str(error)))
+        return
+    chosen = st.selectbox(
+        "Say where this document was lost for this question",
+        list(documents),
+        index=None,
+        format_func=lambda key: documents[key],
+        key="explain-document",
+    )
+    if chosen is None:
+        return
+    try:
+        st.html(explanation_html(api.explain(request.query, chosen)))
+    except ApiError as error:
+        st.html(markup.callout_html("failed", "No explanation", str(error)))
+
+
+def explanation_html(explanation: dict[str, Any]) -> str:
+    """Return where a document was lost and the ranks it had until then."""
+    ranks = explanation.get("ranks") or {}
+    rows = "".join(f"<dt>{escape.text(name)}</dt><dd>{escape.text(_rank(rank))}</dd>" for name, rank in ranks.items())
+    body = markup.callout_html("explained", str(explanation.get("stage", "")), str(explanation.get("detail", "")))
+    return f'{body}<dl class="ranks">{rows}</dl>'
+
+
+def _rank(rank: object) -> str:
+    return "not ranked" if rank is None else str(rank)

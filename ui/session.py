@@ -1,0 +1,121 @@
+"""What one browser session holds: the connection to the API, the collection, the open conversation.
+
+Nothing is cached across sessions: two readers with different keys never see each other's documents.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import cast
+
+import streamlit as st
+
+from core.types import Answer, GeneratorChoice
+from ui.client import ApiError, Client
+from ui.wire import RunRow
+
+API_URL_VARIABLE = "ATTEST_UI__API_URL"
+"""The setting `ui.api_url`, as the launcher hands it to this process."""
+DEFAULT_API_URL = "http://127.0.0.1:8000"
+COLLECTIONS_S = 30.0
+KEPT_TEXTS = 16
+"""Document texts kept for citations that are open on the page."""
+
+
+@dataclass
+class Turn:
+    """A question of this session with its answer, or with what went wrong."""
+
+    question: str
+    answer: Answer | None = None
+    problem: str | None = None
+    rated: bool | None = None
+
+
+@dataclass
+class Upload:
+    """A file of this session on its way into the knowledge base."""
+
+    name: str
+    run_id: str | None
+    run: RunRow | None = None
+    problem: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.problem is not None or (self.run is not None and self.run.finished)
+
+
+@dataclass
+class Session:
+    """The state of one reader."""
+
+    key: str = ""
+    collection: str | None = None
+    generator: GeneratorChoice = "auto"
+    conversation_id: str | None = None
+    turns: list[Turn] = field(default_factory=list)
+    pending: str | None = None
+    """A question chosen by a click, to be asked on the next run of the page."""
+    uploads: list[Upload] = field(default_factory=list)
+    upload_form: int = 0
+    """Counts the forms sent; a new number gives the file field a new, empty self."""
+    texts: OrderedDict[tuple[str, int | None], str | None] = field(default_factory=OrderedDict)
+
+    compared: tuple[Answer | str, ...] = ()
+    """The playground's last answers, or what went wrong with them."""
+    collections: tuple[str, ...] = ()
+    collections_at: float = float("-inf")
+
+    def clear(self) -> None:
+        """Start a new conversation."""
+        self.conversation_id, self.turns, self.pending = None, [], None
+
+
+def session() -> Session:
+    """Return this browser session's state."""
+    if "attest" not in st.session_state:
+        st.session_state["attest"] = Session()
+    return cast(Session, st.session_state["attest"])
+
+
+def sign_in(key: str) -> None:
+    """Become the owner of a key: nothing that the one before saw stays on the page."""
+    st.session_state["attest"] = Session(key=key)
+
+
+def api_url() -> str:
+    """Return the address of the API."""
+    return os.environ.get(API_URL_VARIABLE) or DEFAULT_API_URL
+
+
+def client() -> Client:
+    """Return a client with this session's key; close it (or use it as a context) when done."""
+    return Client(api_url(), session().key or None)
+
+
+def collections(api: Client) -> tuple[str, ...]:
+    """Return the names of the collections the reader sees, at most `COLLECTIONS_S` old."""
+    state = session()
+    if time.monotonic() - state.collections_at > COLLECTIONS_S:
+        state.collections = tuple(sorted({document.collection for document in api.documents()}))
+        state.collections_at = time.monotonic()
+    return state.collections
+
+
+def document_text(api: Client, document_id: str, version: int | None) -> str | None:
+    """Return a document's text through a small cache of this session, or None when it cannot be read now."""
+    texts = session().texts
+    place = (document_id, version)
+    if place not in texts:
+        try:
+            texts[place] = api.document_text(document_id, version)
+        except ApiError:
+            return None  # the document has gone or is not readable any more: the quote stands alone
+        while len(texts) > KEPT_TEXTS:
+            texts.popitem(last=False)
+    return texts[place]
