@@ -1,1 +1,1 @@
-"""One rail a file, for input, retrieval, output and ingestion."""
+"""Rails: small checks of what comes in, what was found, and what goes out."""

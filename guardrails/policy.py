@@ -1,0 +1,72 @@
+"""What each rail does when it fires: built-in defaults, overridden by `[rails.policy.NAME]` in the settings.
+
+A key may name a rail (`toxicity`) or a rail at one stage (`output.toxicity`); the second wins. The
+defaults are explained for a compliance officer in `docs/rails-policy.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from core.errors import InvalidInput
+from core.settings import RailPolicy, RailSettings
+from core.types import Action, RailStage
+
+FailMode = Literal["open", "closed"]
+_BLOCK: Mapping[RailStage, Action] = MappingProxyType(
+    {"ingest": "block", "input": "block", "retrieval": "block", "output": "block"}
+)
+DEFAULT_ACTIONS: Mapping[str, Mapping[RailStage, Action]] = MappingProxyType(
+    {
+        # A name is the rule in an office: persons and places only flag, numbers are redacted (guardrails/pii.py).
+        "pii": {"ingest": "flag", "input": "flag", "output": "redact"},
+        "secrets": {"ingest": "flag", "input": "flag", "output": "redact"},
+        # `flag` blanks the sentence that gives orders and keeps the passage; `block` drops the passage.
+        "indirect_injection": {"ingest": "block", "retrieval": "flag"},
+        "exit_gate": {"output": "redact"},
+        "groundedness": {"output": "flag"},
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The policy in force for one rail at one stage in one collection."""
+
+    action: Action
+    threshold: float | None
+    fail: FailMode
+    enabled: bool
+
+
+def effective(settings: RailSettings, rail: str, stage: RailStage, collection: str | None) -> Effective:
+    """Return what a rail does at a stage for a collection; `threshold` None means the rail's own."""
+    general, special = settings.policy.get(rail, RailPolicy()), settings.policy.get(f"{stage}.{rail}", RailPolicy())
+    action = _action(general, special, collection) or DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
+    threshold = special.threshold if special.threshold is not None else general.threshold
+    fail = special.fail or general.fail or ("closed" if action in ("block", "redact") else "open")
+    return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled)
+
+
+def check_names(settings: RailSettings, known: Iterable[str]) -> None:
+    """Refuse a policy for a rail that does not exist: a typo there would leave a rail at its default in silence.
+
+    Raises:
+        InvalidInput: a key of `[rails.policy]` names no rail.
+    """
+    names = set(known)
+    for key in settings.policy:
+        stage, dot, rail = key.rpartition(".")
+        if rail not in names or (dot and stage not in _BLOCK):
+            raise InvalidInput(f"rails.policy.{key}: no such rail. Known: {', '.join(sorted(names))}")
+
+
+def _action(general: RailPolicy, special: RailPolicy, collection: str | None) -> Action | None:
+    if collection is not None:
+        for policy in (special, general):
+            if collection in policy.collections:
+                return policy.collections[collection]
+    return special.action or general.action

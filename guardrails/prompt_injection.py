@@ -1,0 +1,34 @@
+"""Jailbreaks and injected instructions in a question, plain or disguised.
+
+Encoder + adapter `prompt_injection`, over the text and everything its disguises decode to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.types import RailStage
+from guardrails.normalise import views
+from guardrails.rail import Context, Finding, Request
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+
+class PromptInjection:
+    """Scores the plain text and each decoded view of it; the worst counts."""
+
+    name = "prompt_injection"
+    stages: frozenset[RailStage] = frozenset({"input"})
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.threshold = classifier.threshold(self.name)
+
+    def requests(self, context: Context) -> Sequence[Request]:
+        """Score every view of the text."""
+        return [(self.name, view) for view in views(context.text)] if context.text.strip() else []
+
+    def judge(self, context: Context, scores: Sequence[float]) -> Finding:
+        """The highest score is the rail's."""
+        return Finding(max(scores, default=0.0), "prompt_injection")

@@ -1,0 +1,66 @@
+"""What a rail is: a named object that looks at one text and says how sure it is that the text should not pass.
+
+A rule rail answers by itself. A classifier rail only says what the shared encoder has to score, so
+that all of them are scored in one pass. A rail of your own is a class with `name`, `stages` and
+`check`, published under the entry point group `attest.rails`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from core.types import Evidence, RailStage
+
+Input: TypeAlias = str | tuple[str, str]
+Request: TypeAlias = tuple[str, Input]
+"""The name of an adapter and what it is to score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rail sees: the stage, the text, and for output the evidence it was drafted from."""
+
+    stage: RailStage
+    text: str
+    collection: str | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How sure a rail is (0 to 1), why, and the text with the offending parts taken out where it can do that."""
+
+    score: float
+    reason: str = ""
+    redacted: str | None = None
+
+
+class Rail(Protocol):
+    """One check. `threshold` is the score from which its policy's action is taken."""
+
+    name: str
+    stages: frozenset[RailStage]
+    threshold: float
+
+    def check(self, context: Context) -> Finding:
+        """Look at one text. An exception means that the rail is unavailable."""
+        ...
+
+
+@runtime_checkable
+class ClassifierRail(Protocol):
+    """A rail whose score comes from adapters on the shared encoder."""
+
+    name: str
+    stages: frozenset[RailStage]
+    threshold: float
+
+    def requests(self, context: Context) -> Sequence[Request]:
+        """Return what has to be scored for this context; may be empty."""
+        ...
+
+    def judge(self, context: Context, scores: Sequence[float]) -> Finding:
+        """Turn the scores of `requests`, in their order, into a finding."""
+        ...

