@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from core.db.models import Base
+import core.db.models  # noqa: F401  (fills the metadata)
+from core.db.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

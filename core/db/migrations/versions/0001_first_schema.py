@@ -121,6 +121,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user", "group"),
     )
     op.create_table(
+        "purges",
+        sa.Column("document_id", sa.String(length=40), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("document_id"),
+    )
+    op.create_table(
         "collection_access",
         sa.Column("collection_id", sa.Integer(), nullable=False),
         sa.Column("principal", sa.String(length=200), nullable=False),
@@ -312,6 +319,7 @@ def downgrade() -> None:
 
     op.drop_table("documents")
     op.drop_table("collection_access")
+    op.drop_table("purges")
     op.drop_table("memberships")
     op.drop_table("ingest_runs")
     with op.batch_alter_table("generations", schema=None) as batch_op:

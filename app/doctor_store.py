@@ -1,0 +1,253 @@
+"""Checks of the truth: the SQL store and the blobs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import Exists, and_, exists, func, or_, select, text
+from sqlalchemy.orm import Session, aliased
+
+from app.doctor import Check, Finding, Patient
+from core.blobs import STALE_S
+from core.clock import now
+from core.db.changes import append_changes, touch_access
+from core.db.generations import live_generation
+from core.db.models import (
+    Change,
+    ChunkRow,
+    Document,
+    DocumentAccess,
+    DocumentVersion,
+    EmbeddingRow,
+    Generation,
+    Membership,
+    Purge,
+)
+
+FLOAT_BYTES = 4
+RESTORE = "bring the store back with: attest restore DIR"
+REPAIR = "run: attest doctor --repair"
+
+
+def integrity(patient: Patient) -> Finding | None:
+    """The database file holds together and no row points at nothing."""
+    if patient.database.dialect != "sqlite":
+        patient.notes["sql"] = "the database server keeps its own integrity"
+        return None
+    with patient.database.read() as session:
+        lines = [str(row[0]) for row in session.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
+        dangling = session.execute(text("PRAGMA foreign_key_check")).all()
+    problems = lines + [f"{row[0]} row {row[1]} points at no {row[2]}" for row in dangling]
+    return Finding(problems, RESTORE) if problems else None
+
+
+def blobs(patient: Patient) -> Finding | None:
+    """Every original is there and is what its name says."""
+    with patient.database.read() as session:
+        rows = session.execute(
+            select(DocumentVersion.blob_sha256, func.min(Document.source))
+            .join(Document, Document.key == DocumentVersion.document_key)
+            .where(~_being_purged())
+            .group_by(DocumentVersion.blob_sha256)
+        ).all()
+    bad = [(sha, source) for sha, source in rows if not patient.blobs.verify(sha)]
+    patient.notes["blobs"] = f"{len(rows)} files, each equal to its sha256"
+    if not bad:
+        return None
+
+    def restore_from_sources() -> None:
+        for _, source in bad:
+            if Path(source).is_file():  # the file may have changed since: then it lands under another name
+                patient.blobs.put(Path(source))
+
+    problems = [f"{sha[:12]} ({source}) is {_state(patient, sha)}" for sha, source in bad]
+    fix = "put the original files back where they were and run: attest doctor --repair; or: attest restore DIR"
+    return Finding(problems, fix, restore_from_sources)
+
+
+def orphan_blobs(patient: Patient) -> Finding | None:
+    """No file lies about that no version names (a young one may belong to a running ingest)."""
+    orphans = _orphans(patient)
+
+    def remove() -> None:
+        with patient.database.write():  # nobody can commit a row that names them meanwhile
+            for name in _orphans(patient):
+                patient.blobs.delete(name)
+            for path in patient.blobs.unfinished():
+                path.unlink(missing_ok=True)
+
+    left = [f"unfinished {path.name}" for path in patient.blobs.unfinished()]
+    problems = [f"{name[:12]} belongs to no document" for name in orphans] + left
+    return Finding(problems, REPAIR, remove) if problems else None
+
+
+def chunks(patient: Patient) -> Finding | None:
+    """Every passage is the slice of its version's text that it says it is, and has its vector."""
+    length = func.length(EmbeddingRow.vector) != Generation.dimension * FLOAT_BYTES
+    slice_ = func.substr(DocumentVersion.text, ChunkRow.start + 1, ChunkRow.end - ChunkRow.start)
+    bad = (
+        select(ChunkRow.id, Document.id)
+        .join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key)
+        .join(Document, Document.key == ChunkRow.document_key)
+        .join(Generation, Generation.id == ChunkRow.generation_id)
+        .outerjoin(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
+    )
+    with patient.database.read() as session:
+        total = session.scalar(select(func.count()).select_from(ChunkRow))
+        slices = session.execute(bad.where(slice_ != ChunkRow.text)).all()
+        vectors = session.execute(bad.where(or_(EmbeddingRow.chunk_id.is_(None), length))).all()
+    patient.notes["chunks"] = f"{total} passages"
+    problems = [f"passage {chunk} is not in the text of document {document}" for chunk, document in slices]
+    problems += [f"passage {chunk} of document {document} has no vector" for chunk, document in vectors]
+    return Finding(problems, f"{RESTORE}; or purge and ingest those documents again") if problems else None
+
+
+def change_log(patient: Patient) -> Finding | None:
+    """Replaying the log gives exactly the passages that should be in the index."""
+    with patient.database.read() as session:
+        missing, undead = _log_gaps(session)
+    problems = [f"passage {chunk} was never added" for chunk, _ in missing]
+    problems += [f"passage {chunk} was never removed" for chunk, _ in undead]
+
+    def complete() -> None:
+        with patient.database.write() as session:
+            for op, rows in zip(("add", "remove"), _log_gaps(session), strict=True):
+                for chunk, generation in rows:
+                    append_changes(session, op, [chunk], generation)
+
+    return Finding(problems, REPAIR, complete) if problems else None
+
+
+def generations(patient: Patient) -> Finding | None:
+    """One generation is live, and every live document has passages in it."""
+    with patient.database.read() as session:
+        live = live_generation(session)
+        if live is None:
+            stray = session.scalar(select(func.count()).select_from(ChunkRow))
+            return (
+                Finding([f"{stray} passages and no live generation"], "run: attest reindex --force") if stray else None
+            )
+        building = session.scalars(select(Generation).where(Generation.state == "building")).all()
+        without = session.scalars(
+            select(Document.id)
+            .join(DocumentVersion, DocumentVersion.document_key == Document.key)
+            .where(Document.state == "live", DocumentVersion.superseded_at.is_(None))
+            .where(~exists().where(ChunkRow.version_key == DocumentVersion.key, ChunkRow.generation_id == live.id))
+        ).all()
+    note = f"generation {live.id}: {live.embedder}, {live.dimension} dimensions"
+    patient.notes["generations"] = note + "".join(f"; {one.embedder} is being built" for one in building)
+    problems = [f"document {document} has no passages in the live generation" for document in without]
+    return Finding(problems, "run: attest reindex") if problems else None
+
+
+def permissions(patient: Patient) -> Finding | None:
+    """No access entry is left over from a list that is not in force."""
+    stray = (
+        select(DocumentAccess.document_key, DocumentAccess.principal)
+        .outerjoin(Document, Document.key == DocumentAccess.document_key)
+        .where(or_(Document.key.is_(None), ~Document.own_access))
+    )
+    with patient.database.read() as session:
+        rows = session.execute(stray).all()
+        groups = session.scalar(select(func.count(func.distinct(Membership.group))))
+    patient.notes["permissions"] = f"{groups} groups"
+
+    def remove() -> None:
+        with patient.database.write() as session:
+            for key, principal in session.execute(stray).all():
+                session.delete(session.get_one(DocumentAccess, (key, principal)))
+            touch_access(session)
+
+    problems = [f"{principal} on document {key}, which has no list of its own" for key, principal in rows]
+    return Finding(problems, REPAIR, remove) if problems else None
+
+
+def duplicates(patient: Patient) -> Finding | None:
+    """Every duplicate's passages are stood for by a live document of the same text that is no duplicate itself."""
+    first, own, other = aliased(Document), aliased(DocumentVersion), aliased(DocumentVersion)
+    same = exists().where(
+        own.document_key == Document.key,
+        own.version == Document.version,
+        other.document_key == first.key,
+        other.text_sha256 == own.text_sha256,
+        other.superseded_at.is_(None),
+    )
+    broken = (
+        select(Document)
+        .join(first, first.key == Document.duplicate_of)
+        .where(Document.state == "live")
+        .where(or_(first.state != "live", first.duplicate_of.is_not(None), ~same))
+    )
+    with patient.database.read() as session:
+        problems = [f"document {row.id} hides behind one that does not stand for it" for row in session.scalars(broken)]
+
+    def promote() -> None:
+        with patient.database.write() as session:
+            for row in session.scalars(broken).all():
+                row.duplicate_of = None
+            touch_access(session)
+        if (finding := change_log(patient)) and finding.repair:
+            finding.repair()
+
+    return Finding(problems, REPAIR, promote) if problems else None
+
+
+def purges(patient: Patient) -> Finding | None:
+    """No purge stopped half way."""
+    from ingest.purge import finish_purges
+
+    with patient.database.read() as session:
+        open_ones = session.scalars(select(Purge.document_id).where(Purge.finished_at.is_(None))).all()
+    problems = [f"the purge of document {document} did not finish" for document in open_ones]
+
+    def finish() -> None:
+        finish_purges(patient.database, patient.settings)
+
+    return Finding(problems, REPAIR, finish) if problems else None
+
+
+def _being_purged() -> exists:
+    return exists().where(Purge.document_id == Document.id)
+
+
+def _state(patient: Patient, sha: str) -> str:
+    return "damaged" if patient.blobs.exists(sha) else "missing"
+
+
+def _orphans(patient: Patient) -> list[str]:
+    oldest = (now() - timedelta(seconds=STALE_S)).timestamp()
+    with patient.database.read() as session:
+        named = set(session.scalars(select(DocumentVersion.blob_sha256).distinct()))
+    return [
+        name
+        for name in patient.blobs.names()
+        if name not in named and patient.blobs.path(name).stat().st_mtime < oldest
+    ]
+
+
+def _log_gaps(session: Session) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return (chunk, generation) that should be in the index and are not by the log, and the other way round."""
+    newest = select(func.max(Change.seq)).where(Change.chunk_id.is_not(None)).group_by(Change.chunk_id)
+    last = select(Change.chunk_id, Change.op, Change.generation_id).where(Change.seq.in_(newest)).subquery()
+    wanted = and_(Document.state == "live", Document.duplicate_of.is_(None))
+    every = select(ChunkRow.id, ChunkRow.generation_id).join(Document, Document.key == ChunkRow.document_key)
+    missing = every.outerjoin(last, last.c.chunk_id == ChunkRow.id).where(
+        wanted, or_(last.c.op.is_(None), last.c.op != "add")
+    )
+    there = exists().where(ChunkRow.id == last.c.chunk_id, Document.key == ChunkRow.document_key, wanted)
+    undead = select(last.c.chunk_id, last.c.generation_id).where(last.c.op == "add", ~there)
+    return [row._t for row in session.execute(missing)], [row._t for row in session.execute(undead)]
+
+
+STORE_CHECKS: dict[str, Check] = {
+    "sql": integrity,
+    "purges": purges,
+    "blobs": blobs,
+    "orphan_blobs": orphan_blobs,
+    "chunks": chunks,
+    "duplicates": duplicates,
+    "change_log": change_log,
+    "generations": generations,
+    "permissions": permissions,
+}

@@ -1,0 +1,147 @@
+"""Moving a whole store: out to one SQLite file and back, whichever database the home uses."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, delete, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from core.db.base import Base
+from core.db.changes import append_changes, touch_access
+from core.db.models import Change, ChunkRow, Document, Purge
+from core.db.schema import migrate
+from core.db.session import Database
+from core.errors import Busy, StoreUnavailable
+
+ROWS_AT_ONCE = 1000
+
+
+def copy_out(database: Database, target: Path) -> None:
+    """Write one consistent copy of the store to a new SQLite file; writers go on meanwhile.
+
+    Raises:
+        StoreUnavailable: the copy cannot be written.
+    """
+    if database.dialect == "sqlite":
+        _sqlite_copy(Path(str(database.url.database)), target, database.busy_timeout_s)
+    else:
+        copy = Database(f"sqlite:///{target}")
+        try:
+            migrate(copy.engine)
+            with database.read() as session, copy.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+                _copy_tables(session.connection(), connection, self_references_last=False)
+                connection.commit()
+        finally:
+            copy.close()
+    with closing(sqlite3.connect(target)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+
+
+def replace_with(database: Database, source: Path) -> None:
+    """Replace everything in the store by the content of a SQLite file, in one transaction.
+
+    Raises:
+        Busy: readers or a writer kept the store past the time-out.
+    """
+    if database.dialect == "sqlite":
+        database.close()
+        _sqlite_copy(source, Path(str(database.url.database)), database.busy_timeout_s)
+        return
+    engine = create_engine(f"sqlite:///{source}")
+    try:
+        with engine.connect() as connection, database.write() as session:
+            target = session.connection()
+            for table in reversed(Base.metadata.sorted_tables):
+                for column in _self_references(table):
+                    target.execute(update(table).values({column: None}))
+                target.execute(delete(table))
+            _copy_tables(connection, target, self_references_last=True)
+            _restart_sequences(target)
+    finally:
+        engine.dispose()
+
+
+def start_new_history(database: Database, purged: Iterable[str], highest: int) -> int:
+    """Prepare a restored store: what was purged since hides, and followers of the history before build anew.
+
+    Returns the number of documents in it that were purged since it was copied. `highest` is the last log number of
+    the store it replaces: the new history starts above both.
+    """
+    with database.write() as session:
+        again = 0
+        for document_id in sorted(set(purged)):
+            if session.get(Purge, document_id) is None:
+                session.add(Purge(document_id=document_id))
+            document = session.scalar(select(Document).where(Document.id == document_id))
+            if document is not None:
+                document.state = "deleted"
+                again += 1
+                for chunk in session.scalars(select(ChunkRow).where(ChunkRow.document_key == document.key)):
+                    append_changes(session, "remove", [chunk.id], chunk.generation_id)
+        touch_access(session)
+        seq = max(highest, highest_seq(session)) + 1
+        session.execute(insert(Change), [{"seq": seq, "op": "reset", "chunk_id": None, "generation_id": None}])
+    return again
+
+
+def highest_seq(session: Session) -> int:
+    """Return the highest log number ever given, entries that are gone included where the store remembers them."""
+    highest = session.scalar(select(func.max(Change.seq))) or 0
+    if session.get_bind().dialect.name == "sqlite":
+        given = session.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'changes'")) or 0
+        return max(highest, int(given))
+    return highest
+
+
+def _sqlite_copy(source: Path, target: Path, busy_timeout_s: float) -> None:
+    """Copy with SQLite's backup interface: a consistent source, an all-or-nothing target."""
+    try:
+        with (
+            closing(sqlite3.connect(source, timeout=busy_timeout_s)) as origin,
+            closing(sqlite3.connect(target, timeout=busy_timeout_s)) as copy,
+        ):
+            copy.execute("PRAGMA synchronous=FULL")
+            origin.backup(copy)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise Busy("the store is in use; stop what writes to it and try again") from error
+        raise StoreUnavailable(f"cannot copy the store: {error}") from error
+
+
+def _copy_tables(source: Connection, target: Connection, *, self_references_last: bool) -> None:
+    for table in Base.metadata.sorted_tables:
+        later: list[dict[str, Any]] = []
+        own = _self_references(table) if self_references_last else []
+        for batch in source.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table)).mappings().partitions():
+            rows = [dict(row) for row in batch]
+            for row in rows:
+                if any(row[name] is not None for name in own):
+                    later.append(dict(row))
+                    row.update(dict.fromkeys(own))
+            target.execute(insert(table), rows)
+        key = list(table.primary_key.columns)
+        for row in later:
+            where = [column == row[column.name] for column in key]
+            target.execute(update(table).where(*where).values({name: row[name] for name in own}))
+
+
+def _self_references(table: Table) -> list[str]:
+    return [key.parent.name for key in table.foreign_keys if key.column.table is table]
+
+
+def _restart_sequences(target: Connection) -> None:
+    """Let PostgreSQL's sequences go on after the rows that came with numbers of their own."""
+    for table in Base.metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is None:
+            continue
+        name = target.scalar(select(func.pg_get_serial_sequence(f'"{table.name}"', column.name)))
+        if name is not None:
+            highest = target.scalar(select(func.max(column))) or 0
+            target.execute(select(func.setval(name, max(highest, 1), highest > 0)))
