@@ -44,7 +44,7 @@ def show_answer(answer: Answer) -> None:
         if answer.nearest:
             st.html(f'<p class="section">Nearest passages</p>{markup.nearest_html(answer.nearest)}')
     else:
-        st.html(markup.callout_html("blocked", "Blocked", _blocked_words(answer)))
+        st.html(markup.callout_html("blocked", "This was stopped.", _blocked_words(answer)))
     st.html(markup.facts_html("How this came about", facts(answer)))
 
 
@@ -58,7 +58,7 @@ def badges(answer: Answer) -> list[tuple[str, str]]:
         shown.append((kind, f"{held} of {len(answer.claims)} sentence{'s' * (len(answer.claims) != 1)} supported"))
     else:
         shown.append((answer.outcome, answer.outcome.capitalize()))
-    shown += [("rail", f"{_rail_name(v)}: {v.action}") for v in answer.rails if v.action != "allow"]
+    shown += [("rail", f"{_rail_name(v)}: {v.action}") for v in answer.rails if v.action in ("flag", "redact")]
     shown.append(("time", f"{total_ms(answer) / 1000:.1f} s"))
     return shown
 

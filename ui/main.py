@@ -19,19 +19,22 @@ GENERATORS: dict[GeneratorChoice, str] = {
     "quote": "Quotes only",
 }
 ALL = "All collections"
+SHAPE = (
+    '<rect x="1" y="3" width="26" height="26" rx="7" fill="#0b6e5f"/><path d="M8 16.5l4.2 4.2L20.5 11" fill="none"'
+    ' stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round"/>'
+)
+ICON = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 32 32" width="64" height="64">{SHAPE}</svg>'
+"""Drawn here: Streamlit fetches a Material icon of the tab from the network."""
 LOGO = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 132 32" width="132" height="32">'
-    '<rect x="1" y="3" width="26" height="26" rx="7" fill="#0b6e5f"/>'
-    '<path d="M8 16.5l4.2 4.2L20.5 11" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"'
-    ' stroke-linejoin="round"/><text x="36" y="23" font-family="Source Sans, Source Sans 3, sans-serif" font-size="21"'
-    ' font-weight="700" fill="#1b2530">Attest</text></svg>'
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 32" width="128" height="32">{SHAPE}<text x="36" y="23"'
+    ' font-family="Helvetica, Arial, sans-serif" font-size="20" font-weight="700" fill="#1b2530">Attest</text></svg>'
 )
 STYLE = Path(__file__).with_name("style.css")
 
 
 def main() -> None:
     """Draw the frame and the chosen page."""
-    st.set_page_config(page_title="Attest", page_icon=":material/verified:", layout="centered")
+    st.set_page_config(page_title="Attest", page_icon=ICON, layout="centered")
     st.logo(LOGO, size="large")
     st.html(STYLE)
     chosen = st.navigation(
