@@ -207,7 +207,7 @@ def purges(patient: Patient) -> Finding | None:
     return Finding(problems, REPAIR, finish) if problems else None
 
 
-def _being_purged() -> exists:
+def _being_purged() -> Exists:
     return exists().where(Purge.document_id == Document.id)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.blobs import BlobStore
 from core.clock import now
-from core.db.changes import touch_access
+from core.db.changes import append_changes, demand_rebuild, touch_access
 from core.db.models import (
     AuditRow,
     ChunkRow,
@@ -35,6 +35,7 @@ from core.failpoints import failpoint
 from core.settings import Settings
 from core.types import Json, Principal
 from ingest.remnants import Probes, collect_probes, files_holding
+from retriever.snapshot import drop_snapshots
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +93,12 @@ def _family(session: Session, document_id: str) -> list[Document]:
 
 def _hide(session: Session, document: Document) -> None:
     """Record the purge and take the document out of every search, in the caller's commit."""
-    from ingest.documents import retire
-
     if session.get(Purge, document.id) is None:
         session.add(Purge(document_id=document.id))
-    retire(session, document)
+    document.state = "deleted"
+    for chunk in session.scalars(select(ChunkRow).where(ChunkRow.document_key == document.key)):
+        append_changes(session, "remove", [chunk.id], chunk.generation_id)
+    touch_access(session)
 
 
 def _finish(database: Database, settings: Settings, document_id: str) -> dict[str, int]:
@@ -175,9 +177,10 @@ def _delete_rows(session: Session, document_id: str) -> None:
 
 
 def _scrub_indexes(database: Database, settings: Settings) -> None:
-    from retriever.maintenance import scrub
-
-    scrub(database, settings)
+    """Drop every snapshot, and have every running process build its index anew without what is gone."""
+    with database.write() as session:
+        demand_rebuild(session)
+    drop_snapshots(settings.indexes)
 
 
 def _count_left(

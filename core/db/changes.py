@@ -22,6 +22,16 @@ def touch_access(session: Session) -> None:
     session.execute(insert(Change), [{"op": "access", "chunk_id": None, "generation_id": None}])
 
 
+def demand_rebuild(session: Session) -> None:
+    """Log that every index made before this entry, snapshots and working files too, must give way to a new one."""
+    session.execute(insert(Change), [{"op": "reset", "chunk_id": None, "generation_id": None}])
+
+
+def last_reset(session: Session) -> int:
+    """Return the number of the newest `reset` entry, 0 where there is none."""
+    return session.scalar(select(func.max(Change.seq)).where(Change.op == "reset")) or 0
+
+
 def last_seq(session: Session) -> int:
     """Return the newest sequence number of the log, 0 where it is empty."""
     return session.scalar(select(func.max(Change.seq))) or 0

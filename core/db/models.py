@@ -169,15 +169,15 @@ class Change(Base):
     """One entry of the log that indexes follow.
 
     `op`: `add` or `remove` of a chunk, `access` (permissions, states or versions changed: cached permitted
-    sets are stale), or `reset` (the store was restored: whatever was built before this entry is of another
-    history and is built anew). `seq` grows in commit order.
+    sets are stale), or `reset` (after a purge or a restore: an index built before this entry, its snapshots and
+    working files included, gives way to a new one). `seq` grows in commit order.
     """
 
     __tablename__ = "changes"
     __table_args__ = ({"sqlite_autoincrement": True},)
     seq: Mapped[int] = mapped_column(primary_key=True)
     generation_id: Mapped[int | None] = mapped_column(index=True)
-    op: Mapped[str] = mapped_column(String(10))
+    op: Mapped[str] = mapped_column(String(10), index=True)
     chunk_id: Mapped[int | None]
 
 

@@ -49,6 +49,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("changes", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_changes_generation_id"), ["generation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_changes_op"), ["op"], unique=False)
 
     op.create_table(
         "collections",
@@ -338,6 +339,7 @@ def downgrade() -> None:
     op.drop_table("conversations")
     op.drop_table("collections")
     with op.batch_alter_table("changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_changes_op"))
         batch_op.drop_index(batch_op.f("ix_changes_generation_id"))
 
     op.drop_table("changes")
