@@ -60,7 +60,7 @@ def read_rows(path: Path) -> list[Row]:
     Rows whose label is null are left out. Raises ValueError with the line's number on anything else.
     """
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             try:
                 fields = json.loads(line)

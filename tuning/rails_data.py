@@ -1,0 +1,224 @@
+"""Build the training rows of the classifier rails from labelled texts and templates.
+
+    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl]
+
+FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl`,
+`indirect_injection.dev.jsonl`, `domain.dev.jsonl`; passages (`text` a line) are plain documents that
+serve as clean contexts. Rows made here rather than collected carry `train_only`: they are never scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from guardrails.indirect_injection import sentences
+from guardrails.normalise import plain
+
+Fields = dict[str, Any]
+TEMPLATES: Fields = tomllib.loads(Path(__file__).with_name("rails_templates.toml").read_text(encoding="utf-8"))
+_SLOT = re.compile(r"\{(\w+)\}")
+_TARGETS = ("women", "trans people", "gay people", "black people", "disabled people", "Muslims", "immigrants")
+_LEET = str.maketrans("aeiost", "431057")
+
+
+def main() -> None:
+    """Write `RAIL.train.jsonl` for each classifier rail."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--passages", type=Path)
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args()
+    passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
+    rows = {
+        "toxicity": toxicity(args.data, random.Random(args.seed)),
+        "prompt_injection": prompt_injection(args.data, random.Random(args.seed)),
+        "harmful_requests": harmful_requests(args.data, random.Random(args.seed)),
+        "indirect_injection": indirect_injection(args.data, passages, random.Random(args.seed)),
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, made in rows.items():
+        write_rows(args.out / f"{name}.train.jsonl", made)
+
+
+def write_rows(path: Path, rows: Iterable[Fields]) -> None:
+    """Write rows as JSON Lines and say how many there are of each label."""
+    counts: dict[str, int] = {}
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            key = f"{'made' if row.get('train_only') else 'collected'} {row['label']}"
+            counts[key] = counts.get(key, 0) + 1
+    print(path.name, counts)  # noqa: T201 - the command's result
+
+
+def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
+    """Yield the collected rows, the same about other groups and misspelt, and templates of what is not toxic."""
+    for row in _lines(data / "toxicity.dev.jsonl"):
+        label = int(row["toxic"])
+        made = _row(row, label, f"{row['source']}:{row['kind']}")
+        yield made
+        if row["source"] == "hatecheck":
+            yield from _about_others(made, row.get("target") or "", chance)
+            if not row["kind"].startswith("spell") and chance.random() < 0.35:
+                yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
+        elif chance.random() < 0.06:
+            yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
+    yield from _templates("toxic", 1, 22, chance)
+    yield from _templates("not_toxic", 0, 22, chance)
+
+
+def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
+    """Yield the collected rows, hijacks in many wordings, and requests that only look like them."""
+    for row in _lines(data / "prompt_injection.dev.jsonl"):
+        yield _row(row, int(row["attack"]), f"{row['source']}:{row['kind']}")
+    for template in TEMPLATES["hijack"]:
+        for _ in range(9):
+            yield _made(_hijack(template, chance), 1, "hijack", 0.5)
+    for text in _questions(data):
+        yield _made(text, 0, "question", 0.5)
+    harmful = [row["text"] for row in _lines(data / "harmful_requests.dev.jsonl") if row["source"] != "xstest"]
+    for text in chance.sample(harmful, 200):
+        yield _made(text, 0, "harmful_but_no_injection", 0.5)
+    yield from _templates("benign_lookalikes", 0, 9, chance, 0.6)
+
+
+def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
+    """Yield the collected rows, pairs of dangerous and harmless wordings, and ordinary requests."""
+    for row in _lines(data / "harmful_requests.dev.jsonl"):
+        yield _row(row, int(row["harmful"]), f"{row['source']}:{row['kind']}")
+    yield from _templates("safe_requests", 0, 12, chance, 0.6)
+    yield from _templates("unsafe_requests", 1, 12, chance, 0.6)
+    ordinary = _questions(data)
+    sources = ("wildguard-sub", "notinject", "piguard-valid")
+    injections = _lines(data / "prompt_injection.dev.jsonl")
+    ordinary += [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
+    for text in chance.sample(ordinary, 400):
+        yield _made(text, 0, "ordinary", 0.35)
+
+
+def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:
+    """Yield the collected contexts, their sentences alone, and plain passages with and without an order put in."""
+    for row in _lines(data / "indirect_injection.dev.jsonl"):
+        label = int(row["injected"])
+        kind = f"{row['kind']}:{row.get('position') or 'clean'}"
+        whole = _row(row | {"text": row["context"]}, label, kind)
+        yield whole
+        if label:
+            yield whole | {"text": row["attack"], "train_only": True, "weight": 0.5}
+            order = _order(chance)
+            yield whole | {"text": row["context"].replace(row["attack"], order), "train_only": True, "weight": 0.5}
+        else:
+            parts = [row["context"][start:end].strip() for start, end in sentences(row["context"])]
+            for part in chance.sample(parts, min(4, len(parts))):
+                yield whole | {"text": part, "train_only": True, "weight": 0.5}
+    for text in (*passages, *TEMPLATES["benign_passages"] * 3):
+        yield _made(text, 0, "passage", 1.0)
+        yield _made(_inserted(text, _order(chance), chance), 1, "passage", 0.6)
+        start, end = chance.choice(sentences(text) or [(0, len(text))])
+        yield _made(text[start:end].strip(), 0, "sentence", 0.5)
+
+
+def misspelt(text: str, chance: random.Random) -> str:
+    """Return the text with one or two words disguised: letters dropped, swapped, spaced out, leet, or joined."""
+    words = text.split()
+    long = [i for i, word in enumerate(words) if len(word) > 3] or list(range(len(words)))
+    for i in chance.sample(long, min(len(long), chance.choice((1, 1, 2)))):
+        word = words[i]
+        at = chance.randrange(1, max(2, len(word) - 1))
+        words[i] = chance.choice(
+            (
+                word[:at] + word[at + 1 :],
+                word[: at - 1] + word[at : at + 1] + word[at - 1 : at] + word[at + 1 :],
+                " ".join(word),
+                word.translate(_LEET),
+                word.upper(),
+            )
+        )
+    joined = "".join(words) if chance.random() < 0.08 and len(words) < 7 else " ".join(words)
+    return joined
+
+
+def _about_others(row: Fields, target: str, chance: random.Random) -> Iterator[Fields]:
+    """Yield the same sentence about two other groups: what is said counts, not about whom."""
+    if target and target in row["text"]:
+        others = [group for group in TEMPLATES["slots"]["group"] if group != target]
+        for group in chance.sample(others, 2):
+            yield row | {"text": row["text"].replace(target, group), "train_only": True, "weight": 0.5}
+
+
+def _templates(name: str, label: int, times: int, chance: random.Random, weight: float = 0.6) -> Iterator[Fields]:
+    """Fill each template up to `times` times, no text twice."""
+    seen: set[str] = set()
+    for template in TEMPLATES[name]:
+        for _ in range(times if _SLOT.search(template) else 1):
+            text = filled(template, chance)
+            if chance.random() < 0.15:
+                text = text.lower()
+            if text not in seen:
+                seen.add(text)
+                yield _made(text, label, name, weight)
+
+
+def filled(template: str, chance: random.Random) -> str:
+    """Return a template with a value in each slot; a slot at its start gets a capital."""
+    text = _SLOT.sub(lambda match: str(chance.choice(TEMPLATES["slots"][match[1]])), template)
+    return text[:1].upper() + text[1:] if template.startswith("{") else text
+
+
+def _hijack(template: str, chance: random.Random) -> str:
+    goal = chance.choice(TEMPLATES["goals"])
+    text = template.replace("{goal}", goal).replace("{Goal}", goal[:1].upper() + goal[1:])
+    return filled(text, chance)
+
+
+def _questions(data: Path) -> list[str]:
+    """Return ordinary questions from the sets whose licences allow training on them."""
+    free = ("dom-clapnq", "dom-sec10q")
+    return [row["text"] for row in _lines(data / "domain.dev.jsonl") if row["id"].startswith(free)]
+
+
+def _order(chance: random.Random) -> str:
+    template = chance.choice(TEMPLATES["embedded_orders"])
+    if template == "{Hijack}":
+        template = chance.choice(TEMPLATES["hijack"])
+    return _hijack(template, chance)
+
+
+def _inserted(text: str, order: str, chance: random.Random) -> str:
+    """Put an order before, after or between the sentences of a passage."""
+    spans = sentences(text) or [(0, len(text))]
+    place = chance.choice((0, len(text), spans[chance.randrange(len(spans))][0]))
+    break_ = chance.choice(("\n", " ", "\n\n"))
+    return (text[:place].rstrip(" ") + break_ + order + break_ + text[place:]).strip()
+
+
+def _row(row: Fields, label: int, kind: str) -> Fields:
+    return {"id": row["id"], "text": plain(row["text"]), "label": label, "group": row["group"], "kind": kind}
+
+
+def _made(text: str, label: int, kind: str, weight: float) -> Fields:
+    group = f"made-{hash_of(text)}"
+    return {"text": text, "label": label, "group": group, "kind": kind, "weight": weight, "train_only": True}
+
+
+def hash_of(text: str) -> str:
+    """Return a short stable name for a text."""
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _lines(path: Path) -> list[Fields]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+if __name__ == "__main__":
+    main()
