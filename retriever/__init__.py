@@ -1,1 +1,1 @@
-"""Embeddings, indexes that follow the store, fusion and reranking."""
+"""Vector and word indexes, the follower that keeps them at the log, fusion, rerank: permitted passages, best first."""

@@ -1,0 +1,79 @@
+"""What both indexes found, scored by both: the rows that fusion ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import Mode, Scores
+from retriever.fusion import fuse
+from retriever.lexical import LexicalHits, LexicalIndex
+from retriever.permitted import Permitted
+from retriever.vectors import Vectors, VectorView
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Chunk ids with both scores (NaN where that side gave none) and the fused one, best first."""
+
+    ids: NDArray[np.int64]
+    dense: Floats
+    lexical: Floats
+    fused: Floats
+
+    def scores(self, at: int) -> Scores:
+        """Return the scores of the candidate at a position."""
+        return Scores(_number(self.dense[at]), _number(self.lexical[at]), float(self.fused[at]))
+
+
+def gather(dense_ids: NDArray[np.int64], lexical: LexicalHits, carried: Sequence[int], mode: Mode) -> NDArray[np.int64]:
+    """Return the distinct chunk ids of a search in a stable order."""
+    found = {
+        "dense": [dense_ids],
+        "lexical": [lexical.ids],
+        "hybrid": [dense_ids, lexical.ids],
+    }[mode]
+    everything = np.concatenate([*found, np.array(carried, dtype=np.int64)])
+    return np.unique(everything)
+
+
+def dense_scores(view: VectorView, ids: NDArray[np.int64], query: Vectors) -> Floats:
+    """Return the inner product of each chunk with the query, shape (n,), NaN for a chunk not in the index."""
+    rows = view.positions(ids)
+    scores: Floats = (view.matrix[np.where(rows >= 0, rows, 0)] @ query).astype(np.float32)
+    scores[rows < 0] = np.nan
+    return scores
+
+
+def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], text: str) -> Floats:
+    """Return the BM25 score of each chunk, shape (n,), 0 where it shares no term with the query."""
+    found = index.score(text, ids.tolist())
+    return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
+
+
+def rank(ids: NDArray[np.int64], dense: Floats, lexical: Floats, mode: Mode, dense_weight: float) -> Candidates:
+    """Return candidates best first; equal scores by chunk id."""
+    weight = {"dense": 1.0, "lexical": 0.0, "hybrid": dense_weight}[mode]
+    fused = fuse(dense, lexical, weight)
+    order = np.lexsort((ids, -fused))
+    return Candidates(ids[order], dense[order], lexical[order], fused[order])
+
+
+def permitted_carry(carry: Sequence[int], view: VectorView, permitted: Permitted) -> list[int]:
+    """Return the carried chunk ids that are in the index and may be ranked."""
+    if not carry:
+        return []
+    ids = np.array(carry, dtype=np.int64)
+    rows = view.positions(ids)
+    ids, rows = ids[rows >= 0], rows[rows >= 0]
+    kept: list[int] = ids[permitted.allows(view.versions[rows])].tolist()
+    return kept
+
+
+def _number(value: np.float32) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,121 @@
+"""Where a document was lost on its way to the hits of a query, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.db.access import readable, retrievable_versions
+from core.db.models import ChunkRow, Collection, Document, DocumentVersion
+from core.types import Filters, Json, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The first step that lost the document (`returned` where none did), why, and its best rank at each step."""
+
+    stage: str
+    detail: str
+    ranks: dict[str, int | None] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Return the wire form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store knows of the document asked about."""
+
+    document_key: int
+    chunk_ids: frozenset[int]
+
+
+def lost_before_search(
+    session: Session, document_id: str, principal: Principal, filters: Filters, indexed: Callable[[int], bool]
+) -> Explanation | Found:
+    """Look for the document step by step up to the index; `indexed` says whether a chunk id is in it.
+
+    A document the principal may not read is said not to exist, as everywhere.
+    """
+    document = session.scalar(select(Document).where(Document.id == document_id))
+    visible = document is not None and session.scalar(
+        select(Document.key).where(Document.key == document.key, readable(principal))
+    )
+    if document is None or not visible:
+        hidden = document is not None and principal.operator
+        detail = f"the document is {document.state}" if document and hidden else "no document of that id may be read"
+        return Explanation("permission", detail)
+    serving = document.duplicate_of or document.key
+    chunks = set(session.scalars(select(ChunkRow.id).where(ChunkRow.document_key == serving)))
+    if not chunks:
+        return Explanation("chunk", "the document has no chunks: nothing was parsed from it, or ingestion is not done")
+    in_index = {chunk_id for chunk_id in chunks if indexed(chunk_id)}
+    if not in_index:
+        return Explanation("index", "its chunks are not in the index yet; the index follows the log within seconds")
+    permitted = set(
+        session.scalars(
+            select(ChunkRow.id).where(
+                ChunkRow.document_key == serving,
+                ChunkRow.version_key.in_(retrievable_versions(principal, filters).where(Document.key == serving)),
+            )
+        )
+    )
+    if not in_index & permitted:
+        return Explanation("filter", _why_filtered(session, document, principal, filters))
+    return Found(serving, frozenset(in_index & permitted))
+
+
+def _why_filtered(session: Session, document: Document, principal: Principal, filters: Filters) -> str:
+    within = session.scalar(
+        select(DocumentVersion.key)
+        .join(Document, Document.key == DocumentVersion.document_key)
+        .join(Collection, Collection.id == Document.collection_id)
+        .where(DocumentVersion.key.in_(retrievable_versions(principal)), Document.key == document.key)
+    )
+    if within is None:
+        return "no version of it is in force now: not yet effective, expired or superseded"
+    return f"the filters leave it out: {filters}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Chunk ids of one search in the order each step left them."""
+
+    dense: list[int]
+    lexical: list[int]
+    fused: list[int]
+    authorised: list[int]
+    reranked: list[int]
+    returned: list[int]
+
+
+def lost_in_search(found: Found, trail: Trail, depth: int) -> Explanation:
+    """Follow the document's chunks through a search of `depth` candidates an index."""
+    ranks = {
+        step: _best_rank(ids, found.chunk_ids)
+        for step, ids in (
+            ("dense", trail.dense),
+            ("lexical", trail.lexical),
+            ("fused", trail.fused),
+            ("rerank", trail.reranked),
+            ("returned", trail.returned),
+        )
+    }
+    if ranks["returned"] is not None:
+        return Explanation("returned", f"it is hit {ranks['returned']}", ranks)
+    if ranks["fused"] is None:
+        detail = f"none of its passages is among the first {depth} of an index; see its rank in each"
+        return Explanation("candidates", detail, ranks)
+    if _best_rank(trail.authorised, found.chunk_ids) is None:
+        return Explanation("fold", "its passage repeats a better one and is named there in also_in", ranks)
+    if ranks["rerank"] != ranks["fused"]:
+        return Explanation("rerank", "the reranker put other passages first", ranks)
+    return Explanation("fusion", "other passages have better fused scores; ask for a larger k to see it", ranks)
+
+
+def _best_rank(ids: Sequence[int], wanted: frozenset[int]) -> int | None:
+    return next((rank for rank, chunk_id in enumerate(ids, start=1) if chunk_id in wanted), None)

@@ -1,0 +1,210 @@
+"""Keeps the indexes at the change log: newest snapshot, replay, then every change as it comes."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from core.db.changes import last_reset, last_seq
+from core.db.generations import live_generation
+from core.db.models import Change, ChunkRow, DocumentVersion, EmbeddingRow, Generation
+from core.db.session import Database
+from core.errors import AttestError, IndexMismatch
+from core.settings import Settings
+from models.encoder import Encoder
+from retriever.lexical import LexicalEntry, LexicalIndex
+from retriever.snapshot import IndexIdentity, load_newest, publish
+from retriever.vectors import VectorIndex
+from retriever.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+PUBLISH_AFTER = 1000
+"""Changes replayed since the last snapshot before another is worth its writing."""
+PUBLISH_SHARE = 0.1
+"""… and at least this share of the rows, so that a large index is not rewritten for a few."""
+BATCH = 512
+"""Chunks read from SQL at once; stays under every database's limit of variables."""
+
+
+@dataclass
+class Indexes:
+    """Both indexes of one generation and the log entry up to which they are complete."""
+
+    identity: IndexIdentity
+    vectors: VectorIndex
+    lexical: LexicalIndex
+    seq: int
+    unpublished: int = 0
+
+
+class Follower:
+    """Owns the indexes of this process; `indexes` is `None` until the store has a generation."""
+
+    def __init__(self, database: Database, settings: Settings, encoder: Encoder) -> None:
+        self._database, self._settings, self._encoder = database, settings, encoder
+        self._workplace = Workplace(settings.indexes)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.indexes: Indexes | None = None
+
+    @property
+    def seq(self) -> int:
+        """The log entry up to which this process's indexes are complete."""
+        return self.indexes.seq if self.indexes is not None else 0
+
+    def sync(self) -> int:
+        """Replay the log to its end and return the seq reached.
+
+        Raises:
+            IndexMismatch: the store's vectors come from another encoder than ours.
+        """
+        with self._lock, self._database.read() as session:
+            generation = live_generation(session)
+            if generation is None:
+                return self.seq
+            identity = self._identity(generation)
+            indexes = self.indexes
+            reset = last_reset(session)
+            if indexes is None or indexes.identity != identity or indexes.seq < reset:
+                indexes = self._load(session, identity, reset)
+            _replay(session, indexes)
+            self._take(indexes)
+            self._publish_if_due(indexes)
+            return indexes.seq
+
+    def start(self) -> None:
+        """Follow the log in a thread of its own until `close`."""
+        self._thread = threading.Thread(target=self._follow, name="index-follower", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following and remove this process's working files."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        with self._lock:
+            if self.indexes is not None:
+                self.indexes.lexical.close()
+                self.indexes = None
+            self._workplace.close()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(self._settings.retrieval.follow_interval_s):
+            try:
+                self.sync()
+            except (AttestError, SQLAlchemyError, OSError) as error:
+                logger.warning("the index could not follow the log, trying again: %s", error)
+
+    def _identity(self, generation: Generation) -> IndexIdentity:
+        ours = (self._encoder.name, self._encoder.revision, self._encoder.dimension)
+        if ours != (generation.embedder, generation.revision, generation.dimension):
+            raise IndexMismatch(
+                f"the index was built with {generation.embedder} (revision {generation.revision}) and the settings "
+                f"name {ours[0]} (revision {ours[1]}). Restore that embedder, or run: attest reindex"
+            )
+        return IndexIdentity(generation.id, *ours)
+
+    def _load(self, session: Session, identity: IndexIdentity, reset: int) -> Indexes:
+        """Start from the newest snapshot of this identity made since the last reset, or from nothing."""
+        place = self._workplace.fresh()
+        folder = self._settings.indexes / f"g{identity.generation}"
+        snapshot = load_newest(folder, identity, place, range(reset, last_seq(session) + 1))
+        vectors = VectorIndex(identity.dimension)
+        if snapshot is None:
+            shutil.rmtree(place, ignore_errors=True)
+            return Indexes(identity, vectors, LexicalIndex(place), seq=0)
+        vectors.add(snapshot.ids, snapshot.versions, snapshot.vectors)
+        return Indexes(identity, vectors, LexicalIndex(place), snapshot.seq)
+
+    def _take(self, indexes: Indexes) -> None:
+        """Let searches use complete indexes, and drop those they replace."""
+        old, self.indexes = self.indexes, indexes
+        if old is not None and old is not indexes:
+            old.lexical.close()
+            shutil.rmtree(old.lexical.folder, ignore_errors=True)
+
+    def _publish_if_due(self, indexes: Indexes) -> None:
+        due = max(PUBLISH_AFTER, PUBLISH_SHARE * indexes.vectors.view().count)
+        if indexes.unpublished < due:
+            return
+        folder = self._settings.indexes / f"g{indexes.identity.generation}"
+        indexes.lexical.settle()
+        publish(folder, indexes.identity, indexes.seq, indexes.vectors.view(), indexes.lexical.folder)
+        indexes.unpublished = 0
+
+
+def _replay(session: Session, indexes: Indexes) -> None:
+    """Apply the log after `indexes.seq`; safe to repeat after a failure in the middle."""
+    end = last_seq(session)
+    if end == indexes.seq:
+        return
+    final = _final_ops(session, indexes.identity.generation, indexes.seq, end)
+    removed = [chunk_id for chunk_id, op in final.items() if op == "remove"]
+    added = [chunk_id for chunk_id, op in final.items() if op == "add"]
+    if indexes.seq:
+        for ids in _slices([*removed, *added]):  # the added ones too: none is ever there twice
+            indexes.lexical.remove(ids)
+    indexes.vectors.remove(removed)
+    for ids in _slices(added):
+        _add_chunks(session, indexes, ids)
+    if final:
+        indexes.lexical.commit()
+    indexes.unpublished += len(final)
+    indexes.seq = end
+
+
+def _final_ops(session: Session, generation: int, after: int, until: int) -> dict[int, str]:
+    """Return what became of each chunk named in the log after one seq and up to another."""
+    entries = session.execute(
+        select(Change.chunk_id, Change.op)
+        .where(
+            Change.seq > after,
+            Change.seq <= until,
+            Change.generation_id == generation,
+            Change.op.in_(("add", "remove")),
+        )
+        .order_by(Change.seq)
+    )
+    return {chunk_id: op for chunk_id, op in entries if chunk_id is not None}
+
+
+def _add_chunks(session: Session, indexes: Indexes, ids: Sequence[int]) -> None:
+    """Add chunks to both indexes; one that has been purged since its entry was written is passed over."""
+    rows = session.execute(
+        select(
+            ChunkRow.id,
+            ChunkRow.version_key,
+            ChunkRow.heading,
+            ChunkRow.text,
+            DocumentVersion.language,
+            EmbeddingRow.vector,
+        )
+        .join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key)
+        .join(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
+        .where(ChunkRow.id.in_(ids))
+        .order_by(ChunkRow.id)
+    ).all()
+    if not rows:
+        return
+    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(len(rows), -1)
+    chunk_ids = np.array([row.id for row in rows], dtype=np.int64)
+    versions = np.array([row.version_key for row in rows], dtype=np.int64)
+    indexes.vectors.add(chunk_ids, versions, vectors)
+    indexes.lexical.add(
+        LexicalEntry(row.id, row.version_key, row.language, f"{row.heading}\n{row.text}" if row.heading else row.text)
+        for row in rows
+    )
+
+
+def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]

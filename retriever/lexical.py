@@ -1,0 +1,199 @@
+"""Search by words: a tantivy index with BM25, one field a language, and exact identifiers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retriever.analysis import analyzer, analyzer_name, analyzer_names
+from retriever.permitted import Permitted
+
+IDENTIFIER_BOOST = 1.0
+WRITER_HEAP_BYTES = 64_000_000
+FILTER_SHARE = 0.3
+"""Below this share of permitted chunks the permission goes into the query; above it, over-fetching is cheaper."""
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalEntry:
+    """What is indexed of a chunk; `text` is heading and passage."""
+
+    chunk_id: int
+    version_key: int
+    language: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalHits:
+    """Chunk ids and BM25 scores, best first."""
+
+    ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def none(cls) -> LexicalHits:
+        """Return no hits."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
+class LexicalIndex:
+    """A tantivy index in a folder of its own; one writer, any number of readers."""
+
+    def __init__(self, folder: Path) -> None:
+        import tantivy
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._schema = _schema()
+        self._index = tantivy.Index(self._schema, path=str(folder))
+        for name in (*analyzer_names(), "identifier"):
+            self._index.register_tokenizer(name, analyzer(name))
+        self._lock = threading.Lock()
+        self._writer: Any = None
+        self._searcher: Any = self._index.searcher()
+        self._languages = self._languages_present()
+
+    @property
+    def count(self) -> int:
+        """How many chunks can be found."""
+        return int(self._searcher.num_docs)
+
+    def add(self, entries: Iterable[LexicalEntry]) -> None:
+        """Stage chunks; they are found after `commit`."""
+        with self._lock:
+            writer = self._open_writer()
+            for entry in entries:
+                writer.add_document(_document(entry))
+
+    def remove(self, chunk_ids: Sequence[int]) -> None:
+        """Stage the removal of chunks; they are gone after `commit`."""
+        import tantivy
+
+        if not chunk_ids:
+            return
+        with self._lock:
+            query = tantivy.Query.term_set_query(self._schema, "chunk", list(chunk_ids))
+            self._open_writer().delete_documents_by_query(query)
+
+    def commit(self) -> None:
+        """Make staged changes durable in the folder and visible."""
+        with self._lock:
+            if self._writer is None:
+                return
+            self._writer.commit()
+            self._index.reload()
+            self._searcher = self._index.searcher()
+            self._languages = self._languages_present()
+
+    def settle(self) -> None:
+        """Finish merging, so that the folder's files stay as they are until the next change."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.wait_merging_threads()
+                self._writer = None
+
+    def close(self) -> None:
+        """Let the folder go."""
+        self.settle()
+
+    def search(self, text: str, n: int, permitted: Permitted, share: float) -> LexicalHits:
+        """Return the best `n` permitted chunks; `share` is the permitted part of all chunks, in [0, 1]."""
+        query = self._query(text)
+        if query is None or n <= 0:
+            return LexicalHits.none()
+        if share < FILTER_SHARE:
+            return self._top(self._restricted(query, "version", permitted.versions.tolist()), n)
+        return self._over_fetch(query, n, permitted)
+
+    def score(self, text: str, chunk_ids: Sequence[int]) -> dict[int, float]:
+        """Return the BM25 score of those chunks that hold a term of the query."""
+        query = self._query(text)
+        if query is None or not chunk_ids:
+            return {}
+        found = self._top(self._restricted(query, "chunk", list(chunk_ids)), len(chunk_ids))
+        return dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
+
+    def _over_fetch(self, query: Any, n: int, permitted: Permitted) -> LexicalHits:
+        """Fetch more until `n` permitted chunks are seen or the matches are exhausted."""
+        searcher, limit = self._searcher, n + n // 2 + 16
+        total = max(1, searcher.num_docs)
+        while True:
+            found = searcher.search(query, limit, count=False).hits
+            addresses = [address for _, address in found]
+            versions = np.array(searcher.fast_field_values("version", addresses), dtype=np.int64)
+            keep = np.flatnonzero(permitted.allows(versions))[:n]
+            if len(keep) == n or len(found) < limit or limit >= total:
+                chunks = searcher.fast_field_values("chunk", [addresses[at] for at in keep])
+                return _hits(chunks, [found[at][0] for at in keep])
+            limit = min(total, limit * 4)
+
+    def _top(self, query: Any, n: int) -> LexicalHits:
+        searcher = self._searcher
+        found = searcher.search(query, n, count=False).hits
+        return _hits(
+            searcher.fast_field_values("chunk", [address for _, address in found]), [score for score, _ in found]
+        )
+
+    def _restricted(self, query: Any, field: str, values: list[int]) -> Any:
+        from tantivy import Occur, Query
+
+        within = Query.const_score_query(Query.term_set_query(self._schema, field, values), 0.0)
+        return Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
+
+    def _query(self, text: str) -> Any | None:
+        """Build the weighted disjunction of the terms of a text over the fields that hold anything."""
+        from tantivy import Occur, Query
+
+        clauses = []
+        for name in (*self._languages, "identifier"):
+            boost = IDENTIFIER_BOOST if name == "identifier" else 1.0
+            for term, times in Counter(analyzer(name).analyze(text)).items():
+                clause = Query.term_query(self._schema, name, term, "freq")
+                clauses.append((Occur.Should, Query.boost_query(clause, boost * times)))
+        return Query.boolean_query(clauses) if clauses else None
+
+    def _languages_present(self) -> tuple[str, ...]:
+        searcher = self._searcher
+        return tuple(name for name in analyzer_names() if searcher.doc_freq("language", name) > 0)
+
+    def _open_writer(self) -> Any:
+        if self._writer is None:
+            self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
+        return self._writer
+
+
+def _schema() -> Any:
+    from tantivy import SchemaBuilder
+
+    builder = SchemaBuilder()
+    builder.add_unsigned_field("chunk", indexed=True, fast=True)
+    builder.add_unsigned_field("version", indexed=True, fast=True)
+    builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
+    for name in (*analyzer_names(), "identifier"):
+        builder.add_text_field(name, tokenizer_name=name, index_option="freq")
+    return builder.build()
+
+
+def _document(entry: LexicalEntry) -> Any:
+    from tantivy import Document
+
+    name = analyzer_name(entry.language)
+    document = Document()
+    document.add_unsigned("chunk", entry.chunk_id)
+    document.add_unsigned("version", entry.version_key)
+    document.add_text("language", name)
+    document.add_text(name, entry.text)
+    document.add_text("identifier", entry.text)
+    return document
+
+
+def _hits(ids: Sequence[Any], scores: Sequence[float]) -> LexicalHits:
+    return LexicalHits(np.array(ids, dtype=np.int64), np.array(scores, dtype=np.float32))

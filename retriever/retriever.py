@@ -1,0 +1,246 @@
+"""The retriever: permitted passages for a query, best first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from core.db.session import Database
+from core.errors import InvalidInput
+from core.settings import Settings
+from core.types import Filters, Mode, Principal, Query, Retrieval, ScoredChunk
+from models.encoder import Encoder
+from retriever.authorise import authorised_passages
+from retriever.candidates import (
+    Candidates,
+    dense_scores,
+    gather,
+    lexical_scores,
+    permitted_carry,
+    rank,
+)
+from retriever.explain import Explanation, Trail, lost_before_search, lost_in_search
+from retriever.follower import Follower, Indexes
+from retriever.lexical import LexicalHits
+from retriever.permitted import Permitted, PermittedCache
+from retriever.rerank import Reranker, make_reranker, rerank_hits
+from retriever.selection import cap_per_document, fold_near_duplicates
+from retriever.vectors import search_rows
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One search, its settings resolved."""
+
+    query: Query
+    principal: Principal
+    filters: Filters
+    k: int
+    mode: Mode
+    rerank: bool
+    depth: int
+    """Candidates asked of each index."""
+
+
+class Timings:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Add the time the block takes to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
+
+
+class Retriever:
+    """Searches the indexes of a store on behalf of a principal; safe to call from several threads."""
+
+    def __init__(self, database: Database, settings: Settings, encoder: Encoder, follower: Follower) -> None:
+        self._database, self._settings, self._encoder = database, settings, encoder
+        self._follower = follower
+        self._permitted = PermittedCache()
+        self._reranker: Reranker | None = make_reranker(settings)
+
+    @classmethod
+    def open(cls, database: Database, settings: Settings, encoder: Encoder, *, follow: bool = True) -> Retriever:
+        """Load the indexes, bring them to the end of the log and, with `follow`, keep them there.
+
+        Raises:
+            IndexMismatch: the store's vectors come from another encoder.
+        """
+        follower = Follower(database, settings, encoder)
+        try:
+            follower.sync()
+            retriever = cls(database, settings, encoder, follower)
+        except BaseException:
+            follower.close()
+            raise
+        if follow:
+            follower.start()
+        return retriever
+
+    @property
+    def seq(self) -> int:
+        """The log entry up to which the indexes are complete."""
+        return self._follower.seq
+
+    def sync(self) -> int:
+        """Replay the log to its end now and return the seq reached."""
+        return self._follower.sync()
+
+    def close(self) -> None:
+        """Stop following and release the indexes."""
+        self._follower.close()
+
+    def retrieve(
+        self,
+        query: Query,
+        principal: Principal,
+        *,
+        filters: Filters = NO_FILTERS,
+        k: int | None = None,
+        mode: Mode | None = None,
+        rerank: bool | None = None,
+        min_seq: int | None = None,
+    ) -> Retrieval:
+        """Return the `k` best passages that the principal may read.
+
+        `min_seq` waits for the indexes to hold that log entry, so that a caller reads its own writes.
+
+        Raises:
+            InvalidInput: `min_seq` is beyond the log, or `rerank` is asked for and no reranker is configured.
+        """
+        timings = Timings()
+        with timings("total"):
+            self._reach(min_seq)
+            indexes = self._follower.indexes
+            if indexes is None:
+                return Retrieval((), timings.ms, self.seq)
+            plan = self._plan(query, principal, filters, k, mode, rerank)
+            with self._database.read() as session:
+                with timings("permit"):
+                    permitted = self._permitted.get(session, principal, filters)
+                candidates = self._search(plan, indexes, permitted, timings)
+                with timings("authorise"):
+                    hits = self._authorise(session, plan, candidates)
+            with timings("rerank"):
+                hits = self._rerank(plan, hits)
+            hits = cap_per_document(hits, plan.k, self._per_document(plan))
+        return Retrieval(tuple(hits), timings.ms, indexes.seq)
+
+    def explain(
+        self, query: Query, principal: Principal, document_id: str, *, filters: Filters = NO_FILTERS
+    ) -> Explanation:
+        """Return the first step at which a search with the settings in force loses a document, and why."""
+        indexes = self._follower.indexes
+        if indexes is None:
+            return Explanation("index", "the store holds no documents yet")
+        view = indexes.vectors.view()
+        plan = self._plan(query, principal, filters, None, None, None)
+        with self._database.read() as session:
+            found = lost_before_search(
+                session, document_id, principal, filters, lambda chunk_id: chunk_id in view.row_of
+            )
+            if isinstance(found, Explanation):
+                return found
+            permitted = self._permitted.get(session, principal, filters)
+            candidates = self._search(plan, indexes, permitted, Timings())
+            hits = self._authorise(session, plan, candidates)
+        reranked = self._rerank(plan, hits)
+        returned = cap_per_document(reranked, plan.k, self._per_document(plan))
+        vector = self._encoder.encode([query.text], "query")
+        rows, _ = search_rows(view, vector, permitted.rows(view), view.count)
+        words = indexes.lexical.search(query.text, view.count, permitted, len(rows[0]) / max(1, view.count))
+        trail = Trail(
+            dense=view.ids[rows[0]].tolist(),
+            lexical=words.ids.tolist(),
+            fused=candidates.ids.tolist(),
+            authorised=[hit.chunk.id for hit in hits],
+            reranked=[hit.chunk.id for hit in reranked],
+            returned=[hit.chunk.id for hit in returned],
+        )
+        return lost_in_search(found, trail, plan.depth)
+
+    def _reach(self, min_seq: int | None) -> None:
+        if min_seq is not None and self.seq < min_seq and self.sync() < min_seq:
+            raise InvalidInput(f"min_seq {min_seq} is beyond the end of the change log ({self.seq})")
+
+    def _plan(
+        self,
+        query: Query,
+        principal: Principal,
+        filters: Filters,
+        k: int | None,
+        mode: Mode | None,
+        rerank: bool | None,
+    ) -> Plan:
+        chosen = self._settings.retrieval
+        wanted = chosen.rerank if rerank is None else rerank
+        if wanted and self._reranker is None:
+            raise InvalidInput("rerank was asked for and retrieval.reranker names no reranker")
+        k = chosen.k if k is None else k
+        depth = max(chosen.candidates, 2 * k)
+        return Plan(query, principal, filters, k, mode or chosen.mode, wanted, depth)
+
+    def _search(self, plan: Plan, indexes: Indexes, permitted: Permitted, timings: Timings) -> Candidates:
+        """Ask both indexes, then score every candidate by both."""
+        view, text = indexes.vectors.view(), plan.query.text
+        rows = permitted.rows(view)
+        share = len(rows) / max(1, view.count)
+        dense_ids, lexical = np.empty(0, dtype=np.int64), LexicalHits.none()
+        vector = np.zeros(self._encoder.dimension, dtype=np.float32)
+        if plan.mode != "lexical":
+            with timings("embed"):
+                vector = self._encoder.encode([text], "query")[0]
+            with timings("dense"):
+                best, _ = search_rows(view, vector[None, :], rows, plan.depth)
+                dense_ids = view.ids[best[0]]
+        if plan.mode != "dense":
+            with timings("lexical"):
+                lexical = indexes.lexical.search(text, plan.depth, permitted, share)
+        with timings("fuse"):
+            ids = gather(dense_ids, lexical, permitted_carry(plan.query.carry, view, permitted), plan.mode)
+            nothing = np.full(len(ids), np.nan, dtype=np.float32)
+            dense = nothing if plan.mode == "lexical" else dense_scores(view, ids, vector)
+            words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, text)
+            return rank(ids, dense, words, plan.mode, self._settings.retrieval.dense_weight)
+
+    def _authorise(self, session: Session, plan: Plan, candidates: Candidates) -> list[ScoredChunk]:
+        """Turn candidates into hits, batch by batch, until enough are left after folding."""
+        need = max(plan.k, self._settings.retrieval.rerank_depth if plan.rerank else 0)
+        step = 2 * need
+        found: list[tuple[ScoredChunk, int]] = []
+        hits: list[ScoredChunk] = []
+        for start in range(0, len(candidates.ids), step):
+            ids = candidates.ids[start : start + step].tolist()
+            passages = authorised_passages(session, ids, plan.principal, plan.filters)
+            for at, chunk_id in enumerate(ids, start):
+                passage = passages.get(chunk_id)
+                if passage is not None:
+                    found.append((passage.scored(candidates.scores(at)), passage.folds_into))
+            hits = fold_near_duplicates(found)
+            if len(cap_per_document(hits, need, self._per_document(plan), fill=False)) >= need:
+                break
+        return hits
+
+    def _rerank(self, plan: Plan, hits: list[ScoredChunk]) -> list[ScoredChunk]:
+        if not plan.rerank or self._reranker is None:
+            return hits
+        return rerank_hits(self._reranker, plan.query.text, hits, self._settings.retrieval.rerank_depth)
+
+    def _per_document(self, plan: Plan) -> int:
+        """Return how many passages one document may have: no limit where the caller names the documents."""
+        return plan.k if plan.filters.document_ids is not None else self._settings.retrieval.per_document

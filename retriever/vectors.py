@@ -1,0 +1,164 @@
+"""The vectors in memory: a matrix that grows in place, with tombstones, and exact search over permitted rows."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Keys = NDArray[np.int64]
+Rows = NDArray[np.int64]
+COMPACT_SHARE = 0.2
+"""Dead rows beyond this share are dropped by copying the live ones together."""
+GATHER_SHARE = 0.5
+"""Up to this share of permitted rows, gathering them costs less than scoring every row."""
+BLOCK_SCORES = 1 << 22
+"""Scores computed at once, 16 MB of float32: a block that stays near the cache."""
+_tokens = itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class VectorView:
+    """A moment of the index that later changes do not touch."""
+
+    ids: Keys
+    versions: Keys
+    matrix: Vectors
+    alive: NDArray[np.bool_]
+    count: int
+    token: int
+    """Names this moment, so that row sets computed for it can be kept."""
+
+    row_of: Mapping[int, int]
+    """Chunk id to row; may run ahead of this moment, so `positions` checks what it finds."""
+
+    def positions(self, chunk_ids: Keys) -> Rows:
+        """Return the live row of each chunk id, -1 where there is none."""
+        rows = np.fromiter((self.row_of.get(chunk_id, -1) for chunk_id in chunk_ids.tolist()), np.int64, len(chunk_ids))
+        rows[rows >= len(self.ids)] = -1
+        rows[(rows >= 0) & ~self.alive[rows]] = -1
+        return rows
+
+
+class VectorIndex:
+    """The writer's side; readers take `view()` and are never blocked by a change."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self._lock = threading.Lock()
+        self._matrix = np.empty((0, dimension), dtype=np.float32)
+        self._ids = np.empty(0, dtype=np.int64)
+        self._versions = np.empty(0, dtype=np.int64)
+        self._alive = np.empty(0, dtype=np.bool_)
+        self._row_of: dict[int, int] = {}
+        self._used = 0
+        self._view = self._make_view()
+
+    def view(self) -> VectorView:
+        """Return the present moment of the index."""
+        return self._view
+
+    def add(self, ids: Keys, versions: Keys, vectors: Vectors) -> None:
+        """Add rows, shape (n, dimension); ids already present are skipped."""
+        with self._lock:
+            fresh = [at for at, chunk_id in enumerate(ids.tolist()) if chunk_id not in self._row_of]
+            if fresh:
+                self._append(ids[fresh], versions[fresh], vectors[fresh])
+            self._view = self._make_view()
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Drop rows by chunk id; ids that are not there are ignored."""
+        with self._lock:
+            rows = [row for row in (self._row_of.pop(chunk_id, None) for chunk_id in ids) if row is not None]
+            if not rows:
+                return
+            alive = self._alive.copy()  # a view taken earlier keeps the old one
+            alive[rows] = False
+            self._alive = alive
+            if self._used - len(self._row_of) > COMPACT_SHARE * self._used:
+                self._compact()
+            self._view = self._make_view()
+
+    def _append(self, ids: Keys, versions: Keys, vectors: Vectors) -> None:
+        end = self._used + len(ids)
+        if end > len(self._ids):
+            self._grow(max(end, len(self._ids) * 3 // 2, 1024))
+        rows = slice(self._used, end)
+        self._matrix[rows], self._ids[rows], self._versions[rows], self._alive[rows] = vectors, ids, versions, True
+        self._row_of.update(zip(ids.tolist(), range(self._used, end), strict=True))
+        self._used = end
+
+    def _grow(self, capacity: int) -> None:
+        used = self._used
+        for name in ("_matrix", "_ids", "_versions", "_alive"):
+            old = getattr(self, name)
+            new = np.zeros((capacity, *old.shape[1:]), dtype=old.dtype)
+            new[:used] = old[:used]
+            setattr(self, name, new)
+
+    def _compact(self) -> None:
+        keep = np.flatnonzero(self._alive[: self._used])
+        self._matrix, self._ids, self._versions = self._matrix[keep], self._ids[keep], self._versions[keep]
+        self._alive = np.ones(len(keep), dtype=np.bool_)
+        self._used = len(keep)
+        self._row_of = dict(zip(self._ids.tolist(), range(len(keep)), strict=True))  # older views keep theirs
+
+    def _make_view(self) -> VectorView:
+        used = self._used
+        return VectorView(
+            ids=self._ids[:used],
+            versions=self._versions[:used],
+            matrix=self._matrix[:used],
+            alive=self._alive[:used],
+            count=len(self._row_of),
+            token=next(_tokens),
+            row_of=self._row_of,
+        )
+
+
+def search_rows(view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple[Rows, Vectors]:
+    """Return the best `k` of `rows` for each query by inner product, exactly.
+
+    `queries` is (q, dimension); the result is rows and scores, both (q, min(k, len(rows))), best first, equal
+    scores in row order.
+    """
+    k = min(k, len(rows))
+    if k == 0:
+        return np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
+    if len(rows) > GATHER_SHARE * len(view.ids):
+        allowed = np.zeros(len(view.ids), dtype=np.bool_)
+        allowed[rows] = True
+        return _search_blocks(view.matrix, queries, k, None if allowed.all() else ~allowed)
+    best, scores = _search_blocks(view.matrix[rows], queries, k, None)
+    return rows[best], scores
+
+
+def _search_blocks(matrix: Vectors, queries: Vectors, k: int, hidden: NDArray[np.bool_] | None) -> tuple[Rows, Vectors]:
+    """Search block by block of rows, keeping the best `k` so far of each query."""
+    step = max(k, BLOCK_SCORES // max(1, len(queries)))
+    best: list[Rows] = []
+    scores: list[Vectors] = []
+    for start in range(0, len(matrix), step):
+        block = queries @ matrix[start : start + step].T
+        if hidden is not None:
+            block[:, hidden[start : start + step]] = -np.inf
+        rows, values = _top(block, k)
+        best.append(rows + start)
+        scores.append(values)
+    all_rows, all_scores = np.concatenate(best, axis=1), np.concatenate(scores, axis=1)
+    order = np.lexsort((all_rows, -all_scores), axis=1)[:, :k]
+    return np.take_along_axis(all_rows, order, axis=1), np.take_along_axis(all_scores, order, axis=1)
+
+
+def _top(block: Vectors, k: int) -> tuple[Rows, Vectors]:
+    """Return columns and scores of the best `k` of each row, in no order."""
+    if block.shape[1] <= k:
+        columns = np.broadcast_to(np.arange(block.shape[1]), block.shape)
+    else:
+        columns = np.argpartition(block, block.shape[1] - k, axis=1)[:, -k:]
+    return columns.astype(np.int64), np.take_along_axis(block, columns, axis=1)
