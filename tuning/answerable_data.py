@@ -1,0 +1,172 @@
+"""Questions with and without answers, for the reader that refuses and points at the answer.
+
+Run: python -m tuning.answerable_data --data DATA --out FOLDER
+
+Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
+have no answer, retrieved passages that look right, and questions changed until their passage no longer answers.
+Whole articles and conversations are held out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.types import OPERATOR, Message, Question
+from generation.rewrite import rewrite
+from tuning.passages_data import (
+    Labelled,
+    Passage,
+    Span,
+    WordSearch,
+    clapnq_passages,
+    distractor_passages,
+    held_out,
+    read_clapnq,
+    read_rows,
+    read_squad,
+    squad_passages,
+    write_rows,
+)
+from tuning.perturb import make_false
+
+LONGEST = 1300
+"""Characters of a passage with its neighbours: about 300 tokens, the size of a chunk with its headings."""
+
+
+def build(data: Path, out: Path) -> dict[str, int]:
+    """Write reader.train.jsonl and reader.test.jsonl; return how many rows each has."""
+    chance = random.Random(20261123)
+    labelled = read_squad(data) + read_clapnq(data)
+    corpus = [*squad_passages(data), *distractor_passages(data, 6), *clapnq_passages(data).values()]
+    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance)]
+    chance.shuffle(rows)
+    train = [row for row in rows if not held_out(row["group"])]
+    test = [row for row in rows if held_out(row["group"]) and row["source"] != "changed"]
+    return {
+        "train": write_rows(out / "reader.train.jsonl", train),
+        "test": write_rows(out / "reader.test.jsonl", test),
+    }
+
+
+def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Random) -> Iterator[dict[str, Any]]:
+    neighbours: dict[str, list[str]] = {}
+    for passage in search.passages:
+        neighbours.setdefault(passage.group, []).append(passage.text)
+    for item in labelled:
+        context, shift = _context(item.passage, neighbours.get(item.passage.group, []), chance)
+        yield _row(item, context, shift)
+        if item.answerable:
+            changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
+            if changed:
+                yield _negative(changed, context, item.passage.group, "changed")
+        for passage in _lookalikes(item, search, chance):
+            context, _ = _context(passage, [], chance)
+            yield _negative(item.question, context, item.passage.group, "retrieved")
+
+
+def _row(item: Labelled, context: str, shift: int) -> dict[str, Any]:
+    return {
+        "question": item.question,
+        "context": context,
+        "spans": _shifted(item.spans, shift),
+        "support": _shifted(item.support, shift),
+        "answerable": int(item.answerable),
+        "group": item.passage.group,
+        "source": item.source,
+    }
+
+
+def _negative(question: str, context: str, group: str, source: str) -> dict[str, Any]:
+    return {
+        "question": question,
+        "context": context,
+        "spans": [],
+        "support": [],
+        "answerable": 0,
+        "group": group,
+        "source": source,
+    }
+
+
+def _context(passage: Passage, neighbours: Sequence[str], chance: random.Random) -> tuple[str, int]:
+    """Return the passage as a chunk would hold it, under its title or with a neighbour, and how far it moved."""
+    before = f"{passage.title}\n" if passage.title and chance.random() < 0.7 else ""
+    after = ""
+    if neighbours and chance.random() < 0.3:
+        other = chance.choice(neighbours)
+        room = LONGEST - len(passage.text)
+        if other != passage.text and room > 100:
+            if chance.random() < 0.5:
+                before += other[-min(room, len(other)) :] + "\n"
+            else:
+                after = "\n" + other[:room]
+    return before + passage.text + after, len(before)
+
+
+def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> list[Passage]:
+    """Return up to two retrieved passages without the answer: one of the article, one of another."""
+    found = [
+        passage
+        for passage in search.find(item.question, 8)
+        if passage.text != item.passage.text
+        and not any(answer.casefold() in passage.text.casefold() for answer in item.answers)
+        and held_out(passage.group) == held_out(item.passage.group)
+    ]
+    if item.source == "squad":
+        near = [passage for passage in found if passage.group == item.passage.group]
+        far = [passage for passage in found if passage.group != item.passage.group]
+        return near[:1] + far[:1]
+    return found[:3]
+
+
+def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield MTRAG's last turns, rewritten as the product rewrites them, over passages marked as evidence or not."""
+    corpus = {
+        row["_id"]: Passage(row.get("title") or "", row["text"], row.get("collection", ""))
+        for row in read_rows(data / "multihop/mtrag/corpus.jsonl")
+    }
+    search = WordSearch(list(corpus.values()))
+    for row in read_rows(data / "multihop/mtrag/conversations.dev.jsonl"):
+        group = f"mtrag {row['conversation_id']}"
+        history = tuple(Message(message["role"], message["content"]) for message in row["messages"][:-1])
+        question = rewrite(Question(row["question"], OPERATOR, history=history)).text
+        evidence = [corpus[item] for item in row.get("docs") or () if item in corpus]
+        if row["answerability"] == "ANSWERABLE":
+            for passage in evidence[:2]:
+                yield {
+                    **_negative(question, _cut(passage), group, "mtrag"),
+                    "spans": None,
+                    "support": None,
+                    "answerable": 1,
+                }
+        if row["answerability"] == "PARTIAL":
+            continue
+        known = {passage.text for passage in evidence} if row["answerability"] == "ANSWERABLE" else set()
+        for passage in [passage for passage in search.find(question, 5) if passage.text not in known][:2]:
+            yield _negative(question, _cut(passage), group, "mtrag")
+
+
+def _cut(passage: Passage) -> str:
+    return f"{passage.title}\n{passage.text[:LONGEST]}".strip()
+
+
+def _shifted(spans: Sequence[Span] | None, shift: int) -> list[list[int]] | None:
+    return None if spans is None else [[start + shift, end + shift] for start, end in spans]
+
+
+def main() -> None:
+    """Build the two files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    print(build(arguments.data, arguments.out))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

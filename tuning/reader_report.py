@@ -1,0 +1,115 @@
+"""How good a reader is on held-out rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.reading import Encoded, best_span
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the reader said of one row."""
+
+    row: Mapping[str, Any]
+    pair: float
+    """Logit of being answerable."""
+    margin: float
+    answer: str
+    support: float
+    """Logit of the token most likely to lie in a supporting sentence."""
+    pointed: bool
+    """Whether that token does lie in one."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], encoded: Encoded, tokens: Tensor, pair: float) -> Judged:
+        """Read the logits of one row, tokens of shape (tokens, 3)."""
+        last = encoded.first + len(encoded.passage)
+        margin, start, end = best_span(tokens, encoded.first, last)
+        span = (encoded.offsets[start][0], encoded.offsets[end][1])
+        top = int(tokens[encoded.first : last, 2].argmax())
+        at = encoded.offsets[top][0]
+        pointed = any(a <= at < b for a, b in row["support"] or ())
+        return cls(row, pair, margin, row["context"][slice(*span)], float(tokens[encoded.first + top, 2]), pointed)
+
+
+def report(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return answer F1, sentence accuracy and how well each score tells answerable rows, over all and by source."""
+    answered = [item for item in judged if item.row["answerable"] and item.row["spans"]]
+    supported = [item for item in judged if item.row["answerable"] and item.row["support"]]
+    sources = sorted({item.row["source"] for item in judged})
+    return {
+        "rows": len(judged),
+        "answer_f1": _mean([_best_f1(item) for item in answered]),
+        "support_accuracy": _mean([float(item.pointed) for item in supported]),
+        "answerable": _tell(judged),
+        "by_source": {
+            source: _tell([item for item in judged if item.row["source"] == source or _positive(item, source)])
+            for source in sources
+        },
+    }
+
+
+def _positive(item: Judged, source: str) -> bool:
+    """Sources of negatives only are measured against the answerable squad rows."""
+    return source in ("retrieved", "changed") and item.row["source"] == "squad" and bool(item.row["answerable"])
+
+
+def _tell(items: Sequence[Judged]) -> dict[str, float | int | None]:
+    labels = np.array([item.row["answerable"] for item in items], dtype=bool)
+    if labels.all() or not labels.any():
+        return {"rows": len(items)}
+    scores = {
+        "pair": np.array([item.pair for item in items]),
+        "margin": np.array([item.margin for item in items]),
+        "support": np.array([item.support for item in items]),
+    }
+    scores["sum"] = scores["pair"] + 0.5 * scores["margin"]
+    found: dict[str, float | int | None] = {"rows": len(items), "answerable": int(labels.sum())}
+    for name, values in scores.items():
+        found[f"auc_{name}"] = round(area(values, labels), 4)
+    found["balanced_pair"] = round(balanced(scores["pair"], labels), 4)
+    found["balanced_sum"] = round(balanced(scores["sum"], labels), 4)
+    return found
+
+
+def area(scores: Numbers, labels: NDArray[np.bool_]) -> float:
+    """Return the area under the ROC curve."""
+    order = np.argsort(scores, kind="stable")
+    ranks = np.empty(len(scores))
+    ranks[order] = np.arange(1, len(scores) + 1)
+    positive = int(labels.sum())
+    return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * (len(labels) - positive)))
+
+
+def balanced(scores: Numbers, labels: NDArray[np.bool_]) -> float:
+    """Return the best balanced accuracy over all thresholds."""
+    order = np.argsort(-scores)
+    hits = np.cumsum(labels[order]) / labels.sum()
+    false = np.cumsum(~labels[order]) / (~labels).sum()
+    return float(np.max((hits + 1 - false) / 2))
+
+
+def _best_f1(item: Judged) -> float:
+    golds = [item.row["context"][a:b] for a, b in item.row["spans"]]
+    return max(_f1(item.answer, gold) for gold in golds)
+
+
+def _f1(guess: str, gold: str) -> float:
+    one, two = (re.findall(r"\w+", text.lower()) for text in (guess, gold))
+    common = sum((Counter(one) & Counter(two)).values())
+    return 2 * common / (len(one) + len(two)) if common else 0.0
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 4) if values else None

