@@ -112,7 +112,7 @@ def print_answer(runtime: Runtime, question: str, answer: Answer) -> None:
     else:
         out.append(_paragraph(f"{answer.outcome.capitalize()} ({answer.reason}): {answer.text}", "A  "))
         out += [f"       nearest: {near.title} · {near.source}" for near in answer.nearest[:2]]
-    seconds = sum(answer.timings_ms.values()) / 1000
+    seconds = answer.timings_ms["total"] / 1000
     out.append(f"   {answer.generator} generator, {seconds:.1f} s")
     sys.stdout.write("\n".join(out) + "\n")
     sys.stdout.flush()
