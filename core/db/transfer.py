@@ -34,8 +34,7 @@ def copy_out(database: Database, target: Path) -> None:
         try:
             migrate(copy.engine)
             with database.read() as session, copy.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-                _copy_tables(session.connection(), connection, self_references_last=False)
+                _copy_tables(session.connection(), connection)
                 connection.commit()
         finally:
             copy.close()
@@ -61,7 +60,7 @@ def replace_with(database: Database, source: Path) -> None:
                 for column in _self_references(table):
                     target.execute(update(table).values({column: None}))
                 target.execute(delete(table))
-            _copy_tables(connection, target, self_references_last=True)
+            _copy_tables(connection, target)
             _restart_sequences(target)
     finally:
         engine.dispose()
@@ -114,10 +113,11 @@ def _sqlite_copy(source: Path, target: Path, busy_timeout_s: float) -> None:
         raise StoreUnavailable(f"cannot copy the store: {error}") from error
 
 
-def _copy_tables(source: Connection, target: Connection, *, self_references_last: bool) -> None:
+def _copy_tables(source: Connection, target: Connection) -> None:
+    """Copy every row; references within one table are set last, for they may point forward."""
     for table in Base.metadata.sorted_tables:
         later: list[dict[str, Any]] = []
-        own = _self_references(table) if self_references_last else []
+        own = _self_references(table)
         for batch in source.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table)).mappings().partitions():
             rows = [dict(row) for row in batch]
             for row in rows:

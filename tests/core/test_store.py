@@ -27,10 +27,14 @@ def test_a_reader_keeps_one_snapshot(database: Database) -> None:
 
 
 def test_an_error_in_the_block_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.write() as session:
-        session.add(Collection(name="half"))
-        session.flush()
-        _ = 1 / 0
+    def fail() -> None:
+        with database.write() as session:
+            session.add(Collection(name="half"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with database.read() as session:
         assert session.scalars(select(Collection)).all() == []
 

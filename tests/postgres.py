@@ -44,7 +44,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[PostgresServer]:
+def running_server() -> Iterator[PostgresServer]:
     """Yield a server; skip the test, saying why, where there is none to be had."""
     pytest.importorskip("psycopg", reason="PostgreSQL NOT TESTED: psycopg is not installed")
     if url := os.environ.get("ATTEST_TEST_POSTGRES"):

@@ -1,0 +1,145 @@
+"""Who may read what, and what is in force when: the one condition, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from core.clock import now
+from core.db import grants
+from core.db.access import NO_FILTERS, permitted_until, presentations, principal_named, retrievable_versions
+from core.db.models import Document, DocumentVersion
+from core.db.session import Database
+from core.errors import InvalidInput, NotFound
+from core.settings import Settings
+from core.types import OPERATOR, Filters, Principal
+from tests.operations.seeding import Seed, plant
+
+ANA = Principal("user:ana")
+
+
+def seen(database: Database, principal: Principal, filters: Filters = NO_FILTERS) -> list[str]:
+    with database.read() as session:
+        keys = session.scalars(retrievable_versions(principal, filters)).all()
+        query = select(Document.id).join(DocumentVersion, DocumentVersion.document_key == Document.key)
+        return sorted(session.scalars(query.where(DocumentVersion.key.in_(keys))).all())
+
+
+def shown(database: Database, principal: Principal, filters: Filters = NO_FILTERS) -> dict[str, list[str]]:
+    with database.read() as session:
+        names = dict(session.execute(select(DocumentVersion.key, Document.id).join(Document)).all())
+        found = presentations(session, principal, names, filters)
+        return {names[key]: [one.document_id for one in rows] for key, rows in found.items()}
+
+
+def test_nobody_reads_what_no_list_names(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha"))
+    assert seen(database, ANA) == []
+    assert seen(database, Principal("operator")) == []  # the name alone is no power
+    assert seen(database, OPERATOR) == ["a"]
+
+
+def test_a_list_of_its_own_replaces_the_collections(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha"))
+    plant(database, settings, Seed("b", "beta", allow=("user:bob",)))
+    plant(database, settings, Seed("c", "gamma", allow=()))
+    with database.write() as session:
+        grants.grant_collection(session, "default", "user:ana")
+    assert seen(database, ANA) == ["a"]
+    assert seen(database, Principal("user:bob")) == ["b"]
+
+
+def test_groups_and_public_grant_and_edits_count_at_once(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha", allow=("group:hr",)))
+    plant(database, settings, Seed("b", "beta", allow=("public",)))
+    with database.write() as session:
+        grants.add_member(session, "user:ana", "group:hr")
+        ana = principal_named(session, "user:ana")
+    assert seen(database, ana) == ["a", "b"]
+    with database.write() as session:
+        grants.remove_member(session, "user:ana", "group:hr")
+        ana = principal_named(session, "user:ana")
+    assert seen(database, ana) == ["b"]
+    with database.write() as session:
+        grants.grant_document(session, "a", "user:ana")
+        grants.revoke_document(session, "b", "public")
+    assert seen(database, ana) == ["a"]
+    with database.write() as session:
+        grants.set_document_access(session, "a", None)
+    assert seen(database, ana) == []
+
+
+def test_granting_one_keeps_those_who_read_by_inheritance(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha"))
+    with database.write() as session:
+        grants.grant_collection(session, "default", "user:bob")
+        grants.grant_document(session, "a", "user:ana")
+        assert grants.document_access(session, "a").principals == ("user:ana", "user:bob")
+    assert seen(database, ANA) == seen(database, Principal("user:bob")) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["ana", "operator", "user:", "group: hr", "role:x", ""])
+def test_a_name_no_list_may_hold_is_refused(database: Database, name: str) -> None:
+    with pytest.raises(InvalidInput), database.write() as session:
+        grants.grant_collection(session, "default", name)
+
+
+def test_what_is_not_there_is_named(database: Database) -> None:
+    with pytest.raises(NotFound), database.read() as session:
+        grants.document_access(session, "none")
+    with pytest.raises(NotFound), database.read() as session:
+        grants.collection_access(session, "none")
+
+
+def test_what_is_in_force_depends_on_the_date(database: Database, settings: Settings) -> None:
+    moment = now()
+    day = timedelta(days=1)
+    plant(database, settings, Seed("past", "1", expires_at=moment - day))
+    plant(database, settings, Seed("present", "2", effective_from=moment - day, expires_at=moment + day))
+    plant(database, settings, Seed("future", "3", effective_from=moment + day))
+    plant(database, settings, Seed("replaced", "4", superseded_at=moment - day))
+    assert seen(database, OPERATOR) == ["present"]
+    assert seen(database, OPERATOR, Filters(as_of=moment - 2 * day)) == ["past", "replaced"]
+    assert seen(database, OPERATOR, Filters(as_of=moment + day)) == ["future"]  # expiry is exclusive, effect inclusive
+    with database.read() as session:
+        assert permitted_until(session, moment) == moment + day
+        assert permitted_until(session, moment + 2 * day) is None
+
+
+def test_a_document_hides_what_it_supersedes_once_it_is_in_force(database: Database, settings: Settings) -> None:
+    tomorrow = now() + timedelta(days=1)
+    plant(database, settings, Seed("old", "1", allow=("public",)))
+    plant(database, settings, Seed("new", "2", allow=("public",), supersedes="old", effective_from=tomorrow))
+    assert seen(database, ANA) == ["old"]
+    assert seen(database, ANA, Filters(as_of=tomorrow)) == ["new"]
+
+
+def test_a_reader_of_one_duplicate_is_shown_that_one(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("first", "same", allow=("user:bob",)))
+    plant(database, settings, Seed("second", "same", allow=("user:ana",), duplicate_of="first"))
+    assert "first" in seen(database, ANA)  # its passages may be ranked …
+    assert shown(database, ANA)["first"] == ["second"]  # … and are shown as the document she may read
+    assert shown(database, Principal("user:bob"))["first"] == ["first"]
+    assert shown(database, OPERATOR)["first"] == ["first", "second"]
+    assert shown(database, Principal("user:eve")) == {}
+
+
+def test_a_duplicate_out_of_force_opens_nothing(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("first", "same", allow=("user:bob",)))
+    gone = now() - timedelta(days=1)
+    plant(database, settings, Seed("second", "same", allow=("user:ana",), duplicate_of="first", expires_at=gone))
+    assert seen(database, ANA) == []
+    assert shown(database, ANA) == {}
+
+
+def test_filters_look_at_the_document_that_is_shown(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("first", "same", allow=("user:ana",), source="/hr/Policy.txt"))
+    plant(database, settings, Seed("second", "same", allow=("user:ana",), source="/it/x.txt", duplicate_of="first"))
+    only = Filters(document_ids=("second",))
+    assert "first" in seen(database, ANA, only)
+    assert shown(database, ANA, only)["first"] == ["second"]
+    assert shown(database, ANA, Filters(source_prefix="/hr/Pol"))["first"] == ["first"]
+    assert shown(database, ANA, Filters(source_prefix="/hr/pol")) == {}
+    assert shown(database, ANA, Filters(collection="other")) == {}
