@@ -1,0 +1,203 @@
+"""Claims beside evidence, supported or not, for the `groundedness` adapter.
+
+Run: python -m tuning.verify_data --data DATA --out FOLDER
+
+Labelled rows: BEGIN (CC BY 4.0, CDLA-Sharing 1.0) and MTRAG's human ratings (Apache-2.0). FaithBench (non-commercial)
+and QAGS (no licence) are measured on and never trained on. Built rows, `train_only`: sentences of squad2, clapnq,
+MTRAG and the 18F handbook, as they stand, shortened, or changed until they are false.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from generation.sentences import split_sentences
+from generation.words import coverage
+from tuning.passages_data import (
+    Labelled,
+    Passage,
+    WordSearch,
+    clapnq_passages,
+    distractor_passages,
+    read_clapnq,
+    read_rows,
+    read_squad,
+    write_rows,
+)
+from tuning.perturb import make_false, names_of, numbers_of
+
+TRAINED_ON = ("begin-wow", "begin-cmu", "begin-tc", "mtrag-human")
+SOURCE_TEXTS = 1600
+"""Passages of distractors whose sentences are changed: about as many rows as the labelled sets together have."""
+_ASIDE = re.compile(r"\s*\([^()]{2,80}\)")
+_OPENING = re.compile(r"^(?:[A-Z][^,.;]{3,40}), (?=[a-z])")
+_SUBJECT = re.compile(
+    r"^(?:who|what|which (?:\w+ ){1,2})\s*(?=(?:was|is|were|are|has|had|can|could|will|would|\w+(?:ed|s))\b)", re.I
+)
+
+
+def build(data: Path, out: Path) -> dict[str, int]:
+    """Write groundedness.train.jsonl and groundedness.test.jsonl; return how many rows each has."""
+    chance = random.Random(20261124)
+    labelled = list(_labelled(data))
+    built = [
+        *_sentence_rows(data, chance),
+        *_question_rows(read_squad(data), chance),
+        *_long_answers(read_clapnq(data), list(clapnq_passages(data).values()), chance),
+        *_conversation_answers(data, chance),
+    ]
+    train = [row for row in labelled if row["kind"] in TRAINED_ON] + [{**row, "train_only": True} for row in built]
+    chance.shuffle(train)
+    test = [row for row in labelled if row["kind"] not in TRAINED_ON]
+    return {
+        "train": write_rows(out / "groundedness.train.jsonl", train),
+        "test": write_rows(out / "groundedness.test.jsonl", test),
+    }
+
+
+def _labelled(data: Path) -> Iterator[dict[str, Any]]:
+    """Yield each labelled answer whole and, where it is several sentences, the sentences whose label is known."""
+    for row in read_rows(data / "guardrails/groundedness.dev.jsonl"):
+        if row["grounded"] is None:
+            continue
+        answer, context = row["answer"].strip(), row["context"].strip()
+        made = {"group": row["group"], "kind": row["source"], "id": row["id"], "weight": 1.0}
+        yield _pair(answer, context, row["grounded"], {**made, "form": "whole"})
+        sentences = [answer[a:b] for a, b in split_sentences(answer)]
+        if len(sentences) < 2 or row["source"] not in TRAINED_ON:
+            continue
+        if not row["grounded"]:
+            sentences = [min(sentences, key=lambda text: coverage(text, context))]
+        for text in sentences:
+            yield {
+                **_pair(text, context, row["grounded"], {**made, "id": "", "form": "sentence", "weight": 0.5}),
+                "train_only": True,
+            }
+
+
+def _sentence_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield sentences of passages: as they stand or shortened, made false, and with their passage robbed of them."""
+    passages = chance.sample(distractor_passages(data, 8), SOURCE_TEXTS) + _handbook(data)
+    for passage in passages:
+        text = passage.text
+        spans = [span for span in split_sentences(text) if 6 <= len(text[slice(*span)].split()) <= 45]
+        if not spans:
+            continue
+        start, end = chance.choice(spans)
+        claim = _shortened(text[start:end], chance)
+        made = {"group": passage.group, "kind": "sentence", "weight": 0.5}
+        yield _pair(claim, text, True, made)
+        false = make_false(claim, chance, text)
+        if false:
+            yield _pair(false, text, False, {**made, "weight": 0.7})
+        rest = (text[:start] + text[end:]).strip()
+        if len(rest) > 200 and coverage(claim, rest) < 0.7 and chance.random() < 0.4:
+            yield _pair(claim, rest, False, made)
+
+
+def _question_rows(labelled: Sequence[Labelled], chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield questions with their answers as claims: right ones, tempting wrong ones, and other spans of the passage."""
+    for item in labelled:
+        made = {"group": item.passage.group, "kind": "question", "weight": 0.5}
+        text = item.passage.text
+        if not item.answerable:
+            for wrong in item.wrong[:1]:
+                yield _pair(_declared(item.question, wrong), text, False, {**made, "weight": 0.7})
+            continue
+        answer = item.answers[0]
+        yield _pair(_declared(item.question, answer), text, True, {**made, "weight": 0.7})
+        others = numbers_of(text) if re.fullmatch(r"[\d,.\s%]+", answer) else names_of(text)
+        pool = [other for other in others if not set(other.casefold().split()) & set(answer.casefold().split())]
+        if pool:
+            yield _pair(_declared(item.question, chance.choice(pool)), text, False, made)
+
+
+def _long_answers(
+    labelled: Sequence[Labelled], corpus: Sequence[Passage], chance: random.Random
+) -> Iterator[dict[str, Any]]:
+    search = WordSearch(corpus)
+    for item in labelled:
+        for answer in item.answers[:1]:
+            others = [passage.text for passage in search.find(item.question, 3) if passage.text != item.passage.text]
+            yield from _answer_rows(
+                answer, item.passage.text, others, {"group": item.passage.group, "kind": "clapnq"}, chance
+            )
+
+
+def _conversation_answers(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
+    corpus = {row["_id"]: row["text"] for row in read_rows(data / "multihop/mtrag/corpus.jsonl")}
+    search = WordSearch([Passage("", text, "") for text in corpus.values()])
+    for row in read_rows(data / "multihop/mtrag/conversations.dev.jsonl"):
+        evidence = [corpus[key] for key in row.get("docs") or () if key in corpus]
+        if row["answerability"] != "ANSWERABLE" or not evidence:
+            continue
+        answer = row["answers"][0].strip()
+        others = [found.text for found in search.find(answer, 5) if found.text not in evidence]
+        group = f"mtrag {row['conversation_id']}"
+        yield from _answer_rows(answer, "\n\n".join(evidence[:3]), others, {"group": group, "kind": "mtrag"}, chance)
+
+
+def _answer_rows(
+    answer: str, evidence: str, others: Sequence[str], made: dict[str, Any], chance: random.Random
+) -> Iterator[dict[str, Any]]:
+    """Yield the sentences of a written answer against its evidence, made false, and against other passages."""
+    for start, end in split_sentences(answer):
+        claim = answer[start:end]
+        if len(claim.split()) < 4 or coverage(claim, evidence) < 0.35:
+            continue
+        yield _pair(claim, evidence, True, {**made, "weight": 1.0})
+        false = make_false(claim, chance, evidence)
+        if false:
+            yield _pair(false, evidence, False, {**made, "weight": 0.7})
+        foreign = [text for text in others if coverage(claim, text) < 0.6]
+        if foreign and chance.random() < 0.5:
+            yield _pair(claim, foreign[0], False, {**made, "weight": 0.7})
+
+
+def _handbook(data: Path) -> list[Passage]:
+    """Return the sections of the handbook pages that are free to use."""
+    found = []
+    for path in sorted((data / "handbook/18f/md").rglob("*.md")):
+        parts = re.split(r"\n(?=#+ )", path.read_text(encoding="utf-8"))
+        found += [Passage(path.stem, part.strip()[:1400], path.stem) for part in parts if len(part) > 300]
+    return found[::2]
+
+
+def _shortened(sentence: str, chance: random.Random) -> str:
+    """Return the sentence, in half of the cases without an aside or its opening phrase."""
+    text = re.sub(r"\s+", " ", sentence)
+    if chance.random() < 0.5:
+        text = _ASIDE.sub("", text, count=1)
+        short = _OPENING.sub("", text).strip()
+        text = short[:1].upper() + short[1:]
+    return text.strip() or sentence
+
+
+def _declared(question: str, answer: str) -> str:
+    """Return question and answer as a statement where that is one replacement, side by side where not."""
+    asked = question.strip().rstrip("?").strip()
+    stated, count = _SUBJECT.subn(f"{answer} ", asked, count=1)
+    return f"{stated}." if count else f"{asked}? {answer}."
+
+
+def _pair(claim: str, evidence: str, supported: bool, made: dict[str, Any]) -> dict[str, Any]:
+    return {"a": claim, "b": evidence, "label": int(supported), **made}
+
+
+def main() -> None:
+    """Build the two files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    print(build(arguments.data, arguments.out))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
