@@ -188,7 +188,7 @@ class Client:
 
     def conversations(self, *, search: str | None = None) -> tuple[ConversationRow, ...]:
         """List the caller's conversations, newest first; `search` looks in what was said."""
-        data = self._json("GET", "/v1/conversations", params={"search": search} if search else None)
+        data = self._json("GET", "/v1/conversations", params={"q": search} if search else None)
         return tuple(read(ConversationRow, row) for row in rows(data, "conversations"))
 
     def conversation(self, conversation_id: str) -> tuple[TurnRow, ...]:
