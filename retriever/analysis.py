@@ -26,6 +26,8 @@ LANGUAGES = {
     "tr": "turkish",
 }
 """ISO 639-1 codes of the languages with a stemmer."""
+NO_STOPWORDS = frozenset({"ar", "el", "ro", "ta", "tr"})
+"""Those of them for which tantivy has no list of stop words."""
 UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 """Languages written without spaces: indexed by pairs of characters."""
 IDENTIFIER = r"[\p{L}\p{N}]+(?:[-_./:#@+][\p{L}\p{N}]+)+"
@@ -60,6 +62,7 @@ def analyzer(name: str) -> Any:
     builder = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(LONGEST_TERM))
     builder = builder.filter(Filter.lowercase()).filter(Filter.ascii_fold())
     if name in LANGUAGES:
-        language = LANGUAGES[name]
-        builder = builder.filter(Filter.stopword(language)).filter(Filter.stemmer(language))
+        if name not in NO_STOPWORDS:
+            builder = builder.filter(Filter.stopword(LANGUAGES[name]))
+        builder = builder.filter(Filter.stemmer(LANGUAGES[name]))
     return builder.build()
