@@ -7,6 +7,7 @@ index files, and the bytes SQLite keeps in free pages and its log; the record is
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ from core.errors import Conflict, Forbidden, NotFound
 from core.failpoints import failpoint
 from core.settings import Settings
 from core.types import Json, Principal
+from ingest.promote import remove_document
 from ingest.remnants import Probes, collect_probes, files_holding
 from retriever.snapshot import drop_snapshots
+from retriever.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +98,10 @@ def _hide(session: Session, document: Document) -> None:
     """Record the purge and take the document out of every search, in the caller's commit."""
     if session.get(Purge, document.id) is None:
         session.add(Purge(document_id=document.id))
-    document.state = "deleted"
+    if document.state != "deleted":
+        remove_document(session, document)
     for chunk in session.scalars(select(ChunkRow).where(ChunkRow.document_key == document.key)):
         append_changes(session, "remove", [chunk.id], chunk.generation_id)
-    touch_access(session)
 
 
 def _finish(database: Database, settings: Settings, document_id: str) -> dict[str, int]:
@@ -111,10 +114,10 @@ def _finish(database: Database, settings: Settings, document_id: str) -> dict[st
         _clear_answers(session, document_id)
         _delete_rows(session, document_id)
     failpoint("purge.rows_gone")
-    _scrub_indexes(database, settings)
+    indexes = _scrub_indexes(database, settings)
     reclaim(database)
     failpoint("purge.reclaimed")
-    verified = _count_left(database, settings, document_id, blobs, probes)
+    verified = {**_count_left(database, settings, document_id, blobs, probes), "indexes": indexes}
     if not any(verified.values()):
         with database.write() as session:
             session.get_one(Purge, document_id).finished_at = now()
@@ -176,11 +179,24 @@ def _delete_rows(session: Session, document_id: str) -> None:
     touch_access(session)
 
 
-def _scrub_indexes(database: Database, settings: Settings) -> None:
-    """Drop every snapshot, and have every running process build its index anew without what is gone."""
+def _scrub_indexes(database: Database, settings: Settings) -> int:
+    """Drop every snapshot, and have every running process build its index anew; return how many did not in time."""
+    old = _working_indexes(settings)
     with database.write() as session:
         demand_rebuild(session)
-    drop_snapshots(settings.indexes)
+    failpoint("purge.reset")
+    deadline = time.monotonic() + settings.storage.busy_timeout_s
+    while True:
+        drop_snapshots(settings.indexes)
+        Workplace(settings.indexes).close()  # clears what dead processes left
+        left = old & _working_indexes(settings)
+        if not left or time.monotonic() > deadline:
+            return len(left)
+        time.sleep(0.1)
+
+
+def _working_indexes(settings: Settings) -> set[Path]:
+    return {path for path in settings.indexes.glob("work/*/*") if path.is_dir()}
 
 
 def _count_left(

@@ -151,6 +151,7 @@ def _superseded(document: type[Document], moment: datetime) -> ColumnElement[boo
     heir, heir_version = aliased(Document), aliased(DocumentVersion)
     return exists().where(
         heir.supersedes == document.key,
+        heir.key != document.key,
         heir.state == "live",
         heir_version.document_key == heir.key,
         _in_force(heir_version, moment),

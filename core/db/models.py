@@ -285,7 +285,7 @@ class AuditRow(Base):
     seq: Mapped[int] = mapped_column(primary_key=True)
     answer_id: Mapped[str] = mapped_column(String(40), unique=True)
     record: Mapped[dict[str, Any]]
-    content: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     previous: Mapped[str] = mapped_column(String(64))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
