@@ -270,7 +270,7 @@ def _batches(windows: list[_Window]) -> Iterable[list[_Window]]:
 
 
 def _stack(adapters: Sequence[Adapter]) -> LoraWeights:
-    """Return the pairs of several adapters as (adapters, rank, inputs) and (adapters, outputs, rank), padded with zeros."""
+    """Return A as (adapters, rank, inputs) and B as (adapters, outputs, rank), ranks padded with zeros."""
     pairs = {}
     for name in sorted(set().union(*(adapter.lora for adapter in adapters))):
         owned = [adapter.lora.get(name) for adapter in adapters]
