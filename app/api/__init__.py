@@ -1,0 +1,23 @@
+"""The routes of the REST edge, one file a subject."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    """Return every router."""
+    from app.api import access, answers, chat, conversations, documents, feedback, health, record, runs, search
+
+    return [
+        answers.router,
+        chat.router,
+        search.router,
+        documents.router,
+        runs.router,
+        conversations.router,
+        feedback.router,
+        record.router,
+        access.router,
+        health.router,
+    ]

@@ -1,0 +1,113 @@
+"""Questions: the whole answer at once, or claim by claim as server-sent events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.ask import ask, ask_events
+from app.auth import Asking, Parts
+from app.events import Concluded, Event
+from app.runtime import Runtime
+from app.schemas import AskBody
+from app.streams import Stream, Streams
+from core.errors import InvalidInput
+from core.types import Json, Question
+
+router = APIRouter(prefix="/v1/ask", tags=["answers"])
+EXAMPLE = {
+    "id": "5f0c…",
+    "outcome": "answered",
+    "text": "You may carry over 240 hours of annual leave. [1]",
+    "reason": None,
+    "claims": [{"text": "You may carry over 240 hours of annual leave.", "start": 0, "end": 45, "citations": [1]}],
+    "citations": [{"marker": 1, "document_id": "9d2e…", "version": 1, "title": "Leave", "page": None, "start": 1033}],
+    "generator": "quote",
+    "index_seq": 1234,
+    "timings_ms": {"retrieve": 8.0, "generate": 21.0},
+}
+ANSWERED: dict[int | str, dict[str, object]] = {
+    200: {"description": "Answered, refused or blocked", "content": {"application/json": {"example": EXAMPLE}}}
+}
+
+
+@router.post("", responses=ANSWERED)
+def ask_question(body: AskBody, principal: Asking, runtime: Parts, request: Request) -> Json:
+    """Answer a question; a refusal is an outcome with status 200."""
+    answer = ask(runtime, body.to_question(principal))
+    request.app.state.metrics.observe_answer(answer)
+    return answer.to_json()
+
+
+@router.post("/stream", response_class=StreamingResponse)
+async def stream_answer(
+    body: AskBody,
+    principal: Asking,
+    runtime: Parts,
+    request: Request,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """Answer as server-sent events: `stage`, `citation`, `claim`, at last `answer`; `error` where it failed.
+
+    Each event's id is `<stream>:<number>`. Sent back as `Last-Event-ID`, it resumes the same answer.
+    """
+    streams: Streams = request.app.state.streams
+    if last_event_id:
+        stream_id, after = _event_id(last_event_id)
+        return _response(streams.find(stream_id, principal.name), after)
+    return _response(start(request, runtime, body.to_question(principal)), 0)
+
+
+@router.get("/stream/{stream_id}", response_class=StreamingResponse)
+async def resume_answer(
+    stream_id: str, principal: Asking, request: Request, last_event_id: Annotated[str | None, Header()] = None
+) -> StreamingResponse:
+    """Read an answer in the making, or one just made, from the start or after `Last-Event-ID`."""
+    after = _event_id(last_event_id)[1] if last_event_id else 0
+    return _response(request.app.state.streams.find(stream_id, principal.name), after)
+
+
+@router.delete("/stream/{stream_id}", status_code=204)
+def stop_answer(stream_id: str, principal: Asking, request: Request) -> Response:
+    """Stop an answer in the making; the model is told to stop too."""
+    request.app.state.streams.find(stream_id, principal.name).stop()
+    return Response(status_code=204)
+
+
+def start(request: Request, runtime: Runtime, question: Question) -> Stream:
+    """Begin to answer a question in a thread of its own."""
+    metrics = request.app.state.metrics
+
+    def events(stream: Stream) -> Iterator[Event]:
+        for event in ask_events(runtime, question, stopped=stream.stopped):
+            if isinstance(event, Concluded):
+                metrics.observe_answer(event.answer)
+            yield event
+
+    streams: Streams = request.app.state.streams
+    return streams.start(question.principal.name, events)
+
+
+def _response(stream: Stream, after: int) -> StreamingResponse:
+    headers = {"X-Accel-Buffering": "no", "X-Attest-Stream": stream.id}
+    return StreamingResponse(_lines(stream, after), media_type="text/event-stream", headers=headers)
+
+
+async def _lines(stream: Stream, after: int) -> AsyncIterator[str]:
+    async for sent in stream.read(after):
+        if sent is None:
+            yield ": still here\n\n"
+        else:
+            data = json.dumps(sent.data, ensure_ascii=False)
+            yield f"id: {stream.id}:{sent.number}\nevent: {sent.name}\ndata: {data}\n\n"
+
+
+def _event_id(text: str) -> tuple[str, int]:
+    stream_id, separator, number = text.partition(":")
+    if not separator or not number.isdigit():
+        raise InvalidInput("Last-Event-ID must be the id of an event of this API")
+    return stream_id, int(number)

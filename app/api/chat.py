@@ -1,0 +1,118 @@
+"""The OpenAI-compatible way in: any stock client asks, the whole pipeline answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from app.api.answers import start
+from app.ask import ask
+from app.auth import Asking, Parts
+from app.footnotes import footnotes, with_footnotes
+from app.schemas import QUESTION_CHARACTERS, ChatBody
+from app.streams import Stream
+from core.errors import InvalidInput, TooLarge
+from core.types import Citation, Filters, GeneratorChoice, Json, Message, Principal, Question
+
+router = APIRouter(prefix="/v1", tags=["openai"])
+MODEL = "attest"
+CHOICES: tuple[GeneratorChoice, ...] = get_args(GeneratorChoice)
+
+
+@router.get("/models")
+def models(_principal: Asking) -> Json:
+    """List the names a client may choose: `attest`, or `attest-<generator>`."""
+    names = [MODEL, *(f"{MODEL}-{choice}" for choice in CHOICES if choice != "auto")]
+    return {
+        "object": "list",
+        "data": [{"id": name, "object": "model", "created": 0, "owned_by": MODEL} for name in names],
+    }
+
+
+@router.post("/chat/completions")
+def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request) -> Response:
+    """Answer the last user message; citations are footnotes in the text and an Answer under `attest`.
+
+    Earlier user and assistant messages are its conversation. System messages have no effect: what the answer
+    may rest on is the documents, not the caller's instructions.
+    """
+    question = _question(body, principal)
+    if body.stream:
+        stream = start(request, runtime, question)
+        return StreamingResponse(_chunks(stream, body.model), media_type="text/event-stream")
+    answer = ask(runtime, question)
+    request.app.state.metrics.observe_answer(answer)
+    message = {"role": "assistant", "content": with_footnotes(answer), "refusal": None}
+    choice = {"index": 0, "message": message, "finish_reason": _finish(answer.outcome), "logprobs": None}
+    return JSONResponse(
+        {**_head(answer.id, body.model, "chat.completion"), "choices": [choice], "attest": answer.to_json()}
+    )
+
+
+def _question(body: ChatBody, principal: Principal) -> Question:
+    """Return the last user message as a question, the messages before it as its conversation."""
+    said = [Message(m.role, m.text) for m in body.messages if m.role in ("user", "assistant") and m.text.strip()]
+    if not said or said[-1].role != "user":
+        raise InvalidInput("the last message must be the user's question")
+    if len(said[-1].content) > QUESTION_CHARACTERS:
+        raise TooLarge(f"the question is longer than {QUESTION_CHARACTERS} characters")
+    wanted = body.model.removeprefix(f"{MODEL}-")
+    generator: GeneratorChoice = next((choice for choice in CHOICES if choice == wanted), "auto")
+    return Question(
+        text=said[-1].content,
+        principal=principal,
+        filters=Filters(collection=body.collection),
+        generator=generator,
+        history=tuple(said[:-1]),
+    )
+
+
+async def _chunks(stream: Stream, model: str) -> AsyncIterator[str]:
+    """Yield the answer claim by claim, then the footnotes, then the whole Answer under `attest`."""
+    head = _head(stream.id, model, "chat.completion.chunk")
+    yield _chunk(head, {"role": "assistant", "content": ""})
+    sent_text = ""
+    async for sent in stream.read():
+        if sent is None:
+            yield ": still here\n\n"
+        elif sent.name == "claim":
+            sent_text += sent.data["added"]
+            yield _chunk(head, {"content": sent.data["added"]})
+        elif sent.name == "error":
+            what = sent.data
+            yield _line({"error": {"message": what["detail"], "code": what["status"], "type": what["type"]}})
+        elif sent.name == "answer":
+            rest = _rest(sent.data, sent_text)
+            if rest:
+                yield _chunk(head, {"content": rest})
+            yield _chunk(head, {}, _finish(sent.data["outcome"]), attest=sent.data)
+    yield "data: [DONE]\n\n"
+
+
+def _rest(answer: Json, sent_text: str) -> str:
+    """Return what of an answer's text has not been sent yet, footnotes and all."""
+    text: str = answer["text"]
+    body = text.removeprefix(sent_text) if text.startswith(sent_text) else f"\n\n{text}"
+    notes = footnotes([Citation(**{**c, "boxes": (), "also_in": ()}) for c in answer["citations"]])
+    return body + notes
+
+
+def _head(answer_id: str, model: str, kind: str) -> Json:
+    return {"id": f"chatcmpl-{answer_id}", "object": kind, "created": int(time.time()), "model": model}
+
+
+def _chunk(head: Json, delta: Json, finish: str | None = None, **more: object) -> str:
+    return _line({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}], **more})
+
+
+def _line(value: Json) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+def _finish(outcome: str) -> str:
+    return "content_filter" if outcome == "blocked" else "stop"

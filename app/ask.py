@@ -1,0 +1,79 @@
+"""The pipeline that answers a question.
+
+authorise → input rails → rewrite → retrieve (permitted rows only) → rerank → retrieval rails
+→ generate (or quote) → cite and verify each claim → output rails → answered | refused | blocked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+from app.compose import compose
+from app.conversations import recall
+from app.events import Concluded, Event
+from app.record import record
+from app.refusals import blocked, refused
+from app.runtime import Runtime
+from app.steps import check_retrieval, retrieve, rewrite_question, select, weigh
+from app.trace import Conclusion, Trace
+from core.types import Answer, Question
+
+
+def never() -> bool:
+    """Say that nobody asked to stop."""
+    return False
+
+
+def ask(runtime: Runtime, question: Question, *, recorded: bool = True) -> Answer:
+    """Answer a question and, unless it is a rehearsal, record the answer.
+
+    Raises:
+        AttestError: a part failed; a refusal is an outcome, not an error.
+    """
+    for event in ask_events(runtime, question, streaming=False, recorded=recorded):
+        if isinstance(event, Concluded):
+            return event.answer
+    raise AssertionError("the pipeline ended without a conclusion")
+
+
+def ask_events(
+    runtime: Runtime,
+    question: Question,
+    *,
+    streaming: bool = True,
+    recorded: bool = True,
+    stopped: Callable[[], bool] = never,
+) -> Iterator[Event]:
+    """Answer a question, telling each step, claim and citation as it comes; the answer is the last event.
+
+    With `streaming`, each claim passes the output rails and leaves as soon as it is verified. `stopped` is
+    asked between pieces of a draft; once true, the model is told to stop and nothing more comes.
+    """
+    trace = Trace(question)
+    conclusion = yield from _conclude(runtime, trace, streaming, stopped)
+    if conclusion is None:
+        return
+    if recorded:
+        yield Concluded((yield from trace.step("record", record, runtime, trace, conclusion)))
+    else:
+        yield Concluded(trace.answer(conclusion))
+
+
+def _conclude(
+    runtime: Runtime, trace: Trace, streaming: bool, stopped: Callable[[], bool]
+) -> Generator[Event, None, Conclusion | None]:
+    """Lead one question through the pipeline; `None` where the reader went away."""
+    trace.question = question = yield from trace.step("authorise", recall, runtime.database, trace.question)
+    collection = question.filters.collection
+
+    verdicts = yield from trace.step("input_rails", runtime.rails.check_input, question.text, collection)
+    if blocking := trace.judged(verdicts):
+        return blocked(runtime, question, blocking)
+
+    query = yield from trace.step("rewrite", rewrite_question, runtime, trace)
+    retrieval = yield from trace.step("retrieve", retrieve, runtime, trace, query)
+    retrieval = yield from trace.step("retrieval_rails", check_retrieval, runtime, trace, retrieval)
+    yield from trace.step("evidence", select, runtime, trace, retrieval)
+    if reason := (yield from trace.step("answerable", weigh, runtime, trace)):
+        return refused(runtime, question, reason)
+    return (yield from compose(runtime, trace, streaming=streaming, stopped=stopped))

@@ -1,0 +1,68 @@
+"""`attest ask`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+
+from app.ask import ask as answer_question
+from app.console import emit
+from app.runtime import open_runtime
+from app.search_cli import As, AsJson, Collection, named_principal
+from core.settings import load_settings
+from core.types import Answer, Filters, Question
+
+cli = typer.Typer(add_completion=False)
+WIDTH = 100
+
+
+class GeneratorOption(StrEnum):
+    """Who drafts the answer."""
+
+    auto = "auto"
+    vllm = "vllm"
+    embedded = "embedded"
+    quote = "quote"
+
+
+@cli.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    collection: Collection = None,
+    as_: As = None,
+    generator: Annotated[GeneratorOption, typer.Option("--generator", help="Who drafts.")] = GeneratorOption.auto,
+    k: Annotated[int | None, typer.Option("--k", min=1, max=100, help="Passages to read.")] = None,
+    conversation: Annotated[str | None, typer.Option("--conversation", help="Continue or begin this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question, every sentence with its source."""
+    with open_runtime(load_settings(), follow=False) as runtime:
+        asked = Question(
+            text=question,
+            principal=named_principal(runtime, as_),
+            filters=Filters(collection=collection),
+            k=k,
+            generator=generator.value,
+            conversation_id=conversation,
+        )
+        answer = answer_question(runtime, asked)
+    emit(answer.to_json(), as_json=as_json, text=lambda: answer_text(answer))
+
+
+def answer_text(answer: Answer) -> str:
+    """Return an answer for a terminal."""
+    lines = [line for paragraph in answer.text.split("\n") for line in wrap(paragraph, WIDTH)]
+    if answer.outcome != "answered":
+        lines.insert(0, f"{answer.outcome.capitalize()} ({answer.reason})")
+    for citation in answer.citations:
+        page = "" if citation.page is None else f", page {citation.page}"
+        lines += ["", f"[{citation.marker}] {citation.title} ({citation.source}{page}, version {citation.version})"]
+        lines += wrap(f"“{' '.join(citation.quote.split())}”", WIDTH, initial_indent="    ", subsequent_indent="    ")
+    if answer.nearest:
+        lines += ["", "Closest passages:", *(f"  - {near.title} ({near.source})" for near in answer.nearest)]
+    seconds = answer.timings_ms["total"] / 1000
+    lines += ["", f"— {answer.generator} ({answer.model}), {seconds:.1f} s, answer {answer.id}"]
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""The record of every answer: append-only rows, each bound to the one before it by its hash.
+
+A record names documents, versions, spans and hashes, never the documents' words: those lie beside it in
+`content`, whose hash the record holds, so that a purge of a document clears them and leaves the chain whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.trace import Trace
+from core.clock import now
+from core.db.models import AuditRow
+from core.db.session import Database
+from core.errors import NotFound
+from core.settings import Settings
+from core.types import Answer, Citation, Claim, Json
+
+GENESIS = "0" * 64
+PAGE = 500
+"""Rows read at a time while walking the chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """The state of the chain; `broken` names each row that does not hold, with why."""
+
+    rows: int
+    head: str
+    broken: tuple[Json, ...]
+
+    def to_json(self) -> Json:
+        """Return the report for the command line."""
+        return {"ok": not self.broken, "rows": self.rows, "head": self.head, "broken": list(self.broken)}
+
+
+def append_record(session: Session, settings: Settings, trace: Trace, answer: Answer) -> None:
+    """Append the row of an answer in the caller's transaction, which holds the writer's place."""
+    previous = session.scalar(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1)) or GENESIS
+    content = _plain(answer.to_json())
+    record = make_record(settings, trace, answer) | {"content_sha256": digest(canonical(content))}
+    sha256 = link(previous, record)
+    session.add(AuditRow(answer_id=answer.id, record=record, content=content, previous=previous, sha256=sha256))
+
+
+def link(previous: str, record: Json) -> str:
+    """Return the hash that binds a record to the row before it."""
+    return digest(f"{previous}\n{canonical(record)}")
+
+
+def canonical(value: Json) -> str:
+    """Return the one JSON text of a value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
+    """Return who asked what, what it was answered from, by what, and how it was judged."""
+    question = trace.question
+    filters = {name: value for name, value in asdict(question.filters).items() if value}
+    record: Json = {
+        "kind": trace.kind,
+        "at": now().isoformat(),
+        "principal": question.principal.name,
+        "groups": sorted(question.principal.groups),
+        "operator": question.principal.operator,
+        "question": question.text,
+        "query": answer.query,
+        "carry": list(trace.query.carry) if trace.query else [],
+        "conversation_id": question.conversation_id,
+        "filters": filters,
+        "k": question.k,
+        "generator": answer.generator,
+        "asked_generator": question.generator,
+        "model": answer.model,
+        "embedder": settings.embedder.model,
+        "prompts": prompt_hashes(),
+        "index_seq": answer.index_seq,
+        "evidence": [item.hit.chunk.id for item in trace.evidence],
+        "outcome": answer.outcome,
+        "reason": answer.reason,
+        "text_sha256": digest(answer.text),
+        "claims": [_claim(claim) for claim in answer.claims],
+        "citations": [_citation(citation) for citation in answer.citations],
+        "rails": [asdict(verdict) | {"reason": ""} for verdict in answer.rails],
+        "timings_ms": dict(answer.timings_ms),
+    }
+    return _plain(record)
+
+
+def verify_chain(database: Database, expect: str | None = None) -> ChainReport:
+    """Walk the chain and check every link; `expect` is a head noted earlier that must still be in it.
+
+    A row removed from the end leaves a chain that holds: note the head elsewhere to notice that.
+    """
+    previous, rows, broken, seen = GENESIS, 0, [], expect in (None, GENESIS)
+    for row in _walk(database):
+        rows += 1
+        if row.previous != previous:
+            broken.append(
+                {"seq": row.seq, "answer_id": row.answer_id, "why": "the row before it was changed or removed"}
+            )
+        if link(row.previous, row.record) != row.sha256:
+            broken.append({"seq": row.seq, "answer_id": row.answer_id, "why": "its record was changed"})
+        if row.content is not None and digest(canonical(row.content)) != row.record.get("content_sha256"):
+            broken.append({"seq": row.seq, "answer_id": row.answer_id, "why": "its answer was changed"})
+        previous = row.sha256
+        seen = seen or row.sha256 == expect
+    if not seen:
+        broken.append({"seq": None, "answer_id": None, "why": f"the head {expect} noted earlier is gone"})
+    return ChainReport(rows, previous, tuple(broken))
+
+
+def find_record(database: Database, answer_id: str) -> AuditRow:
+    """Return the row of an answer; its `content` is `None` once something it cites was purged.
+
+    Raises:
+        NotFound: no answer has this id.
+    """
+    with database.read() as session:
+        row = session.scalar(select(AuditRow).where(AuditRow.answer_id == answer_id))
+        if row is None:
+            raise NotFound(f"no answer {answer_id}")
+        return row
+
+
+def list_records(database: Database, limit: int) -> list[Json]:
+    """Return the newest records, newest first."""
+    with database.read() as session:
+        rows = session.scalars(select(AuditRow).order_by(AuditRow.seq.desc()).limit(limit)).all()
+        return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **row.record} for row in rows]
+
+
+def digest(text: str) -> str:
+    """Return the sha256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Json) -> Json:
+    """Return a value as JSON gives it back: what the chain hashes is exactly what SQL returns."""
+    plain: Json = json.loads(json.dumps(value, default=str))
+    return plain
+
+
+def _walk(database: Database) -> Iterator[AuditRow]:
+    last = 0
+    while True:
+        with database.read() as session:
+            rows = session.scalars(select(AuditRow).where(AuditRow.seq > last).order_by(AuditRow.seq).limit(PAGE)).all()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1].seq
+
+
+def prompt_hashes() -> dict[str, str]:
+    """Return the sha256 of every prompt in use."""
+    from generation.prompts import prompt_hash
+
+    return {name: prompt_hash(name) for name in ("system", "question", "passage", "evidence", "rewrite", "summary")}
+
+
+def _claim(claim: Claim) -> Json:
+    return {
+        "sha256": digest(claim.text),
+        "citations": list(claim.citations),
+        "verdict": claim.verdict,
+        "score": claim.score,
+    }
+
+
+def _citation(citation: Citation) -> Json:
+    return {
+        "marker": citation.marker,
+        "document_id": citation.document_id,
+        "version": citation.version,
+        "start": citation.start,
+        "end": citation.end,
+        "quote_sha256": digest(citation.quote),
+        "chunk_id": citation.chunk_id,
+    }

@@ -1,0 +1,84 @@
+"""From evidence to a conclusion: generate (or quote), cite and verify each claim, output rails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+from app.citations import Locator
+from app.events import Event
+from app.gate import Gate
+from app.refusals import blocked, refused
+from app.runtime import Runtime
+from app.trace import Conclusion, Trace
+from app.writing import Writing
+from core.types import Citation, Claim, GeneratorName
+
+
+def compose(
+    runtime: Runtime, trace: Trace, *, streaming: bool, stopped: Callable[[], bool]
+) -> Generator[Event, None, Conclusion | None]:
+    """Draft, verify and release an answer; `None` where the reader stopped it."""
+    if streaming:
+        return (yield from _claim_by_claim(runtime, trace, stopped))
+    return (yield from _whole(runtime, trace))
+
+
+def _whole(runtime: Runtime, trace: Trace) -> Generator[Event, None, Conclusion]:
+    """Draft the whole answer, check it, and release it in one piece."""
+    from generation.generators import write_draft
+    from generation.settle import settle
+
+    question, evidence = trace.question, trace.evidence
+    generator, quote = runtime.generator(question.generator), runtime.generator("quote")
+    asked = trace.asked_of(generator.name)
+    draft = yield from trace.step("generate", write_draft, generator, asked, evidence, question.history)
+    settled = yield from trace.step(
+        "verify", settle, trace.standalone, draft, evidence, verifier=runtime.verifier, quote=quote
+    )
+    if settled.verified.reason is not None:
+        return refused(runtime, question, settled.verified.reason)
+    gate = Gate(runtime.rails, evidence, question.filters.collection)
+    released = yield from trace.step("output_rails", gate.whole, settled.verified.text, settled.verified.claims)
+    if blocking := trace.judged(released.verdicts):
+        return blocked(runtime, question, blocking)
+    citations = yield from trace.step("locate", Locator(runtime.database).locate, settled.verified.citations)
+    return _concluded(runtime, trace, settled.draft.generator, (released.text, released.claims, citations))
+
+
+def _claim_by_claim(
+    runtime: Runtime, trace: Trace, stopped: Callable[[], bool]
+) -> Generator[Event, None, Conclusion | None]:
+    """Release each claim once it is verified and past the rails; quote where no claim of a draft holds."""
+    question = trace.question
+    chosen = runtime.generator(question.generator)
+    for drafter in (chosen, runtime.generator("quote")):
+        writing = Writing(runtime, trace, drafter, stopped)
+        yield from writing.events()
+        if stopped():
+            return None
+        if blocking := trace.judged(writing.verdicts):
+            return blocked(runtime, question, blocking)
+        if writing.claims:
+            return _concluded(runtime, trace, drafter.name, (writing.text, writing.claims, writing.citations))
+        if writing.declined:
+            return refused(runtime, question, "insufficient_evidence")
+        if drafter.name == "quote":
+            break
+    return refused(runtime, question, "unsupported_draft")
+
+
+def _concluded(
+    runtime: Runtime,
+    trace: Trace,
+    generator: GeneratorName,
+    released: tuple[str, Sequence[Claim], Sequence[Citation]],
+) -> Conclusion:
+    """Return the answer that was released, with the citations its claims still need; refuse where none holds."""
+    text, claims, citations = released
+    present = {citation.marker for citation in citations}
+    if not any(present & set(claim.citations) for claim in claims):
+        return refused(runtime, trace.question, "unsupported_draft")
+    used = {marker for claim in claims for marker in claim.citations}
+    kept = tuple(citation for citation in citations if citation.marker in used)
+    model = runtime.generator("quote" if generator == "quote" else trace.question.generator).model
+    return Conclusion("answered", text, None, generator, model, tuple(claims), kept)

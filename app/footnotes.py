@@ -1,0 +1,25 @@
+"""An answer as one plain text, its citations as footnotes: for clients that know only a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.types import Answer, Citation
+
+
+def footnotes(citations: Sequence[Citation]) -> str:
+    """Return one line a citation, in the order of their markers; empty without citations."""
+    if not citations:
+        return ""
+    return "\n\n" + "\n".join(_line(citation) for citation in citations)
+
+
+def with_footnotes(answer: Answer) -> str:
+    """Return the text of an answer with its footnotes."""
+    return answer.text + footnotes(answer.citations)
+
+
+def _line(citation: Citation) -> str:
+    page = "" if citation.page is None else f", page {citation.page}"
+    quote = " ".join(citation.quote.split())
+    return f"[{citation.marker}] {citation.title} ({citation.source}{page}): “{quote}”"

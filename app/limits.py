@@ -1,0 +1,138 @@
+"""What every request passes before a route sees it: size, rate, origin; and the headers every response carries."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import problem_response
+from core.errors import RateLimited
+
+JSON_BYTES = 1024 * 1024
+"""A megabyte: the longest conversation an OpenAI client may send along, many times over."""
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+DOCS = ("/docs", "/redoc")
+"""Pages of FastAPI that load a script; the strict content policy would leave them blank."""
+
+
+class RateLimiter:
+    """A bucket of tokens for each name, refilled evenly; its size is one minute's requests."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._size = float(per_minute)
+        self._buckets: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, name: str) -> None:
+        """Take a token.
+
+        Raises:
+            RateLimited: the bucket is empty.
+        """
+        now = time.monotonic()
+        with self._lock:
+            if len(self._buckets) > 10_000:  # names of one minute; those refilled since say nothing
+                self._buckets = {n: b for n, b in self._buckets.items() if now - b[1] < 60}
+            left, since = self._buckets.get(name, (self._size, now))
+            left = min(self._size, left + (now - since) * self._size / 60)
+            if left < 1:
+                raise RateLimited(f"more than {self._size:.0f} requests a minute")
+            self._buckets[name] = (left - 1, now)
+
+
+class Guard:
+    """Refuses bodies that are too large and, while no key guards it, requests from other sites; sets headers."""
+
+    def __init__(self, app: ASGIApp, *, upload_bytes: int, loopback: bool) -> None:
+        self._app = app
+        self._upload_bytes = upload_bytes
+        self._loopback = loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        send = _with_headers(send, scope["path"])
+        if self._loopback and not _from_here(headers):
+            refused = problem_response(403, "Forbidden", "this server answers this machine only")
+            await refused(scope, receive, send)
+            return
+        limit = self._upload_bytes if _is_upload(scope) else JSON_BYTES
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > limit:
+            await _too_large(limit)(scope, receive, send)
+            return
+        await self._app(scope, _counted(receive, limit), send)
+
+
+def _from_here(headers: Mapping[str, str]) -> bool:
+    """Whether a request names this machine and no other site sent it.
+
+    A page of another site, or a name made to resolve to 127.0.0.1, could otherwise use the operator's server.
+    """
+    if not is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
+        return False
+    origin = headers.get("origin")
+    return origin is None or is_loopback(urlsplit(origin).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"].rstrip("/") == "/v1/documents")
+
+
+def _too_large(limit: int) -> ASGIApp:
+    return problem_response(413, "TooLarge", f"the body is larger than {limit} bytes")
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """Stop reading a body without a declared length once it passes the limit."""
+    seen = 0
+
+    async def counting() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            return {"type": "http.disconnect"}
+        return message
+
+    return counting
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    extra = {k: v for k, v in HEADERS.items() if not (path in DOCS and k == "content-security-policy")}
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _ in message["headers"]}
+            message["headers"] = [
+                *message["headers"],
+                *((k.encode(), v.encode()) for k, v in extra.items() if k.encode() not in present),
+            ]
+        await send(message)
+
+    return sending

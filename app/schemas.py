@@ -1,0 +1,171 @@
+"""Bodies of requests; what they do not know is refused, so that a misspelt filter never widens a search."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from core.types import Filters, GeneratorChoice, Mode, Principal, Question
+
+QUESTION_CHARACTERS = 4000
+"""Longer than any question; a pasted document belongs in the knowledge base."""
+Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS)]
+
+
+class Body(BaseModel):
+    """A JSON body that refuses unknown fields and blank text."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class FilterBody(Body):
+    """What narrows a search."""
+
+    document_ids: list[str] | None = Field(default=None, max_length=1000)
+    source_prefix: str | None = None
+    media_type: str | None = None
+    updated_after: datetime | None = None
+    updated_before: datetime | None = None
+    as_of: datetime | None = Field(default=None, description="Answer from what was in force at this moment")
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("updated_after", "updated_before", "as_of")
+    @classmethod
+    def _has_zone(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("give a time zone, e.g. 2026-01-31T00:00:00Z")
+        return value
+
+    def filters(self, collection: str | None) -> Filters:
+        """Return the filters within a collection."""
+        ids = None if self.document_ids is None else tuple(self.document_ids)
+        return Filters(collection=collection, **(self.model_dump(exclude={"document_ids"})), document_ids=ids)
+
+
+class AskBody(Body):
+    """A question."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"question": "How much annual leave may I carry over?", "collection": "default"}]
+        }
+    )
+    question: Text
+    conversation_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    collection: str | None = None
+    k: int | None = Field(default=None, ge=1, le=100)
+    generator: GeneratorChoice = "auto"
+    min_seq: int | None = Field(default=None, ge=0, description="Wait until the index has seen this change")
+    filters: FilterBody = FilterBody()
+
+    def to_question(self, principal: Principal) -> Question:
+        """Return the question as this principal asks it."""
+        return Question(
+            text=self.question,
+            principal=principal,
+            filters=self.filters.filters(self.collection),
+            k=self.k,
+            generator=self.generator,
+            min_seq=self.min_seq,
+            conversation_id=self.conversation_id,
+        )
+
+
+class SearchBody(Body):
+    """A search for passages."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "annual leave carry over", "k": 5}]})
+    query: Text
+    k: int = Field(default=10, ge=1, le=100)
+    mode: Mode | None = None
+    rerank: bool | None = None
+    collection: str | None = None
+    min_seq: int | None = Field(default=None, ge=0)
+    filters: FilterBody = FilterBody()
+
+
+class ExplainBody(Body):
+    """A question, and the document that was expected."""
+
+    question: Text
+    document_id: str
+    collection: str | None = None
+
+
+class FeedbackBody(Body):
+    """What a reader thought of an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"answer_id": "…", "rating": "down", "comment": "Old policy"}]}
+    )
+    answer_id: str
+    rating: Literal["up", "down", 1, -1]
+    comment: str = Field(default="", max_length=4000)
+
+    @property
+    def value(self) -> int:
+        """1 for up, -1 for down."""
+        return 1 if self.rating in ("up", 1) else -1
+
+
+class SummarizeBody(Body):
+    """What to summarise: one document, or a collection."""
+
+    document_id: str | None = None
+    collection: str | None = None
+    generator: GeneratorChoice = "auto"
+    sentences: int = Field(default=8, ge=1, le=40)
+
+
+class AccessBody(Body):
+    """Who may read; `null` stands for the collection's list."""
+
+    allow: list[str] | None
+
+
+class KeyBody(Body):
+    """Whom a new key acts for."""
+
+    principal: str | None = None
+    name: str = ""
+    operator: bool = False
+
+
+class ChatMessage(BaseModel):
+    """A message as OpenAI's clients send it."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, object]] | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of the message; parts that are not text are left out."""
+        if isinstance(self.content, list):
+            return "\n".join(
+                str(part["text"]) for part in self.content if part.get("type") == "text" and "text" in part
+            )
+        return self.content or ""
+
+
+class StreamOptions(BaseModel):
+    """How a stream is sent."""
+
+    include_usage: bool = False
+
+
+class ChatBody(BaseModel):
+    """A chat completion request; sampling options that clients send along are accepted and have no effect."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={
+            "examples": [{"model": "attest", "messages": [{"role": "user", "content": "Who approves travel?"}]}]
+        },
+    )
+    model: str = "attest"
+    messages: list[ChatMessage] = Field(min_length=1, max_length=200)
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    collection: str | None = None

@@ -1,0 +1,74 @@
+"""The REST edge as one application: state, guards, routes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app import problems
+from app.api import routers
+from app.limits import Guard, RateLimiter, is_loopback
+from app.metrics import Measured, Metrics
+from app.page_image import PageImages
+from app.runtime import Runtime, open_runtime
+from app.streams import Streams
+from app.uploads import Uploads
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+DRAIN_S = 10.0
+"""How long shutdown waits for answers and uploads in the making."""
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
+    """Return the application of a home; it opens its parts at start-up and closes them at shutdown."""
+    app = FastAPI(
+        title="Attest",
+        version=version("attest"),
+        description="Answers from your own documents, every sentence traceable to the passage that supports it.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.runtime = runtime or open_runtime(settings)
+    app.state.metrics = Metrics()
+    app.state.streams = Streams()
+    app.state.limiter = RateLimiter(settings.server.requests_per_minute)
+    app.state.pages = PageImages()
+    app.state.uploads = Uploads(app.state.runtime, app.state.metrics)
+    problems.install(app)
+    for router in routers():
+        app.include_router(router)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(
+        Guard,
+        upload_bytes=settings.server.max_upload_mb * 1024 * 1024,
+        loopback=is_loopback(settings.server.host),
+    )
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Warm the parts beside the server, so that `/healthz` answers at once and `/readyz` once they are there."""
+    await asyncio.to_thread(app.state.uploads.resume)
+    warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(app.state.streams.stop_all, DRAIN_S)
+        await asyncio.to_thread(app.state.uploads.close, DRAIN_S)
+        await warming
+        await asyncio.to_thread(app.state.runtime.close)
+
+
+def _warm(runtime: Runtime) -> None:
+    """Build the parts; what fails here is told by `/readyz` and tried again by the next question."""
+    try:
+        runtime.warm()
+    except Exception:
+        log.exception("a part could not be built; /readyz says which")

@@ -1,0 +1,49 @@
+"""The steps of the pipeline between the question and its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.runtime import Runtime
+from app.trace import Trace
+from core.types import Evidence, Query, Retrieval
+
+
+def rewrite_question(runtime: Runtime, trace: Trace) -> Query:
+    """Make a follow-up stand alone."""
+    from generation.rewrite import rewrite
+
+    trace.query = rewrite(trace.question, runtime.generator(trace.question.generator))
+    return trace.query
+
+
+def retrieve(runtime: Runtime, trace: Trace, query: Query) -> Retrieval:
+    """Find the passages the principal may read."""
+    question = trace.question
+    retrieval = runtime.retriever.retrieve(
+        query, question.principal, filters=question.filters, k=question.k, min_seq=question.min_seq
+    )
+    trace.hits = retrieval.hits
+    trace.index_seq = retrieval.index_seq
+    return retrieval
+
+
+def check_retrieval(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> Retrieval:
+    """Leave out the passages that a rail keeps from the model."""
+    hits, verdicts = runtime.rails.check_retrieval(retrieval.hits, trace.question.filters.collection)
+    trace.judged(verdicts)
+    trace.hits = hits
+    return replace(retrieval, hits=hits)
+
+
+def select(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> tuple[Evidence, ...]:
+    """Choose what the generator sees."""
+    from generation.evidence import select_evidence
+
+    trace.evidence = select_evidence(retrieval, runtime.settings)
+    return trace.evidence
+
+
+def weigh(runtime: Runtime, trace: Trace) -> str | None:
+    """Say why the evidence cannot hold an answer, `None` where it may."""
+    return runtime.answerability.reason(trace.standalone, trace.evidence)

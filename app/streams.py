@@ -1,0 +1,176 @@
+"""Answers in the making: each runs in a thread of its own, and readers may leave, come back and stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+from app.events import Event, event_json, event_name
+from app.problems import problem
+from core.errors import AttestError, Busy, NotFound
+from core.types import Json
+
+log = logging.getLogger(__name__)
+
+RESUME_S = 5.0
+"""How long a reader may be away before the model is told to stop: a lost connection comes back within that."""
+KEPT_S = 120.0
+"""How long a finished stream can be read again."""
+RUNNING = 64
+"""Answers made at once; beyond it a caller is told to come back, which beats a queue nobody sees."""
+KEEP_ALIVE_S = 15.0
+"""Silence after which a comment is sent, below the 30 to 60 s after which proxies hang up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One event on the wire; numbers count from 1."""
+
+    number: int
+    name: str
+    data: Json
+
+
+class Stream:
+    """The events of one answer so far, and who is reading them."""
+
+    def __init__(self, owner: str) -> None:
+        self.id = uuid.uuid4().hex
+        self.owner = owner
+        self.done = False
+        self.finished_at: float | None = None
+        self._events: list[Sent] = []
+        self._readers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._lock = threading.Lock()
+        self._stop = False
+        self._alone_since = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask the answer to stop."""
+        self._stop = True
+
+    def stopped(self) -> bool:
+        """Say whether a reader stopped it or every reader has been gone for too long."""
+        with self._lock:
+            return self._stop or (not self._readers and time.monotonic() - self._alone_since > RESUME_S)
+
+    def put(self, name: str, data: Json) -> None:
+        """Add an event and wake the readers."""
+        with self._lock:
+            self._events.append(Sent(len(self._events) + 1, name, data))
+        self._wake()
+
+    def finish(self) -> None:
+        """Say that nothing more comes."""
+        self.done, self.finished_at = True, time.monotonic()
+        self._wake()
+
+    async def read(self, after: int = 0) -> AsyncIterator[Sent | None]:
+        """Yield the events above a number as they come; `None` stands for a keep-alive."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            self._readers[woken] = loop
+        try:
+            while True:
+                woken.clear()
+                done = self.done  # read before the events: what was put before `done` is then among them
+                with self._lock:
+                    fresh = self._events[after:]
+                for sent in fresh:
+                    yield sent
+                after += len(fresh)
+                if done and not fresh:
+                    return
+                if not fresh and not await _within(woken, KEEP_ALIVE_S):
+                    yield None
+        finally:
+            with self._lock:
+                del self._readers[woken]
+                self._alone_since = time.monotonic()
+
+    def _wake(self) -> None:
+        with self._lock:
+            readers = list(self._readers.items())
+        for woken, loop in readers:
+            try:
+                loop.call_soon_threadsafe(woken.set)
+            except RuntimeError:  # the server's loop closed under a reader: nobody is left to wake
+                log.debug("a reader's loop is closed")
+
+
+class Streams:
+    """The streams of one server."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, Stream] = {}
+        self._lock = threading.Lock()
+
+    def start(self, owner: str, events: Callable[[Stream], Iterator[Event]]) -> Stream:
+        """Run the making of an answer in a thread and return its stream.
+
+        Raises:
+            Busy: too many answers are being made.
+        """
+        stream = Stream(owner)
+        with self._lock:
+            self._forget_old()
+            if sum(not s.done for s in self._streams.values()) >= RUNNING:
+                raise Busy("too many answers are being made; try again in a moment")
+            self._streams[stream.id] = stream
+        threading.Thread(target=_run, args=(stream, events), name=f"answer-{stream.id[:8]}", daemon=True).start()
+        return stream
+
+    def find(self, stream_id: str, owner: str) -> Stream:
+        """Return a stream of this owner.
+
+        Raises:
+            NotFound: it has none of that id, or it finished too long ago.
+        """
+        with self._lock:
+            stream = self._streams.get(stream_id)
+        if stream is None or stream.owner != owner:
+            raise NotFound(f"no stream {stream_id}")
+        return stream
+
+    def stop_all(self, wait_s: float) -> None:
+        """Ask every answer to stop and wait for them."""
+        with self._lock:
+            streams = list(self._streams.values())
+        for stream in streams:
+            stream.stop()
+        deadline = time.monotonic() + wait_s
+        while any(not s.done for s in streams) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _forget_old(self) -> None:
+        horizon = time.monotonic() - KEPT_S
+        for stream in list(self._streams.values()):
+            if stream.finished_at is not None and stream.finished_at < horizon:
+                del self._streams[stream.id]
+
+
+def _run(stream: Stream, events: Callable[[Stream], Iterator[Event]]) -> None:
+    """Feed a stream; the edge of its thread, so that every error ends as an event."""
+    try:
+        for event in events(stream):
+            stream.put(event_name(event), event_json(event))
+    except AttestError as error:
+        stream.put("error", problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s))
+    except Exception:  # a thread's edge: a bug must reach the reader as an error, not as silence
+        log.exception("an answer failed")
+        stream.put("error", problem(500, "Unexpected", "something went wrong; the server's log says what"))
+    finally:
+        stream.finish()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,290 @@
+"""Uploaded files on their way into the knowledge base: durable before they are acknowledged, ingested one by one.
+
+An upload lies in `uploads/<run id>/` of the home until its run ends; what a stopped server left there is taken up
+again at the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import queue
+import shutil
+import threading
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import select
+
+from app.metrics import Metrics
+from app.runtime import Runtime
+from core.blobs import flush_folder, write_durably
+from core.db.models import IngestRun
+from core.db.session import Database
+from core.errors import InvalidInput, NotFound, TooLarge
+from core.types import Json, Principal
+
+log = logging.getLogger(__name__)
+REQUEST = "request.json"
+PIECE_BYTES = 1 << 20
+NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """What is to become of uploaded files."""
+
+    principal: str
+    operator: bool
+    collection: str
+    allow: tuple[str, ...] | None
+    files: tuple[str, ...]
+    effective_from: str | None = None
+    expires_at: str | None = None
+    supersedes: str | None = None
+
+
+class Watched:
+    """The progress of one run, as a reader of the API sees it."""
+
+    def __init__(self) -> None:
+        self.counts = {"total": 0, "parsed": 0, "embedded": 0, "committed": 0, "failed_so_far": 0}
+
+    def start(self, total: int) -> None:
+        """Note how many sources there are."""
+        self.counts["total"] = total
+
+    def parsed(self, source: str) -> None:
+        """Count a source that was read."""
+        self.counts["parsed"] += 1
+
+    def embedded(self, chunks: int) -> None:
+        """Count chunks that have vectors."""
+        self.counts["embedded"] += chunks
+
+    def committed(self, source: str) -> None:
+        """Count a source that is in the store."""
+        self.counts["committed"] += 1
+
+    def failed(self, source: str, error: str) -> None:
+        """Count a source that did not get in."""
+        self.counts["failed_so_far"] += 1
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+
+
+class Uploads:
+    """Takes files in and ingests them in a thread of its own."""
+
+    def __init__(self, runtime: Runtime, metrics: Metrics) -> None:
+        self._runtime = runtime
+        self._metrics = metrics
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._watched: dict[str, Watched] = {}
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def folder(self) -> Path:
+        """Where uploads wait."""
+        return self._runtime.settings.home / "uploads"
+
+    def resume(self) -> None:
+        """Take up what a stopped server left."""
+        left = sorted(path.parent.name for path in self.folder.glob(f"*/{REQUEST}"))
+        for run_id in left:
+            log.info("taking up upload %s again", run_id)
+            self._enqueue(run_id)
+
+    def accept(self, request: UploadRequest, files: Sequence[IO[bytes]]) -> str:
+        """Keep files for ingestion and return the id of their run; they outlive a crash from here on.
+
+        Raises:
+            TooLarge: a file exceeds `ingest.max_file_mb`.
+        """
+        run_id = uuid.uuid4().hex
+        partial = self.folder / f".{run_id}"
+        partial.mkdir(parents=True)
+        try:
+            for number, file in enumerate(files):
+                self._copy(file, partial / str(number))
+            write_durably(partial / REQUEST, json.dumps(asdict(request)).encode())
+            with self._runtime.database.write() as session:
+                session.add(IngestRun(id=run_id, state="queued", principal=request.principal, report={}))
+            partial.rename(self.folder / run_id)
+            flush_folder(self.folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        self._enqueue(run_id)
+        return run_id
+
+    def progress(self, run_id: str) -> Json:
+        """Return how far a run of this process has come; empty for another's."""
+        watched = self._watched.get(run_id)
+        return dict(watched.counts) if watched else {}
+
+    @property
+    def database(self) -> Database:
+        """The store that holds the runs."""
+        return self._runtime.database
+
+    def close(self, wait_s: float) -> None:
+        """Finish the run at hand, if it takes no longer than `wait_s`; the rest is taken up at the next start."""
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(wait_s)
+
+    def _copy(self, file: IO[bytes], target: Path) -> None:
+        limit = self._runtime.settings.ingest.max_file_mb * 1024 * 1024
+        written = 0
+        with target.open("wb") as out:
+            while piece := file.read(PIECE_BYTES):
+                written += len(piece)
+                if written > limit:
+                    raise TooLarge(f"a file is larger than {self._runtime.settings.ingest.max_file_mb} MB")
+                out.write(piece)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def _enqueue(self, run_id: str) -> None:
+        with self._lock:
+            self._watched[run_id] = Watched()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
+                self._thread.start()
+        self._queue.put(run_id)
+
+    def _work(self) -> None:
+        """Ingest upload after upload; the thread's edge."""
+        while (run_id := self._queue.get()) is not None:
+            try:
+                self._ingest(run_id)
+            except Exception:
+                self._metrics.uploads.labels("failed").inc()
+                log.exception("upload %s failed; it is tried again at the next start", run_id)
+            finally:
+                self._watched.pop(run_id, None)
+
+    def _ingest(self, run_id: str) -> None:
+        from ingest.run import IngestOptions, ingest
+        from ingest.walk import Source
+
+        folder = self.folder / run_id
+        with (folder / REQUEST).open("rb") as claim:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return  # another server of this home has it
+            request = _read_request(claim)
+            options = IngestOptions(
+                collection=request.collection,
+                allow=request.allow,
+                principal=request.principal,
+                effective_from=_moment(request.effective_from),
+                expires_at=_moment(request.expires_at),
+                supersedes=request.supersedes,
+                run_id=run_id,
+            )
+            owner = "" if request.operator else f"{request.principal}/"
+            sources = [
+                Source(f"uploads/{owner}{name}", folder / str(number), name)
+                for number, name in enumerate(request.files)
+            ]
+            report = ingest(
+                sources,
+                options,
+                database=self._runtime.database,
+                settings=self._runtime.settings,
+                encoder=lambda: self._runtime.encoder,
+                progress=self._watched[run_id],
+                scan=self._runtime.rails.scan_document,
+            )
+            self._metrics.uploads.labels(report.state).inc()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def upload_request(
+    principal: Principal, collection: str | None, allow: Sequence[str] | None, names: Sequence[str], **more: Any
+) -> UploadRequest:
+    """Return what is to become of a principal's files.
+
+    The operator chooses collection and readers. Everybody else's files go to a collection of their own, readable
+    by themselves: a file of the same name must never replace, nor a duplicate reveal, what they may not read.
+
+    Raises:
+        InvalidInput: a collection or a reader that is not theirs to choose, or a file without a name.
+    """
+    if not principal.operator:
+        if collection not in (None, principal.name):
+            raise InvalidInput(f"your files go to the collection {principal.name}")
+        if not set(allow or ()) <= principal.names:
+            raise InvalidInput("you may share with yourself and your groups only")
+        collection, allow = principal.name, sorted({principal.name, *(allow or ())})
+    return UploadRequest(
+        principal=principal.name,
+        operator=principal.operator,
+        collection=collection or "default",
+        allow=tuple(allow) if allow else None,
+        files=tuple(_file_name(name) for name in names),
+        **more,
+    )
+
+
+def list_runs(database: Database, principal: Principal, limit: int) -> list[Json]:
+    """Return the latest runs the principal began, newest first; every run for the operator."""
+    query = select(IngestRun).order_by(IngestRun.started_at.desc(), IngestRun.id).limit(limit)
+    if not principal.operator:
+        query = query.where(IngestRun.principal == principal.name)
+    with database.read() as session:
+        return [_run_json(row) for row in session.scalars(query)]
+
+
+def show_run(uploads: Uploads, principal: Principal, run_id: str) -> Json:
+    """Return a run and how far it has come.
+
+    Raises:
+        NotFound: there is none, or somebody else began it.
+    """
+    with uploads.database.read() as session:
+        row = session.get(IngestRun, run_id)
+        if row is None or (row.principal != principal.name and not principal.operator):
+            raise NotFound(f"no run {run_id}")
+        return uploads.progress(run_id) | _run_json(row)
+
+
+def _run_json(row: IngestRun) -> Json:
+    finished = row.finished_at.isoformat() if row.finished_at else None
+    head = {"run_id": row.id, "state": row.state, "principal": row.principal}
+    return {**row.report, **head, "started_at": row.started_at.isoformat(), "finished_at": finished}
+
+
+def _file_name(given: str) -> str:
+    """Return the last part of a name, without control characters.
+
+    Raises:
+        InvalidInput: nothing is left of it.
+    """
+    last = unicodedata.normalize("NFC", given.replace("\\", "/").rsplit("/", 1)[-1])
+    name = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()[-NAME_CHARACTERS:]
+    if not name.strip("."):
+        raise InvalidInput("a file has no name")
+    return name
+
+
+def _read_request(file: IO[bytes]) -> UploadRequest:
+    values = json.load(file)
+    allow = None if values["allow"] is None else tuple(values["allow"])
+    return UploadRequest(**{**values, "allow": allow, "files": tuple(values["files"])})
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
