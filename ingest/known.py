@@ -1,0 +1,74 @@
+"""What a collection already holds, read once at the start of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
+from core.db.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """A document as it stands in the store."""
+
+    state: str
+    blob_sha256: str
+    text_sha256: str
+    title: str
+    allow: frozenset[str] | None
+
+
+class Known:
+    """The documents and failures of a collection by source; kept up to date by the run that reads it."""
+
+    def __init__(self, database: Database, collection: str) -> None:
+        query = (
+            select(Document.source, Document.state, Document.key, Document.own_access, Document.title)
+            .add_columns(DocumentVersion.blob_sha256, DocumentVersion.text_sha256)
+            .join(DocumentVersion, DocumentVersion.document_key == Document.key)
+            .join(Collection, Collection.id == Document.collection_id)
+            .where(Collection.name == collection, DocumentVersion.version == Document.version)
+        )
+        failed = select(IngestFailure.source).join(Collection, Collection.id == IngestFailure.collection_id)
+        with database.read() as session:
+            rows = session.execute(query).all()
+            lists: dict[int, set[str]] = {row.key: set() for row in rows if row.own_access}
+            if lists:
+                for key, principal in session.execute(select(DocumentAccess.document_key, DocumentAccess.principal)):
+                    if key in lists:
+                        lists[key].add(principal)
+            self.failed = set(session.scalars(failed.where(Collection.name == collection)))
+        self._documents = {
+            row.source: KnownDocument(
+                row.state,
+                row.blob_sha256,
+                row.text_sha256,
+                row.title,
+                frozenset(lists[row.key]) if row.own_access else None,
+            )
+            for row in rows
+        }
+        self._texts = {known.text_sha256 for known in self._documents.values()}
+
+    def get(self, source: str) -> KnownDocument | None:
+        """Return what is known of a source."""
+        return self._documents.get(source)
+
+    def holds(self, source: str) -> bool:
+        """Tell whether the collection has, or had, a document of that source."""
+        return source in self._documents
+
+    def holds_text(self, text_sha256: str) -> bool:
+        """Tell whether some document has exactly this cleaned text."""
+        return text_sha256 in self._texts
+
+    def add_text(self, text_sha256: str) -> None:
+        """Note a text that this run committed."""
+        self._texts.add(text_sha256)
+
+    def sources(self) -> list[str]:
+        """Return the sources of every document that is not deleted."""
+        return [source for source, known in self._documents.items() if known.state != "deleted"]

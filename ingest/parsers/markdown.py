@@ -1,0 +1,139 @@
+"""Markdown, read line by line: headings, lists, tables, code and front matter (YAML between `---` lines)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ingest.parsed import Block, RawDocument
+from ingest.parsers.text import decode
+
+_HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
+_ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
+_ROW = re.compile(r"^\s*\|.*\|\s*$")
+_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
+_SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"(?<!\\)\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:[^()\s]|\([^)]*\))*(?:\s+\"[^\"]*\")?\)")
+_REFERENCE = re.compile(r"\[([^\]]+)\]\[[^\]]*\]")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s+\S+.*$")
+_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
+_STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(
+    r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])"
+)
+_ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>~])")
+
+
+def parse_markdown(content: bytes) -> RawDocument:
+    """Read Markdown bytes."""
+    text = decode(content)
+    metadata, text = split_front_matter(text)
+    blocks = _Reader().read(_COMMENT.sub("", text))
+    title = metadata.get("title")
+    return RawDocument(blocks, "text/markdown", "markdown", title=str(title) if title else None, metadata=metadata)
+
+
+def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
+    """Return the YAML mapping at the head of a text and the rest; an unreadable head stays in the text."""
+    if not text.startswith("---\n") and not text.startswith("---\r\n"):
+        return {}, text
+    end = re.search(r"^(?:---|\.\.\.)\s*$", text[4:], re.MULTILINE)
+    if end is None:
+        return {}, text
+    import yaml
+
+    try:
+        values = yaml.safe_load(text[4 : 4 + end.start()])
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}, text
+    if not isinstance(values, dict):
+        return {}, text
+    return {str(key): _plain(value) for key, value in values.items()}, text[4 + end.end() :]
+
+
+def _plain(value: Any) -> Any:
+    """Return a YAML value as JSON knows it."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def inline(text: str) -> str:
+    """Return the words of inline Markdown: link texts without addresses, no emphasis marks or tags."""
+    text = _IMAGE.sub(r"\1", text)
+    for _ in range(2):  # a linked image leaves a link behind
+        text = _LINK.sub(r"\1", text)
+    text = _REFERENCE.sub(r"\1", text)
+    text = _TAG.sub("", text)
+    text = _STRONG.sub(r"\2", text)
+    text = _EMPHASIS.sub(lambda found: found[1] or found[2], text)
+    return _ESCAPE.sub(r"\1", text.replace("`", ""))
+
+
+class _Reader:
+    """Collects blocks from lines."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._pending: list[str] = []
+        self._kind: Any = "text"
+
+    def read(self, text: str) -> list[Block]:
+        """Return the blocks of a text."""
+        lines = iter(text.splitlines())
+        for line in lines:
+            fence = _FENCE.match(line)
+            if fence:
+                self._code(lines, fence.group(1))
+            else:
+                self._line(line)
+        self._flush()
+        return self.blocks
+
+    def _code(self, lines: Any, fence: str) -> None:
+        self._flush()
+        body = []
+        for line in lines:
+            if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+                break
+            body.append(line)
+        self.blocks.append(Block("code", "\n".join(body)))
+
+    def _line(self, line: str) -> None:
+        heading = _HEADING.match(line)
+        if heading:
+            self._heading(heading.group(2), len(heading.group(1)))
+        elif not line.strip():
+            self._flush()
+        elif _SETEXT.match(line) and self._pending and self._kind == "text":
+            text, self._pending = " ".join(self._pending), []
+            self._heading(text, 1 if line.strip().startswith("=") else 2)
+        elif _ROW.match(line) or (_RULE.match(line) and "|" in line):
+            self._start("table", line)
+        elif _ITEM.match(line):
+            self._flush()
+            self._start("list", line)
+        elif not _DEFINITION.match(line):
+            self._start(self._kind if self._pending and self._kind == "list" else "text", line)
+
+    def _heading(self, text: str, level: int) -> None:
+        self._flush()
+        self.blocks.append(Block("heading", inline(text), level=level))
+
+    def _start(self, kind: Any, line: str) -> None:
+        if self._pending and kind != self._kind:
+            self._flush()
+        self._kind = kind
+        self._pending.append(line)
+
+    def _flush(self) -> None:
+        if self._pending:
+            if self._kind == "table":
+                text = "\n".join(inline(line).strip() for line in self._pending)
+            else:
+                text = inline(" ".join(line.strip() for line in self._pending))
+            self.blocks.append(Block(self._kind, text))
+        self._pending, self._kind = [], "text"

@@ -1,0 +1,241 @@
+"""The loop that moves files through parsing, chunking, embedding and the store, several at once.
+
+Parsing runs in processes, embedding in a thread; everything else, commits too, happens in the thread that calls
+`run`. How much is under way is bounded, so that memory is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from core.blobs import BlobStore
+from core.db.session import Database
+from core.errors import AttestError, IngestError, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
+from core.settings import Settings
+from core.types import Verdict
+from ingest.commit import commit_document
+from ingest.containers import Containers
+from ingest.embed import EmbeddingStage
+from ingest.known import Known
+from ingest.prepare import Preparer
+from ingest.prepared import Prepared
+from ingest.quality import reason_for_quarantine
+from ingest.report import Failure, IngestOptions, IngestReport, Progress
+from ingest.runs import record_failure
+from ingest.sandbox import ParseJob, ParseResult, ParserPool
+from ingest.walk import Source
+
+if TYPE_CHECKING:
+    from models.encoder import Encoder
+
+MAX_CHUNKS_WAITING = 4096
+"""Passages between parser and store; past it no new file is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    source: Source
+    result: ParseResult | AttestError
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    error: BaseException
+
+
+_Event: TypeAlias = _Parsed | Prepared | int | _Broken
+
+
+class Pipeline:
+    """One run over many files."""
+
+    def __init__(
+        self,
+        report: IngestReport,
+        options: IngestOptions,
+        database: Database,
+        settings: Settings,
+        provide: Callable[[], Encoder],
+        progress: Progress,
+        scan: Callable[[str], tuple[Verdict, ...]] | None = None,
+    ) -> None:
+        self._report, self._options, self._progress, self._scan = report, options, progress, scan
+        self._database, self._settings = database, settings
+        self._known = Known(database, options.collection)
+        self._preparer = Preparer(database, options.collection, settings, provide, self._known)
+        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._waiting: deque[Source] = deque()
+        self._containers = Containers()
+        self._parsing = self._chunks_waiting = self._embedding = 0
+        self._pool: ParserPool | None = None
+        self._stage: EmbeddingStage | None = None
+
+    def run(self, files: Sequence[Source]) -> None:
+        """Bring the files in.
+
+        Raises:
+            IndexMismatch: the store was built with another embedder or chunker.
+        """
+        self._report.seen = len(files)
+        self._progress.start(len(files))
+        self._waiting.extend(files)
+        while True:
+            self._feed()
+            if not self._parsing and not self._embedding:
+                break
+            self._handle(self._events.get())
+        self._progress.finish()
+
+    def close(self) -> None:
+        """Stop the workers; what is not committed is left for the next run."""
+        if self._pool is not None:
+            self._pool.close()
+        if self._stage is not None:
+            self._stage.close()
+            self._report.embed_seconds = self._stage.busy_s
+
+    def _feed(self) -> None:
+        """Give the parsers work while there is room."""
+        workers = self._workers()
+        while self._waiting and self._parsing < 2 * workers and self._chunks_waiting < MAX_CHUNKS_WAITING:
+            source = self._waiting.popleft()
+            if self._unchanged(source):
+                self._report.unchanged += 1
+                self._arrived(source, failed=False)
+                self._progress.committed(source.source)
+                continue
+            if self._pool is None:
+                self._pool = ParserPool(self._settings.ingest, workers, BlobStore(self._settings.blobs).put)
+            self._parsing += 1
+            future = self._pool.submit(ParseJob(source.path, source.name))
+            future.add_done_callback(partial(self._report_parsed, source))
+
+    def _report_parsed(self, source: Source, future: Future[ParseResult]) -> None:
+        self._events.put(_outcome(source, future))
+
+    def _workers(self) -> int:
+        return self._options.workers or self._settings.ingest.workers or max(1, min(8, os.cpu_count() or 1))
+
+    def _unchanged(self, source: Source) -> bool:
+        known = self._known.get(source.source)
+        if known is None or known.state == "deleted" or self._containers.must_open(source, self._known, self._options):
+            return False
+        if self._options.allow is not None and known.allow != frozenset(self._options.allow):
+            return False
+        try:
+            with source.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == known.blob_sha256
+        except OSError:
+            return False  # reading it again in the parser's seat says what is wrong
+
+    def _handle(self, event: _Event) -> None:
+        if isinstance(event, _Broken):
+            raise event.error
+        if isinstance(event, int):
+            self._progress.embedded(event)
+        elif isinstance(event, Prepared):
+            self._embedding -= 1
+            self._chunks_waiting -= len(event.chunks)
+            self._commit(event)
+        else:
+            self._parsing -= 1
+            if isinstance(event.result, AttestError):
+                self._fail(event.source, event.result)
+            else:
+                self._take(event.source, event.result)
+
+    def _take(self, source: Source, result: ParseResult) -> None:
+        """Chunk a parsed file and pass it on; a container waits until what is in it is in."""
+        self._progress.parsed(source.source)
+        prepared = self._preparer.prepare(source, result.document, result.sha256)
+        prepared.allow = self._options.allow
+        if self._settings.ingest.quarantine:
+            prepared.quarantine = reason_for_quarantine(result.document, self._scan)
+        self._embedding += 1
+        self._chunks_waiting += len(prepared.chunks)
+        inside = self._containers.open(prepared, result)
+        self._report.seen += len(inside)
+        self._waiting.extendleft(reversed(inside))
+        if prepared.missing:
+            self._embedder().put(prepared)
+        else:
+            self._events.put(prepared)
+
+    def _embedder(self) -> EmbeddingStage:
+        if self._stage is None:
+            self._stage = EmbeddingStage(
+                self._preparer.encoder,
+                done=self._events.put,
+                failed=lambda error: self._events.put(_Broken(error)),
+                on_batch=self._events.put,
+            )
+        return self._stage
+
+    def _commit(self, prepared: Prepared) -> None:
+        if self._containers.waits(prepared):
+            return
+        if not prepared.document.text and not self._containers.filled(prepared):
+            self._fail(prepared.source, Unparseable("nothing in it could be read"))
+            return
+        try:
+            committed = commit_document(self._database, self._preparer.spec, prepared, self._options)
+        except StoreUnavailable as error:
+            self._fail(prepared.source, error)
+            return
+        report = self._report
+        report.chunks += committed.chunks
+        report.pages += len(prepared.document.pages)
+        report.characters += len(prepared.document.text)
+        self._count(prepared, committed.outcome, committed.updated)
+        self._known.add_text(prepared.text_sha256)
+        self._arrived(prepared.source, failed=False)
+        self._progress.committed(prepared.source.source)
+
+    def _count(self, prepared: Prepared, outcome: str, updated: bool) -> None:
+        report, source = self._report, prepared.source.source
+        if outcome == "unchanged":
+            report.unchanged += 1
+        elif updated:
+            report.updated += 1
+        else:
+            report.added += 1
+        if outcome == "duplicate":
+            report.duplicates += 1
+        if prepared.quarantine:
+            report.quarantined.append({"source": source, "reason": prepared.quarantine})
+        report.warnings += [{"source": source, "message": message} for message in prepared.document.warnings]
+        for name, value in prepared.document.report.items():
+            if isinstance(value, int):
+                report.curation[name] = report.curation.get(name, 0) + value
+
+    def _fail(self, source: Source, error: AttestError) -> None:
+        failure = Failure.of(source.source, error)
+        self._report.failed.append(failure)
+        record_failure(self._database, self._report.run_id, self._options.collection, failure)
+        self._arrived(source, failed=True)
+        self._progress.failed(source.source, failure.error)
+
+    def _arrived(self, source: Source, failed: bool) -> None:
+        """Tell a file's container, which may now be complete, that it is done with."""
+        complete = self._containers.arrived(source, failed)
+        if complete is not None:
+            self._commit(complete)
+
+
+def _outcome(source: Source, future: Future[ParseResult]) -> _Event:
+    try:
+        return _Parsed(source, future.result())
+    except (IngestError, TooLarge) as error:
+        return _Parsed(source, error)
+    except CancelledError:
+        return _Parsed(source, SourceUnavailable("ingestion was stopped"))
+    except (AttestError, OSError, RuntimeError, ValueError) as error:
+        return _Broken(error)

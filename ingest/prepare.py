@@ -1,0 +1,95 @@
+"""A parsed document → passages, with the vectors that the store already holds for the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import select
+
+from core.db.generations import GenerationSpec, live_generation, require_match
+from core.db.models import ChunkRow, Collection, Document, DocumentVersion, EmbeddingRow
+from core.db.session import Database
+from core.settings import Settings
+from ingest.chunk import chunk, chunker_spec
+from ingest.known import Known
+from ingest.parsed import ParsedDocument
+from ingest.prepared import Prepared, text_sha256
+from ingest.walk import Source
+
+if TYPE_CHECKING:
+    from models.encoder import Encoder
+
+
+class Preparer:
+    """Chunks documents for one collection; loads the encoder with the first one."""
+
+    def __init__(
+        self, database: Database, collection: str, settings: Settings, provide: Callable[[], Encoder], known: Known
+    ) -> None:
+        self._database, self._collection, self._settings = database, collection, settings
+        self._provide, self._known = provide, known
+        self._encoder: Encoder | None = None
+        self._spec: GenerationSpec | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded the first time; refused where the store was built with another.
+
+        Raises:
+            IndexMismatch: the live generation has another embedder or chunker.
+        """
+        if self._encoder is None:
+            encoder = self._provide()
+            chunker = chunker_spec(self._settings.ingest)
+            self._spec = GenerationSpec(encoder.name, encoder.revision, encoder.dimension, chunker)
+            with self._database.read() as session:
+                live = live_generation(session)
+                if live is not None:
+                    require_match(live, self._spec)
+            self._encoder = encoder
+        return self._encoder
+
+    @property
+    def spec(self) -> GenerationSpec:
+        """The generation that the prepared documents belong to."""
+        _ = self.encoder
+        assert self._spec is not None
+        return self._spec
+
+    def prepare(self, source: Source, document: ParsedDocument, blob_sha256: str) -> Prepared:
+        """Cut a document into passages and find the vectors that need no computing."""
+        encoder = self.encoder
+        chunks = chunk(document, self._settings.ingest, encoder.token_spans, encoder.max_tokens)
+        vectors = np.zeros((len(chunks), encoder.dimension), dtype=np.float32)
+        found = self._stored_vectors(source.source, document)
+        missing = []
+        for number, draft in enumerate(chunks):
+            stored = found.get(draft.embedded)
+            if stored is None:
+                missing.append(number)
+            else:
+                vectors[number] = np.frombuffer(stored, dtype="<f4")
+        return Prepared(source, document, blob_sha256, chunks, vectors, missing)
+
+    def _stored_vectors(self, source: str, document: ParsedDocument) -> dict[str, bytes]:
+        """Return embedded text → vector of the source's newest version and of one document with the same text."""
+        text_hash = text_sha256(document.text)
+        if not self._known.holds(source) and not self._known.holds_text(text_hash):
+            return {}
+        rows = (
+            select(ChunkRow.heading, ChunkRow.text, EmbeddingRow.vector)
+            .join(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
+            .join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key)
+            .join(Document, Document.key == DocumentVersion.document_key)
+            .join(Collection, Collection.id == Document.collection_id)
+            .where(Collection.name == self._collection, DocumentVersion.version == Document.version)
+            .where((Document.source == source) | (DocumentVersion.text_sha256 == text_hash))
+        )
+        with self._database.read() as session:
+            live = live_generation(session)
+            if live is None:
+                return {}
+            stored = session.execute(rows.where(ChunkRow.generation_id == live.id))
+            return {f"{heading}\n{text}" if heading else text: vector for heading, text, vector in stored}

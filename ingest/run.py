@@ -1,0 +1,101 @@
+"""Files in, committed chunks out: walk → parse → clean → deduplicate → chunk → embed → commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from core.db.session import Database
+from core.settings import Settings
+from core.types import Verdict
+from ingest.pipeline import Pipeline
+from ingest.report import IngestOptions, IngestReport, Progress, Silent, TextRecord
+from ingest.runs import RunRecord
+from ingest.texts import ingest_records
+from ingest.walk import Source, walk
+
+if TYPE_CHECKING:
+    from models.encoder import Encoder
+
+EncoderSource: TypeAlias = "Encoder | Callable[[], Encoder]"
+Scan: TypeAlias = Callable[[str], tuple[Verdict, ...]]
+
+__all__ = ["IngestOptions", "IngestReport", "Progress", "TextRecord", "ingest", "ingest_texts"]
+
+
+def ingest(
+    sources: Sequence[Path | str | Source],
+    options: IngestOptions,
+    *,
+    database: Database,
+    settings: Settings,
+    encoder: EncoderSource,
+    progress: Progress | None = None,
+    scan: Scan | None = None,
+) -> IngestReport:
+    """Bring files and folders into a collection and report what became of each.
+
+    `encoder` may be a function that loads it: nothing is loaded where nothing changed. Interrupted, the run is
+    recorded as such, what it committed stays, and the next run goes on from there.
+
+    Raises:
+        NotFound: a path does not exist.
+        IndexMismatch: the store was built with another embedder or chunker.
+    """
+    began = time.perf_counter()
+    files = list(walk(sources))
+    run = RunRecord.start(database, options)
+    pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
+    try:
+        pipeline.run(files)
+        run.report.state = "done"
+    except KeyboardInterrupt:
+        run.report.state = "interrupted"
+    except BaseException:
+        run.report.state = "failed"
+        raise
+    finally:
+        pipeline.close()
+        run.report.seconds = time.perf_counter() - began
+        run.finish()
+    return run.report
+
+
+def ingest_texts(
+    records: Iterable[TextRecord],
+    options: IngestOptions,
+    *,
+    database: Database,
+    settings: Settings,
+    encoder: EncoderSource,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Bring documents that come as text into a collection, e.g. the rows of a corpus.
+
+    Raises:
+        IndexMismatch: the store was built with another embedder or chunker.
+    """
+    began = time.perf_counter()
+    run = RunRecord.start(database, options)
+    try:
+        ingest_records(records, options, run.report, database, settings, _provider(encoder), progress or Silent())
+        run.report.state = "done"
+    except KeyboardInterrupt:
+        run.report.state = "interrupted"
+    except BaseException:
+        run.report.state = "failed"
+        raise
+    finally:
+        run.report.seconds = time.perf_counter() - began
+        run.finish()
+    return run.report
+
+
+def _provider(encoder: EncoderSource) -> Callable[[], Encoder]:
+    """Return a function that gives the encoder, loading it the first time."""
+    if callable(encoder):
+        return encoder
+    loaded = encoder
+    return lambda: loaded

@@ -1,0 +1,286 @@
+"""A pool of sandboxed parser processes: kept warm, watched from outside, replaced when they die.
+
+A worker that dies, hangs or grows costs the one file it was reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import core.errors
+from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
+from core.settings import IngestSettings
+from ingest.parsed import ParsedDocument
+
+WATCH_INTERVAL_S = 0.1
+MAX_FILES_A_WORKER = 500  # libraries leak; a fresh process costs 0.1 s
+PIECE_BYTES = 1 << 20
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ParseJob:
+    """One file to parse."""
+
+    path: Path
+    name: str
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseResult:
+    """A parsed file, the sha256 of exactly the bytes that were parsed, and where its attachments lie."""
+
+    document: ParsedDocument
+    sha256: str
+    spool: Path | None
+
+
+class ParserPool:
+    """Runs parse jobs in sandboxed processes, as many at once as it has workers."""
+
+    def __init__(self, settings: IngestSettings, workers: int, keep: Callable[[Path], str] | None = None) -> None:
+        """`keep` stores the bytes of a file that parsed and returns their sha256."""
+        self._home = Path(tempfile.mkdtemp(prefix="attest-parse-"))
+        self._keep = keep
+        self._workers = [_Worker(settings, self._home / f"worker{number}") for number in range(workers)]
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="parse")
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, name="parse-watch", daemon=True).start()
+
+    def submit(self, job: ParseJob) -> Future[ParseResult]:
+        """Start a job; its future raises the `IngestError` that says why a file did not parse."""
+        return self._threads.submit(self._run, job)
+
+    def close(self) -> None:
+        """Stop every worker at once and remove what they left."""
+        self._closed.set()
+        for worker in self._workers:
+            worker.stop("closing")
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.stop("closing")
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self) -> ParserPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, job: ParseJob) -> ParseResult:
+        worker = self._idle.get()
+        try:
+            if self._closed.is_set():
+                raise SourceUnavailable("ingestion was stopped")
+            document, sha256 = worker.parse(job)
+            if self._keep is not None and self._keep(worker.copy) != sha256:
+                raise Unparseable("the parser changed the file it was given")
+            return ParseResult(document, sha256, self._take_spool(worker, document))
+        finally:
+            self._idle.put(worker)
+
+    def _take_spool(self, worker: _Worker, document: ParsedDocument) -> Path | None:
+        """Move attachments out of the worker's reach; names that it made up lead nowhere else."""
+        if not document.attachments:
+            return None
+        spool = Path(tempfile.mkdtemp(dir=self._home, prefix="spool-"))
+        for number, attachment in enumerate(document.attachments):
+            source = worker.home / "spool" / Path(attachment.path).name
+            if source.is_symlink() or not source.is_file():
+                raise Unparseable("a parser's reply names a file it did not leave")
+            target = spool / f"{number:05d}"
+            source.rename(target)
+            attachment.path = str(target)
+        return spool
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_INTERVAL_S):
+            for worker in self._workers:
+                worker.check()
+
+
+class _Worker:
+    """One parser process and the folder it lives in."""
+
+    def __init__(self, settings: IngestSettings, home: Path) -> None:
+        self.home = home
+        self.copy = home / "input"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline: float | None = None
+        self._stopped_for: str | None = None
+        self._served = 0
+
+    def parse(self, job: ParseJob) -> tuple[ParsedDocument, str]:
+        """Parse a copy of a file and return the document with the sha256 of the copy.
+
+        Raises:
+            IngestError: the typed reason why not.
+        """
+        if self._served >= MAX_FILES_A_WORKER:
+            self.stop("retired")
+        process = self._alive()
+        sha256 = self._take_copy(job.path)
+        reply = self._ask(process, job)
+        self._served += 1
+        if reply.get("retire"):
+            self.stop("retired")
+        if "error" in reply:
+            raise _error(reply)
+        try:
+            return ParsedDocument.from_json(reply["document"]), sha256
+        except (ValueError, KeyError, TypeError) as error:
+            self.stop("malformed reply")
+            raise Unparseable(f"the parser's reply was malformed: {error}") from error
+
+    def check(self) -> None:
+        """Stop the process where it runs past its time or memory."""
+        process, deadline = self._process, self._deadline
+        if process is None or deadline is None:
+            return
+        if time.monotonic() > deadline:
+            self.stop("time")
+        elif _resident_mb(process.pid) > self._settings.parse_memory_mb:
+            self.stop("memory")
+
+    def stop(self, reason: str) -> None:
+        """Kill the process with all its children."""
+        process = self._process
+        if process is None:
+            return
+        self._stopped_for = self._stopped_for or reason
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if reason in ("retired", "malformed reply", "closing"):
+            self._forget(process)
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        if self._process is not None:
+            self._forget(self._process)
+        shutil.rmtree(self.home, ignore_errors=True)
+        (self.home / "tmp").mkdir(parents=True)
+        self._stopped_for, self._served = None, 0
+        limits = json.dumps({"memory_mb": self._settings.parse_memory_mb})
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ingest.worker", str(self.home), limits],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(self.home),
+            cwd=self.home,
+            start_new_session=True,
+        )
+        return self._process
+
+    def _forget(self, process: subprocess.Popen[bytes]) -> None:
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if self._process is process:
+            self._process = None
+
+    def _take_copy(self, path: Path) -> str:
+        """Copy a file into the worker's folder and return its sha256, so that what is hashed is what is parsed."""
+        limit = self._settings.max_file_mb * 2**20
+        digest, size = hashlib.sha256(), 0
+        try:
+            self.copy.unlink(missing_ok=True)
+            with path.open("rb") as source, self.copy.open("wb") as target:
+                while piece := source.read(PIECE_BYTES):
+                    size += len(piece)
+                    if size > limit:
+                        raise TooLarge(f"the file is larger than {self._settings.max_file_mb} MB (ingest.max_file_mb)")
+                    digest.update(piece)
+                    target.write(piece)
+        except OSError as error:
+            raise SourceUnavailable(f"cannot read the file: {error.strerror or error}") from error
+        return digest.hexdigest()
+
+    def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> dict[str, Any]:
+        request = {
+            "path": str(self.copy),
+            "name": job.name,
+            "password": job.password,
+            "ocr": self._settings.ocr,
+            "timeout_s": self._settings.parse_timeout_s,
+            "max_output_bytes": self._settings.max_file_mb * 2**20,
+        }
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._deadline = time.monotonic() + self._settings.parse_timeout_s
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        finally:
+            self._deadline = None
+        if not line.endswith(b"\n"):
+            raise self._death(process)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _death(self, process: subprocess.Popen[bytes]) -> IngestError | TooLarge:
+        code = process.wait()
+        reason = self._stopped_for
+        self._forget(process)
+        if reason == "time" or -code == signal.SIGXCPU:
+            return ParseTimeout(
+                f"parsing took longer than {self._settings.parse_timeout_s:g} s (ingest.parse_timeout_s)"
+            )
+        if reason == "memory":
+            return TooLarge(f"parsing needed more than {self._settings.parse_memory_mb} MB (ingest.parse_memory_mb)")
+        if reason == "closing":
+            return SourceUnavailable("ingestion was stopped")
+        return Unparseable(f"the parser died ({signal.Signals(-code).name if code < 0 else f'exit {code}'})")
+
+
+def _error(reply: dict[str, Any]) -> IngestError | TooLarge:
+    """Return the typed error a worker named; only ingestion's own types are believed."""
+    kind = getattr(core.errors, str(reply["error"]), None)
+    message = str(reply.get("message", ""))[:1000]
+    if isinstance(kind, type) and issubclass(kind, IngestError | TooLarge):
+        return kind(message)
+    return Unparseable(f"{reply['error']}: {message}")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Return what a worker may know of ours: where programs and code are, and no secrets."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX") if name in os.environ}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
+    ours = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp"), "HF_HUB_OFFLINE": "1"}
+    return kept | threads | ours | {"PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "true", "PYTHONUTF8": "1"}
+
+
+def _resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB, 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

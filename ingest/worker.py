@@ -1,0 +1,94 @@
+"""The sandboxed parser: reads one request a line on its standard input, writes one reply a line; started by `sandbox`.
+
+Nothing it is given is trusted: it runs confined, with limits, and its replies are JSON that the parent checks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from core.errors import AttestError, EmptyDocument, TooLarge
+from ingest.confine import confine
+from ingest.parsed import ParsedDocument
+from ingest.parsers.request import ParseRequest
+
+OPTIONAL_WORK_SHARE = 0.7  # of the time limit; after it optional work such as OCR stops and says so
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    home = Path(sys.argv[1])
+    limits = json.loads(sys.argv[2])
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not look like a reply
+    confine(home, limits["memory_mb"])
+    for line in sys.stdin:
+        job = json.loads(line)
+        replies.write(json.dumps(_serve(job, home)) + "\n")
+        replies.flush()
+
+
+def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
+    _limit_cpu(job["timeout_s"])
+    spool = home / "spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir()
+    request = ParseRequest(
+        path=Path(job["path"]),
+        name=job["name"],
+        spool=spool,
+        deadline=time.monotonic() + OPTIONAL_WORK_SHARE * job["timeout_s"],
+        password=job["password"],
+        ocr=job["ocr"],
+        max_output_bytes=job["max_output_bytes"],
+    )
+    try:
+        return {"document": parse_request(request).to_json()}
+    except AttestError as error:
+        return {"error": error.kind, "message": str(error)}
+    except MemoryError:
+        return {"error": "TooLarge", "message": "the parser needed more memory than it may use", "retire": True}
+    except RecursionError:
+        return {"error": "Unparseable", "message": "the file is nested too deeply"}
+    except Exception as error:  # noqa: BLE001  process edge: a parser's crash is the file's failure
+        return {"error": "Unparseable", "message": f"{type(error).__name__}: {error}"[:500]}
+
+
+def parse_request(request: ParseRequest) -> ParsedDocument:
+    """Parse and clean one file.
+
+    Raises:
+        EmptyDocument: a non-empty file holds no text.
+        TooLarge: its text exceeds what may be unpacked from it.
+    """
+    from ingest.clean import assemble
+    from ingest.parsers.dispatch import parse
+    from ingest.quality import assess
+
+    raw = parse(request)
+    document = assemble(raw, Path(request.name).stem)
+    if not document.text.strip() and not document.attachments:
+        raise EmptyDocument("no text could be read from the file")
+    if len(document.text) > request.max_output_bytes:
+        raise TooLarge(f"the file holds more than {request.max_output_bytes} characters of text")
+    return assess(document)
+
+
+def _limit_cpu(timeout_s: float) -> None:
+    """Give this file `timeout_s` of processor time; past it the kernel ends the process."""
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + timeout_s) + 2, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)
