@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from core.blobs import BlobStore, flush_folder, sha256_of, write_durably
+from core.blobs import NO_BLOB, BlobStore, flush_folder, sha256_of, write_durably
 from core.clock import now
 from core.db.models import Document, DocumentVersion, Purge
 from core.db.schema import HEAD
@@ -116,7 +116,7 @@ def restore(settings: Settings, source: Path, *, force: bool = False) -> Restore
             if session.scalar(select(Document.key).limit(1)) is not None and not force:
                 raise Conflict(f"{settings.home} holds documents already; to replace them: attest restore DIR --force")
             purged = set(session.scalars(select(Purge.document_id)))
-            replaced = set(session.scalars(select(DocumentVersion.blob_sha256)))
+            replaced = set(session.scalars(select(DocumentVersion.blob_sha256))) - {NO_BLOB}
             highest = highest_seq(session)
         for name in manifest["blobs"]:
             home.put(blobs.path(name))
@@ -142,7 +142,7 @@ def _consistent_copy(
         failpoint("backup.store_copied")
         with _opened(temporary) as copy, copy.read() as session:
             documents = len(session.scalars(select(Document.key).where(Document.state == "live")).all())
-            named = sorted(set(session.scalars(select(DocumentVersion.blob_sha256))))
+            named = sorted(set(session.scalars(select(DocumentVersion.blob_sha256))) - {NO_BLOB})
         missing = [name for name in named if not there.exists(name)]
         gone = [name for name in missing if not home.exists(name)]
         if not gone:

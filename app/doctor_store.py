@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Exists, and_, exists, func, or_, select, text
+from sqlalchemy import Exists, exists, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from app.doctor import Check, Finding, Patient
-from core.blobs import STALE_S
+from core.blobs import NO_BLOB, STALE_S
 from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import live_generation
@@ -48,7 +48,7 @@ def blobs(patient: Patient) -> Finding | None:
         rows = session.execute(
             select(DocumentVersion.blob_sha256, func.min(Document.source))
             .join(Document, Document.key == DocumentVersion.document_key)
-            .where(~_being_purged())
+            .where(~_being_purged(), DocumentVersion.blob_sha256 != NO_BLOB)
             .group_by(DocumentVersion.blob_sha256)
         ).all()
     bad = [(sha, source) for sha, source in rows if not patient.blobs.verify(sha)]
@@ -227,16 +227,25 @@ def _orphans(patient: Patient) -> list[str]:
 
 
 def _log_gaps(session: Session) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return (chunk, generation) that should be in the index and are not by the log, and the other way round."""
+    """Return (chunk, generation) that should be in the index and are not by the log, and the other way round.
+
+    Passages of replaced versions may be in the index (a search as of an earlier day ranks them) or not.
+    """
     newest = select(func.max(Change.seq)).where(Change.chunk_id.is_not(None)).group_by(Change.chunk_id)
     last = select(Change.chunk_id, Change.op, Change.generation_id).where(Change.seq.in_(newest)).subquery()
-    wanted = and_(Document.state == "live", Document.duplicate_of.is_(None))
-    every = select(ChunkRow.id, ChunkRow.generation_id).join(Document, Document.key == ChunkRow.document_key)
-    missing = every.outerjoin(last, last.c.chunk_id == ChunkRow.id).where(
-        wanted, or_(last.c.op.is_(None), last.c.op != "add")
+    current = DocumentVersion.version == Document.version
+    listed = select(ChunkRow.id).join(Document, Document.key == ChunkRow.document_key)
+    listed = listed.join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key).where(Document.state == "live")
+    wanted = listed.where(Document.duplicate_of.is_(None), current)
+    unwanted_twin = listed.where(Document.duplicate_of.is_not(None), current)
+    missing = (
+        select(ChunkRow.id, ChunkRow.generation_id)
+        .outerjoin(last, last.c.chunk_id == ChunkRow.id)
+        .where(ChunkRow.id.in_(wanted), or_(last.c.op.is_(None), last.c.op != "add"))
     )
-    there = exists().where(ChunkRow.id == last.c.chunk_id, Document.key == ChunkRow.document_key, wanted)
-    undead = select(last.c.chunk_id, last.c.generation_id).where(last.c.op == "add", ~there)
+    undead = select(last.c.chunk_id, last.c.generation_id).where(
+        last.c.op == "add", or_(last.c.chunk_id.not_in(listed), last.c.chunk_id.in_(unwanted_twin))
+    )
     return [row._t for row in session.execute(missing)], [row._t for row in session.execute(undead)]
 
 

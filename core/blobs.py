@@ -20,6 +20,8 @@ from uuid import uuid4
 from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.failpoints import failpoint
 
+NO_BLOB = ""
+"""What stands in a row for the blob of a document that came as text: SQL holds all there is."""
 PIECE_BYTES = 1 << 20
 NAME = re.compile(r"[0-9a-f]{64}")
 TEMPORARY = ".writing-"

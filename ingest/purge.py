@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.blobs import BlobStore
+from core.blobs import NO_BLOB, BlobStore
 from core.clock import now
 from core.db.changes import append_changes, demand_rebuild, touch_access
 from core.db.models import (
@@ -129,7 +129,7 @@ def _blob_names(document_id: str) -> Any:
     return (
         select(DocumentVersion.blob_sha256)
         .join(Document, Document.key == DocumentVersion.document_key)
-        .where(Document.id == document_id)
+        .where(Document.id == document_id, DocumentVersion.blob_sha256 != NO_BLOB)
         .distinct()
     )
 
