@@ -69,10 +69,12 @@ def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
             yield from _about_others(made, row.get("target") or "", chance)
             if not row["kind"].startswith("spell") and chance.random() < 0.35:
                 yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
+            if label and not row["text"].endswith("?"):
+                yield _condemned(made, chance)
         elif chance.random() < 0.06:
             yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
-    yield from _templates("toxic", 1, 22, chance)
-    yield from _templates("not_toxic", 0, 22, chance)
+    yield from _templates("toxic", 1, 24, chance, 0.5)
+    yield from _templates("not_toxic", 0, 24, chance, 0.5)
 
 
 def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -154,6 +156,12 @@ def _about_others(row: Fields, target: str, chance: random.Random) -> Iterator[F
             yield row | {"text": row["text"].replace(target, group), "train_only": True, "weight": 0.5}
 
 
+def _condemned(row: Fields, chance: random.Random) -> Fields:
+    """Return hate speech inside a sentence that rejects it: that sentence is not hate speech."""
+    text = chance.choice(TEMPLATES["condemned"]).replace("{quote}", row["text"].rstrip("."))
+    return row | {"text": text, "label": 0, "train_only": True, "weight": 0.4, "id": f"{row['id']}-condemned"}
+
+
 def _templates(name: str, label: int, times: int, chance: random.Random, weight: float = 0.6) -> Iterator[Fields]:
     """Fill each template up to `times` times, no text twice."""
     seen: set[str] = set()
@@ -168,8 +176,10 @@ def _templates(name: str, label: int, times: int, chance: random.Random, weight:
 
 
 def filled(template: str, chance: random.Random) -> str:
-    """Return a template with a value in each slot; a slot at its start gets a capital."""
-    text = _SLOT.sub(lambda match: str(chance.choice(TEMPLATES["slots"][match[1]])), template)
+    """Return a template with a value in each slot, nested ones too; a slot at its start gets a capital."""
+    text = template
+    while _SLOT.search(text):
+        text = _SLOT.sub(lambda match: str(chance.choice(TEMPLATES["slots"][match[1]])), text)
     return text[:1].upper() + text[1:] if template.startswith("{") else text
 
 
