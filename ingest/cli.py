@@ -37,7 +37,7 @@ def ingest_command(
     config: Annotated[Path | None, typer.Option(help="A settings file.")] = None,
 ) -> None:
     """Ingest files and folders; unchanged files are skipped, changed ones replaced."""
-    from ingest.progress import watcher
+    from ingest.progress import make_progress
     from ingest.run import ingest
 
     configure_logging()
@@ -58,7 +58,7 @@ def ingest_command(
             database=database,
             settings=settings,
             encoder=lambda: _encoder(settings),
-            progress=watcher(),
+            progress=make_progress(),
         )
     finally:
         database.close()
@@ -79,8 +79,9 @@ def _tell(report: IngestReport, as_json: bool) -> None:
         print(json.dumps(report.to_json()))
         return
     print(
-        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, {report.duplicates} duplicates, "
-        f"{report.deleted} deleted, {len(report.failed)} failed, {len(report.quarantined)} in quarantine; "
+        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
+        f"{report.duplicates} duplicates, {report.deleted} deleted, {len(report.failed)} failed, "
+        f"{len(report.quarantined)} in quarantine; "
         f"{report.chunks} passages, {report.pages} pages in {report.seconds:.1f} s"
     )
     for failure in report.failed:

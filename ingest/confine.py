@@ -1,4 +1,4 @@
-"""Confine this process for good: resources, network and file system. Linux does it in the kernel; elsewhere limits only."""
+"""Confine this process for good: resources, network, files. Linux does it in the kernel; elsewhere limits only."""
 
 from __future__ import annotations
 

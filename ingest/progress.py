@@ -11,7 +11,7 @@ from ingest.report import Progress
 LINE_INTERVAL_S = 5.0
 
 
-def watcher() -> Progress:
+def make_progress() -> Progress:
     """Return a bar where standard error is a terminal, otherwise plain lines."""
     return Bar() if sys.stderr.isatty() else Lines()
 
@@ -44,7 +44,7 @@ class Lines:
     def failed(self, source: str, error: str) -> None:
         """Name the source that failed at once."""
         self._failed += 1
-        print(f"failed: {source}: {error}", file=sys.stderr)
+        sys.stderr.write(f"failed: {source}: {error}\n")
 
     def finish(self) -> None:
         """Say nothing: the summary follows."""
@@ -57,10 +57,8 @@ class Lines:
         elapsed = max(moment - self._began, 0.001)
         done = self._done + self._failed
         left = (self._total - done) * elapsed / done if done and self._total else 0.0
-        print(
-            f"{done}/{self._total or '?'} documents, {self._chunks / elapsed:.0f} chunks/s, {left:.0f} s left",
-            file=sys.stderr,
-        )
+        rate = self._chunks / elapsed
+        sys.stderr.write(f"{done}/{self._total or '?'} documents, {rate:.0f} chunks/s, {left:.0f} s left\n")
 
 
 class Bar:

@@ -35,7 +35,7 @@ def ingest(
     progress: Progress | None = None,
     scan: Scan | None = None,
 ) -> IngestReport:
-    """Bring files and folders into a collection and report what became of each.
+    """Bring files and folders into a collection and report what became of each; a `Source` is a file under a name.
 
     `encoder` may be a function that loads it: nothing is loaded where nothing changed. Interrupted, the run is
     recorded as such, what it committed stays, and the next run goes on from there.

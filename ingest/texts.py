@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.blobs import NO_BLOB
 from core.db.session import Database
 from core.errors import EmptyDocument
 from core.settings import Settings
@@ -26,8 +27,6 @@ from ingest.walk import Source
 if TYPE_CHECKING:
     from models.encoder import Encoder
 
-NO_BLOB = ""
-"""The blob of a document that came as text: SQL holds all there is."""
 _NOWHERE = Path()
 RECORDS_A_COMMIT = 256
 """Records embedded and committed together: rows of a corpus are short, and a flush to disk costs as much as ten."""

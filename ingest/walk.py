@@ -35,6 +35,7 @@ def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
     seen: set[str] = set()
     for given in paths:
         if isinstance(given, Source):
+            seen.add(given.source)
             yield given
             continue
         path = Path(given).expanduser()

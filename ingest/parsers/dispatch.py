@@ -8,7 +8,8 @@ from ingest.parsers.detect import detect
 from ingest.parsers.request import ParseRequest
 
 _NAMES = {
-    "7z": "7z archives", "rar": "RAR archives", "executable": "programs", "media": "sound and video", "sqlite": "databases",
+    "7z": "7z archives", "rar": "RAR archives", "executable": "programs", "media": "sound and video",
+    "sqlite": "databases",
     "onenote": "OneNote sections", "visio": "Visio drawings", "iwork": "Pages, Numbers and Keynote files",
     "binary": "binary data of an unknown kind", "ole": "this kind of OLE file",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Formats that `unstructured` reads best. It is slow to import and wants a spaCy model by another name than it has here."""
+"""Formats that `unstructured` reads best; it is slow to import and wants a spaCy model under a name it has not here."""
 
 from __future__ import annotations
 

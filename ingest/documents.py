@@ -1,0 +1,236 @@
+"""The documents of the store, for a principal: list, show, read, delete, and the review of what is in quarantine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from core.clock import now
+from core.db.access import readable
+from core.db.changes import append_changes, touch_access
+from core.db.generations import live_generation
+from core.db.models import ChunkRow, Collection, Document, DocumentAccess, DocumentVersion, Generation
+from core.db.session import Database
+from core.errors import Conflict, Forbidden, NotFound
+from core.settings import Settings
+from core.types import OPERATOR, Json, Principal
+from ingest.promote import current_chunks, remove_document
+
+
+def list_documents(database: Database, principal: Principal, *, collection: str | None = None) -> list[Json]:
+    """Return every document the principal may read, by collection and source; the operator sees quarantined ones."""
+    query = _newest().where(_visible(principal)).order_by(Document.collection_id, Document.source)
+    if collection is not None:
+        query = query.join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
+    with database.read() as session:
+        counts = _chunk_counts(session)
+        return [_row(document, version, counts.get(version.key, 0)) for document, version in session.execute(query)]
+
+
+def show_document(database: Database, document_id: str, principal: Principal) -> Json:
+    """Return a document with its versions, report and, for the operator, its readers.
+
+    Raises:
+        NotFound: there is none, or the principal may not know of it.
+    """
+    with database.read() as session:
+        document, version = _one(session, document_id, principal)
+        shown = _row(document, version, _chunk_counts(session).get(version.key, 0))
+        query = select(DocumentVersion).where(DocumentVersion.document_key == document.key)
+        versions = session.scalars(query.order_by(DocumentVersion.version)).all()
+        shown |= {
+            "media_type": version.media_type,
+            "parser": version.parser,
+            "language": version.language,
+            "characters": version.characters,
+            "attributes": document.attributes,
+            "report": version.report,
+            "versions": [_version(row) for row in versions],
+            **_relations(session, document, principal),
+        }
+        if principal.operator:
+            readers = select(DocumentAccess.principal).where(DocumentAccess.document_key == document.key)
+            shown["allow"] = sorted(session.scalars(readers)) if document.own_access else None
+        return shown
+
+
+def document_text(database: Database, document_id: str, principal: Principal, version: int | None = None) -> str:
+    """Return the cleaned text of a version, the newest by default: what citations' offsets count in.
+
+    Raises:
+        NotFound: there is none, or the principal may not know of it.
+    """
+    with database.read() as session:
+        document, newest = _one(session, document_id, principal)
+        if version is None or version == newest.version:
+            return newest.text
+        text = session.scalar(
+            select(DocumentVersion.text).where(
+                DocumentVersion.document_key == document.key, DocumentVersion.version == version
+            )
+        )
+    if text is None:
+        raise NotFound(f"document {document_id} has no version {version}")
+    return text
+
+
+def delete_document(database: Database, document_id: str, principal: Principal) -> Json:
+    """Make a document, and what was found inside it, a tombstone; searches stop showing it at once.
+
+    Raises:
+        Forbidden: only the operator deletes, and others what is theirs alone.
+        NotFound: there is none, or the principal may not know of it.
+    """
+    with database.write() as session:
+        document, _ = _one(session, document_id, principal)
+        if not principal.operator and not _owns(document, principal):
+            raise Forbidden("only the operator may delete a document that others read too")
+        removed = remove_document(session, document)
+    return {"id": document_id, "deleted": True, "documents": removed, "verified": _left(database, document_id)}
+
+
+def list_quarantine(database: Database, principal: Principal) -> list[Json]:
+    """Return the documents that wait for a review, with the reason.
+
+    Raises:
+        Forbidden: only the operator reviews.
+    """
+    _require_operator(principal)
+    query = _newest().where(Document.state == "quarantined").order_by(Document.source)
+    with database.read() as session:
+        return [
+            {"id": document.id, "title": document.title, "source": document.source}
+            | {"collection": document.collection.name, "reason": version.report.get("quarantine", "")}
+            for document, version in session.execute(query)
+        ]
+
+
+def release_document(database: Database, document_id: str, principal: Principal) -> Json:
+    """Publish a quarantined document as it is.
+
+    Raises:
+        Forbidden: only the operator reviews.
+        Conflict: the document is not in quarantine.
+    """
+    with database.write() as session:
+        document = _quarantined(session, document_id, principal)
+        generation = live_generation(session)
+        document.state, document.updated_at = "live", now()
+        if generation is not None:
+            chunks = current_chunks(session, document, generation.id)
+            append_changes(session, "add", chunks, generation.id)
+        touch_access(session)
+    return {"id": document_id, "released": True}
+
+
+def reject_document(database: Database, settings: Settings, document_id: str, principal: Principal) -> Json:
+    """Remove a quarantined document for good.
+
+    Raises:
+        Forbidden: only the operator reviews.
+        Conflict: the document is not in quarantine.
+    """
+    from ingest.purge import purge_document
+
+    with database.read() as session:
+        _quarantined(session, document_id, principal)
+    return {"rejected": True} | purge_document(database, settings, document_id, principal)
+
+
+def _visible(principal: Principal) -> ColumnElement[bool]:
+    """Return what the principal may see in a list: what it may read, and for the operator what waits for a review."""
+    return or_(readable(principal), Document.state == "quarantined") if principal.operator else readable(principal)
+
+
+def _newest() -> Select[Document, DocumentVersion]:
+    return (
+        select(Document, DocumentVersion)
+        .join(DocumentVersion, DocumentVersion.document_key == Document.key)
+        .where(DocumentVersion.version == Document.version)
+    )
+
+
+def _one(session: Session, document_id: str, principal: Principal) -> tuple[Document, DocumentVersion]:
+    found = session.execute(_newest().where(Document.id == document_id, _visible(principal))).first()
+    if found is None:
+        raise NotFound(f"no document {document_id}")
+    return found[0], found[1]
+
+
+def _chunk_counts(session: Session) -> dict[int, int]:
+    live = select(Generation.id).where(Generation.state == "live").scalar_subquery()
+    query = select(ChunkRow.version_key, func.count()).where(ChunkRow.generation_id == live)
+    return dict(session.execute(query.group_by(ChunkRow.version_key)).tuples().all())
+
+
+def _row(document: Document, version: DocumentVersion, chunks: int) -> Json:
+    return {
+        "id": document.id,
+        "title": document.title,
+        "source": document.source,
+        "collection": document.collection.name,
+        "version": document.version,
+        "state": document.state,
+        "chunks": chunks,
+        "pages": len(version.pages),
+        "sha256": version.blob_sha256,
+        "updated_at": document.updated_at.isoformat(),
+        "duplicate": document.duplicate_of is not None,
+    }
+
+
+def _version(row: DocumentVersion) -> Json:
+    moments = {"effective_from": row.effective_from, "expires_at": row.expires_at, "superseded_at": row.superseded_at}
+    return {
+        "version": row.version,
+        "sha256": row.blob_sha256,
+        "characters": row.characters,
+        "created_at": row.created_at.isoformat(),
+        **{name: moment.isoformat() if moment else None for name, moment in moments.items()},
+    }
+
+
+def _relations(session: Session, document: Document, principal: Principal) -> dict[str, Any]:
+    """Return the ids of related documents, as far as the principal may read them."""
+
+    def ids(condition: ColumnElement[bool]) -> list[str]:
+        return list(session.scalars(select(Document.id).where(condition, readable(principal)).order_by(Document.key)))
+
+    return {
+        "duplicate_of": next(iter(ids(Document.key == document.duplicate_of)), None),
+        "near_duplicate_of": next(iter(ids(Document.key == document.near_duplicate_of)), None),
+        "supersedes": next(iter(ids(Document.key == document.supersedes)), None),
+        "parent": next(iter(ids(Document.key == document.parent_key)), None),
+        "children": ids(Document.parent_key == document.key),
+    }
+
+
+def _owns(document: Document, principal: Principal) -> bool:
+    """Tell whether the principal's own collection holds the document."""
+    return document.collection.name == principal.name
+
+
+def _left(database: Database, document_id: str) -> dict[str, int]:
+    """Count what a search could still find of a deleted document."""
+    with database.read() as session:
+        live = session.scalar(
+            select(func.count()).select_from(Document).where(Document.id == document_id, readable(OPERATOR))
+        )
+    return {"readable": live or 0}
+
+
+def _quarantined(session: Session, document_id: str, principal: Principal) -> Document:
+    _require_operator(principal)
+    document = session.scalar(select(Document).where(Document.id == document_id))
+    if document is None:
+        raise NotFound(f"no document {document_id}")
+    if document.state != "quarantined":
+        raise Conflict(f"document {document_id} is not in quarantine but {document.state}")
+    return document
+
+
+def _require_operator(principal: Principal) -> None:
+    if not principal.operator:
+        raise Forbidden("only the operator reviews documents in quarantine")
