@@ -1,53 +1,70 @@
-"""Do the passages hold the answer? One number in [0, 1], calibrated on questions with and without answers."""
+"""Do the passages hold the answer? Several scores, one calibrated probability, one threshold with a plain meaning."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Evidence
+from generation.calibration import Calibration, load_calibration
 from generation.passages import passages_of, rank_passages
+from generation.readings import read_evidence
 from generation.words import content_words, coverage
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
+NO_MARGIN = -20.0
+"""The margin of evidence in which the reader finds no span at all."""
+
 
 class Answerability:
-    """Scores whether evidence answers a question and says from where on to answer."""
+    """Scores whether evidence answers a question, and says from where on to answer."""
 
     def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
         self._settings = settings
         self._classifier = classifier
+        self._calibration: Calibration | None = load_calibration(settings.home)
 
     @property
     def threshold(self) -> float:
-        """The score below which a question is refused."""
-        return 0.5
+        """The probability below which a question is refused."""
+        if self._calibration is None:
+            return 0.5
+        return self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred)
+
+    def features(self, question: str, evidence: Sequence[Evidence]) -> dict[str, float]:
+        """Return the scores that the probability is made of."""
+        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
+        wanted = content_words(question)
+        whole = [f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence]
+        names = content_words(" ".join(re.findall(r"(?<!^)\b[A-Z][\w'’-]+|\d[\d,.]*", question)))
+        dense = sorted((item.hit.scores.dense or 0.0 for item in evidence), reverse=True) or [0.0]
+        found = {
+            "dense": dense[0],
+            "coverage": max((coverage(wanted, text) for text in whole), default=0.0),
+            "names": max((coverage(names, text) for text in whole), default=0.0) if names else 1.0,
+            "unit": ranked[0][0] if ranked else 0.0,
+        }
+        readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
+        if readings:
+            found["pair"] = max(reading.logit for reading in readings)
+            found["margin"] = max(NO_MARGIN, *(reading.margin for reading in readings))
+        return found
 
     def score(self, question: str, evidence: Sequence[Evidence]) -> float:
         """Return the probability that the evidence answers the question; 0.0 without evidence."""
-        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
-        if not ranked:
+        if not evidence:
             return 0.0
-        near = " ".join(
-            f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}"
-            for item in _same(ranked[0][1].evidence, evidence)
-        )
-        known = coverage(content_words(question), near)
-        dense = max((item.hit.scores.dense or 0.0) for item in evidence)
-        logit = -6.0 + 4.0 * ranked[0][0] + 3.5 * known + 3.0 * dense
-        return 1.0 / (1.0 + math.exp(-logit))
+        found = self.features(question, evidence)
+        if self._calibration is not None and set(self._calibration.names) <= set(found):
+            return self._calibration.probability(found)
+        return min(1.0, max(0.0, 0.3 * found["unit"] + 0.45 * found["coverage"] + 0.5 * found["dense"] - 0.25))
 
     def reason(self, question: str, evidence: Sequence[Evidence]) -> str | None:
         """Return why to refuse before drafting, `None` to go on."""
         if not evidence:
             return "no_evidence"
         return "insufficient_evidence" if self.score(question, evidence) < self.threshold else None
-
-
-def _same(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Return the evidence from the document of the best piece."""
-    return [item for item in evidence if item.hit.chunk.document_id == best.hit.chunk.document_id]

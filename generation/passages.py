@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Evidence
+from generation.readings import offset_of, read_evidence
 from generation.sentences import Unit, split_units
 from generation.words import content_words
 
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
-MEANING_WEIGHT = 0.6
-"""Share of the embedding similarity against word overlap, the better of five tried on the handbook questions."""
+MEANING = 0.6
+"""Share of the embedding similarity against word overlap where no reader is installed."""
+SUPPORT, HOLDS, OVERLAP = 0.5, 0.2, 0.3
+"""Shares of the reader's support, of holding its answer span, and of shared words in a piece's score."""
+FLOOR = 0.35
+"""What a piece keeps of its score in a passage that the reader gives up on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +64,46 @@ def passages_of(evidence: Sequence[Evidence]) -> list[Passage]:
 def rank_passages(
     question: str, passages: Sequence[Passage], settings: Settings, classifier: Classifier | None = None
 ) -> list[tuple[float, Passage]]:
-    """Return the passages with their scores in [0, 1], best first."""
+    """Return the passages with their scores in [0, 1], best first.
+
+    The reader scores them where its weights are installed; meaning and shared words where not.
+    """
     if not passages:
         return []
+    scores = _read_scores(question, passages, settings) or _plain_scores(question, passages, settings)
+    order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
+    return [(scores[index], passages[index]) for index in order]
+
+
+def _read_scores(question: str, passages: Sequence[Passage], settings: Settings) -> list[float] | None:
+    """Return the reader's score of each piece: its passage answers, the piece supports, the answer stands in it."""
+    evidence = list({passage.evidence.marker: passage.evidence for passage in passages}.values())
+    readings = read_evidence(question, evidence, settings)
+    if readings is None:
+        return None
+    by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
+    scores = []
+    for passage, overlap in zip(passages, _overlaps(question, passages), strict=True):
+        reading = by_marker[passage.evidence.marker]
+        if reading is None:
+            scores.append(0.0)
+            continue
+        shift = offset_of(passage.evidence)
+        start, end = passage.unit.start + shift, passage.unit.end + shift
+        holds = float(start <= reading.span[0] < end)
+        piece = SUPPORT * reading.support_of(start, end) + HOLDS * holds + OVERLAP * overlap
+        scores.append(piece * (FLOOR + (1 - FLOOR) / (1 + math.exp(-reading.logit))))
+    return scores
+
+
+def _plain_scores(question: str, passages: Sequence[Passage], settings: Settings) -> list[float]:
     meaning = _similarities(question, passages, settings)
     overlap = _overlaps(question, passages)
     best = max(item.evidence.hit.score for item in passages) or 1.0
-    ranked = [
-        (MEANING_WEIGHT * m + (1 - MEANING_WEIGHT) * o + 0.1 * passage.evidence.hit.score / best, index, passage)
-        for index, (m, o, passage) in enumerate(zip(meaning, overlap, passages, strict=True))
+    return [
+        (MEANING * m + (1 - MEANING) * o + 0.1 * passage.evidence.hit.score / best) / 1.1
+        for m, o, passage in zip(meaning, overlap, passages, strict=True)
     ]
-    ranked.sort(key=lambda row: (-row[0], row[1]))
-    return [(score / 1.1, passage) for score, _, passage in ranked]
 
 
 def passage_text(passage: Passage) -> str:

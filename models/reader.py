@@ -35,8 +35,8 @@ BATCH_TOKENS = 4096
 class Reading:
     """What the reader sees in one passage."""
 
-    answerable: float
-    """Probability that the passage answers the question."""
+    logit: float
+    """Logit of the passage answering the question."""
     margin: float
     """Logit of the best answer span above that of no answer."""
     span: tuple[int, int]
@@ -103,11 +103,11 @@ def load_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Reader:
 def _reading(row: Encoded, tokens: Tensor, pair: float) -> Reading:
     last = row.first + len(row.passage)
     if not row.passage:
-        return Reading(0.0, float("-inf"), (0, 0), (), ())
+        return Reading(pair, float("-inf"), (0, 0), (), ())
     margin, start, end = best_span(tokens, row.first, last)
     support = torch.sigmoid(tokens[row.first : last, 2]).tolist()
     span = (row.offsets[start][0], row.offsets[end][1])
-    return Reading(float(torch.sigmoid(torch.tensor(pair))), margin, span, tuple(support), tuple(row.offsets))
+    return Reading(pair, margin, span, tuple(support), tuple(row.offsets))
 
 
 def _batches(order: Sequence[int], rows: Sequence[Encoded]) -> list[list[int]]:

@@ -46,6 +46,8 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(rows)
     train = [row for row in rows if not held_out(row["group"])]
     test = [row for row in rows if held_out(row["group"]) and row["source"] != "changed"]
+    unasked = [passage for passage in corpus if passage.text and not held_out(passage.group)]
+    write_rows(out / "reader_passages.jsonl", ({"text": _cut(passage), "group": passage.group} for passage in unasked))
     return {
         "train": write_rows(out / "reader.train.jsonl", train),
         "test": write_rows(out / "reader.test.jsonl", test),
@@ -58,7 +60,9 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         neighbours.setdefault(passage.group, []).append(passage.text)
     for item in labelled:
         context, shift = _context(item.passage, neighbours.get(item.passage.group, []), chance)
-        yield _row(item, context, shift)
+        wrong = [context.find(text) for text in item.wrong[:1]]
+        tempting = [[at, at + len(text)] for at, text in zip(wrong, item.wrong[:1], strict=True) if at >= 0]
+        yield {**_row(item, context, shift), "wrong": tempting}
         if item.answerable:
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
             if changed:

@@ -154,37 +154,40 @@ class Trainer:
         return tokens.float(), pair.float(), inputs.mask
 
     def _loss(self, batch: Sequence[Example]) -> Tensor:
+        """Return the weighted sum of three losses: answerable or not, where the answer stands, what supports it.
+
+        The span loss is the negative log likelihood of any right start and any right end; no answer is the first
+        token. A target that is unknown has no loss.
+        """
         tokens, pair, _ = self._forward(batch, self._options.dropout)
+        targets = _targets(batch, tokens.shape[1])
         device = pair.device
         weights = torch.tensor([float(example.row.get("weight", 1.0)) for example in batch], device=device)
         labels = torch.tensor([float(example.row["answerable"]) for example in batch], device=device)
         losses = functional.binary_cross_entropy_with_logits(pair, labels, reduction="none")
-        legal = torch.full(tokens.shape[:2], float("-inf"), device=device)
-        for row, example in enumerate(batch):
-            legal[row, 0] = 0.0
-            legal[row, example.encoded.first : example.encoded.length - 1] = 0.0
-        spans = [_span_loss(tokens[i] + legal[i, :, None], e) for i, e in enumerate(batch)]
-        supports = [_support_loss(tokens[i], e) for i, e in enumerate(batch)]
-        extra = torch.stack([s + p for s, p in zip(spans, supports, strict=True)])
-        return ((losses + extra) * weights).mean()
+        inside, opens, closes, support, known_span, known_support = (target.to(device) for target in targets)
+        legal = inside.clone()
+        legal[:, 0] = True
+        for column, right in ((0, opens), (1, closes)):
+            chances = tokens[:, :, column].masked_fill(~legal, -1e4).log_softmax(1)
+            losses = losses - 0.5 * known_span * chances.masked_fill(~right, -1e4).logsumexp(1)
+        each = functional.binary_cross_entropy_with_logits(tokens[:, :, 2], support, reduction="none")
+        losses = losses + known_support * (each * inside).sum(1) / inside.sum(1).clamp_min(1)
+        return (losses * weights).mean()
 
 
-def _span_loss(tokens: Tensor, example: Example) -> Tensor:
-    """Return the negative log likelihood of any right start and any right end; no answer is the first token."""
-    if example.starts is None or example.ends is None:
-        return tokens.new_zeros(())
-    starts, ends = example.starts or [0], example.ends or [0]
-    opening, closing = tokens[:, 0].log_softmax(0), tokens[:, 1].log_softmax(0)
-    return -0.5 * (opening[starts].logsumexp(0) + closing[ends].logsumexp(0))
-
-
-def _support_loss(tokens: Tensor, example: Example) -> Tensor:
-    if example.support is None:
-        return tokens.new_zeros(())
-    inside = slice(example.encoded.first, example.encoded.length - 1)
-    labels = tokens.new_zeros(tokens.shape[0])
-    labels[example.support] = 1.0
-    return functional.binary_cross_entropy_with_logits(tokens[inside, 2], labels[inside])
+def _targets(batch: Sequence[Example], width: int) -> tuple[Tensor, ...]:
+    """Return passage mask, right starts, right ends, supporting tokens, and which rows know span and support."""
+    inside, opens, closes = (torch.zeros((len(batch), width), dtype=torch.bool) for _ in range(3))
+    support = torch.zeros((len(batch), width))
+    for row, example in enumerate(batch):
+        inside[row, example.encoded.first : example.encoded.length - 1] = True
+        opens[row, example.starts or [0]] = True
+        closes[row, example.ends or [0]] = True
+        support[row, example.support or []] = 1.0
+    known_span = torch.tensor([float(example.starts is not None) for example in batch])
+    known_support = torch.tensor([float(example.support is not None) for example in batch])
+    return inside, opens, closes, support, known_span, known_support
 
 
 def _batches(examples: Sequence[Example], size: int, shuffle: random.Random) -> Iterator[list[Example]]:
