@@ -93,8 +93,9 @@ def ingest_samples(runtime: Runtime) -> None:
         IngestOptions(),
         database=runtime.database,
         settings=runtime.settings,
-        encoder=runtime.encoder,
+        encoder=lambda: runtime.encoder,
         progress=make_progress(),
+        scan=runtime.rails.scan_document,
     )
     note(f"{report.seen} documents: {report.added} new, {report.unchanged} unchanged, {len(report.failed)} failed")
     runtime.retriever.sync()
@@ -159,12 +160,14 @@ def children(commands: Sequence[str]) -> Iterator[list[subprocess.Popen[bytes]]]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a child: politely first, after `STOP_S` for good."""
-    process.terminate()
+    """End a child and its own children: politely first, after `STOP_S` for good."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.types import Answer, Citation, Verdict
-from ui import escape, markup, page_image
+from ui import escape, markup
 from ui.client import ApiError, Client
 from ui.escape import label
 from ui.session import Turn, client, document_text
@@ -98,37 +98,36 @@ def _sources_html(api: Client, answer: Answer) -> str:
 
 
 def _show_originals(answer: Answer, key: str) -> None:
-    """Offer the cited pages as images and the original files; fetched only once opened."""
+    """Offer the cited pages as pictures and the original files; fetched only once opened."""
     opened = st.expander("Original pages and files", key=f"{key}-originals", on_change="rerun", type="compact")
     with opened:
         if not opened.open:
             return
-        shown: set[tuple[str, int | None]] = set()
         with client() as api:
+            offered: set[str] = set()
             for citation in answer.citations:
-                if (citation.document_id, citation.page) in shown:
-                    continue
-                shown.add((citation.document_id, citation.page))
-                _show_original(api, citation, answer, f"{key}-{citation.marker}")
+                _show_original(api, citation, f"{key}-{citation.marker}", offered)
 
 
-def _show_original(api: Client, citation: Citation, answer: Answer, key: str) -> None:
-    name = citation.source.rsplit("/", 1)[-1] or "document"
+def _show_original(api: Client, citation: Citation, key: str, offered: set[str]) -> None:
+    """Show the cited page, the quote highlighted on it, and offer the file once."""
     try:
-        if citation.page is not None:
-            same = [c for c in answer.citations if (c.document_id, c.page) == (citation.document_id, citation.page)]
-            boxes = [box for c in same for box in c.boxes if box.page == citation.page]
-            image = api.page_image(citation.document_id, citation.page)
-            st.html(page_image.page_html(image, boxes, f"Page {citation.page} of {citation.title}"))
-        st.download_button(
-            f"Download {label(name)}",
-            api.file(citation.document_id),
-            file_name=name,
-            mime="application/octet-stream",
-            key=f"{key}-file",
-            on_click="ignore",
-            icon=":material/download:",
-        )
+        image = api.page_image(citation) if citation.page is not None else None
+        if image is not None:
+            caption = f"[{citation.marker}] {citation.title}, page {citation.page}"
+            st.image(image, caption=label(caption), alt=caption, width="stretch")
+        if citation.document_id not in offered:
+            offered.add(citation.document_id)
+            name = citation.source.rsplit("/", 1)[-1] or "document"
+            st.download_button(
+                f"Download {label(name)}",
+                api.file(citation.document_id, citation.version),
+                file_name=name,
+                mime="application/octet-stream",
+                key=f"{key}-file",
+                on_click="ignore",
+                icon=":material/download:",
+            )
     except ApiError as error:
         st.html(markup.callout_html("failed", citation.title, str(error)))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
 import httpx
 
-from core.types import Answer, GeneratorChoice, Mode
+from core.types import Answer, Citation, GeneratorChoice, Mode
 from ui.sse import ServerEvent, parse_events
 from ui.wire import (
     ConversationRow,
@@ -145,18 +146,22 @@ class Client:
     def document_text(self, document_id: str, version: int | None = None) -> str:
         """Return the cleaned text of a document, by default its newest version."""
         params = {"version": version} if version is not None else None
-        response = self._send("GET", f"/v1/documents/{document_id}/text", params=params)
-        if "json" in response.headers.get("content-type", ""):
-            return str(response.json()["text"])
-        return response.text
+        return self._send("GET", f"/v1/documents/{document_id}/text", params=params).text
 
-    def page_image(self, document_id: str, page: int) -> bytes:
-        """Return a page (1-based) as PNG."""
-        return self._send("GET", f"/v1/documents/{document_id}/pages/{page}.png").content
+    def page_image(self, citation: Citation) -> bytes | None:
+        """Return the cited page as PNG, the quote highlighted; None where the document's pages are no pictures."""
+        path = f"/v1/documents/{citation.document_id}/pages/{citation.page}.png"
+        params = {"version": citation.version, "highlight": f"{citation.start}-{citation.end}"}
+        try:
+            return self._send("GET", path, params=params).content
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
 
-    def file(self, document_id: str) -> bytes:
-        """Return the original file."""
-        return self._send("GET", f"/v1/documents/{document_id}/file").content
+    def file(self, document_id: str, version: int) -> bytes:
+        """Return the original file of a version."""
+        return self._send("GET", f"/v1/documents/{document_id}/file", params={"version": version}).content
 
     def delete_document(self, document_id: str) -> None:
         """Delete a document; it stops being answered from at once."""
@@ -177,9 +182,9 @@ class Client:
         """Return the state of an ingest run."""
         return run_from(self._json("GET", f"/v1/runs/{run_id}"))
 
-    def runs(self) -> tuple[RunRow, ...]:
+    def runs(self, limit: int = 20) -> tuple[RunRow, ...]:
         """List the latest ingest runs, newest first."""
-        return tuple(run_from(row) for row in rows(self._json("GET", "/v1/runs"), "runs"))
+        return tuple(run_from(row) for row in rows(self._json("GET", "/v1/runs", params={"limit": limit}), "runs"))
 
     def feedback(self, answer_id: str, *, helpful: bool, comment: str = "") -> None:
         """Record whether an answer helped."""

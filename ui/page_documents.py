@@ -34,6 +34,7 @@ def page() -> None:
         st.html(markup.callout_html("failed", "The list cannot be shown", str(error)))
         return
     _show_list(documents)
+    _show_runs()
 
 
 def _show_upload_form(state: Session) -> None:
@@ -90,8 +91,7 @@ def _follow(api: Client, upload: Upload) -> None:
 def _share(upload: Upload) -> float:
     if upload.settled:
         return 1.0
-    run = upload.run
-    return min(run.seen / run.total, 0.95) if run is not None and run.total else 0.1
+    return upload.run.share if upload.run is not None else 0.0
 
 
 def _upload_html(upload: Upload) -> str:
@@ -158,6 +158,42 @@ def _table_html(documents: Sequence[DocumentRow]) -> str:
         for d in documents
     )
     return f'<table class="documents"><thead>{head}</thead><tbody>{body}</tbody></table>'
+
+
+def _show_runs() -> None:
+    """List the latest runs with what each left out; read only once opened."""
+    opened = st.expander("Latest runs", icon=":material/history:", key="runs", on_change="rerun", type="compact")
+    with opened:
+        if not opened.open:
+            return
+        try:
+            with client() as api:
+                runs = api.runs()
+        except ApiError as error:
+            st.html(markup.callout_html("failed", "The runs cannot be listed", str(error)))
+            return
+        st.html(f'<ul class="uploads">{"".join(_run_html(run) for run in runs)}</ul>' if runs else "<p>None yet.</p>")
+
+
+def _run_html(run: RunRow) -> str:
+    counts = (
+        (run.added, "added"),
+        (run.updated, "updated"),
+        (run.unchanged, "unchanged"),
+        (run.duplicates, "duplicate"),
+    )
+    words = ", ".join(f"{count} {name}" for count, name in counts if count) or "nothing new"
+    problems = "".join(
+        f"<li>{escape.text(problem.source)}: {escape.text(problem.message)}</li>"
+        for problem in (*run.failed, *run.quarantined)
+    )
+    kind = "failed" if run.failed else "held" if run.quarantined else run.state
+    when = escape.text(run.started_at[:16].replace("T", " "))
+    listed = f"<ul>{problems}</ul>" if problems else ""
+    return (
+        f'<li class="{escape.text(kind)}"><strong>{when}</strong> {escape.text(run.state)}: {words}, '
+        f"{run.seconds:.1f} s{listed}</li>"
+    )
 
 
 def _show_delete(documents: Sequence[DocumentRow]) -> None:

@@ -41,13 +41,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One ingest run: `running` until it is `done` or `failed`."""
+    """One ingest run: `queued`, `running`, then `done`, `failed` or `interrupted`. The last counts: while it goes on."""
 
     run_id: str
     state: str
-    collection: str = ""
     seen: int = 0
-    total: int = 0
     added: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -57,11 +55,23 @@ class RunRow:
     started_at: str = ""
     failed: tuple[Problem, ...] = ()
     quarantined: tuple[Problem, ...] = ()
+    total: int = 0
+    parsed: int = 0
+    committed: int = 0
+    failed_so_far: int = 0
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will happen in this run."""
-        return self.state not in {"running", "queued", "started", "pending"}
+        return self.state not in {"queued", "running"}
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done, from 0 to 1; reading a document counts a third of it."""
+        if self.finished:
+            return 1.0
+        ended = self.committed + self.failed_so_far
+        return min(1.0, (max(self.parsed, ended) + 2 * ended) / (3 * self.total)) if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +164,11 @@ def hit_from(data: Mapping[str, Any]) -> HitRow:
 
 def run_from(data: Mapping[str, Any]) -> RunRow:
     """Read an ingest run with its failures and quarantined documents."""
-    flat = {**data, **(data.get("report") or {})}
     return read(
         RunRow,
-        flat,
-        run_id=str(flat.get("run_id") or flat.get("id")),
-        failed=tuple(_problem(row) for row in rows(flat, "failed")),
-        quarantined=tuple(_problem(row) for row in rows(flat, "quarantined")),
+        data,
+        failed=tuple(_problem(row) for row in rows(data, "failed")),
+        quarantined=tuple(_problem(row) for row in rows(data, "quarantined")),
     )
 
 

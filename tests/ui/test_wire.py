@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 
 from core.types import Answer, Box, Citation, Claim, NearestPassage, Verdict
-from ui.page_image import page_html, png_size
 from ui.sse import ServerEvent, parse_events
 from ui.wire import answer_from, run_from
 
@@ -61,27 +58,29 @@ def test_an_event_that_is_no_object_is_an_error(data: str) -> None:
         list(parse_events([f"data: {data}", ""]))
 
 
+def test_a_run_is_read_with_its_failures() -> None:
+    failed = [{"source": "a", "error": "Encrypted", "kind": "permanent", "message": "needs a password"}]
+    held = [{"source": "b", "reason": "holds instructions"}]
+    run = run_from({"run_id": "r", "state": "done", "seen": 2, "failed": failed, "quarantined": held})
+    assert (run.seen, run.failed[0].kind, run.failed[0].message, run.finished) == (
+        2,
+        "Encrypted",
+        "needs a password",
+        True,
+    )
+    assert run.quarantined[0].message == "holds instructions"
+
+
 @pytest.mark.parametrize(
-    "shape", [{}, {"report": {"seen": 2, "failed": [{"source": "a", "error": "Encrypted", "message": "m"}]}}]
+    ("counts", "share"),
+    [
+        ({}, 0.0),
+        ({"total": 4}, 0.0),
+        ({"total": 4, "parsed": 2}, 1 / 6),
+        ({"total": 4, "parsed": 4, "committed": 2}, 2 / 3),
+        ({"total": 4, "parsed": 3, "committed": 3, "failed_so_far": 1}, 1.0),
+    ],
 )
-def test_a_run_is_read_flat_or_with_its_report_inside(shape: dict) -> None:
-    flat = {"seen": 2, "failed": [{"source": "a", "error": "Encrypted", "message": "m"}]}
-    run = run_from({"run_id": "r", "state": "done", **(shape or flat)})
-    assert (run.seen, run.failed[0].kind, run.failed[0].message, run.finished) == (2, "Encrypted", "m", True)
-
-
-def png(width: int, height: int) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">II", width, height) + bytes(8)
-
-
-def test_boxes_lie_where_they_are_on_the_page() -> None:
-    # A letter page of 612 × 792 points drawn at 144 dots an inch.
-    html = page_html(png(1224, 1584), [Box(1, 306.0, 396.0, 459.0, 594.0)], "Page 1 of <T>", dots_per_inch=144)
-    assert "left:50.000%;top:50.000%;width:25.000%;height:25.000%" in html
-    assert "&lt;T&gt;" in html
-
-
-@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(40), png(0, 10)])
-def test_what_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="image"):
-        png_size(data)
+def test_progress_only_grows(counts: dict, share: float) -> None:
+    assert run_from({"run_id": "r", "state": "running", **counts}).share == pytest.approx(share)
+    assert run_from({"run_id": "r", "state": "done", **counts}).share == 1.0
