@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.parse import parse_file
-
 from core.errors import AttestError, Encrypted, IngestError, TooLarge
 from core.settings import IngestSettings
 from evals import metrics
 from evals.cases import limited, read_rows
 from evals.home import throwaway_home
 from evals.progress import tracked
+from ingest.parse import parse_file
+from ingest.parsed import ParsedDocument
+from ingest.sandbox import ParserPool
 
 SECRET_OF_EXTERNAL_FILES = ("root:x:", "/bin/bash", "daemon:")  # what an entity that reads /etc/passwd would bring in
 ODD_NAME = "R\u00e9sum\u00e9 \u202efdp.txt"  # accents, a space and a right-to-left override
@@ -46,6 +47,18 @@ class Parsed:
         return f"{self.error.kind}: {self.error}" if self.error else f"{len(self.text.strip())} characters"
 
 
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """The product's own sandboxed parsing, its worker kept warm between files."""
+
+    settings: IngestSettings
+    pool: ParserPool
+
+    def read(self, path: Path, password: str | None) -> ParsedDocument:
+        """Parse one file with its attachments."""
+        return parse_file(path, self.settings, password, pool=self.pool)
+
+
 def measure_parsing(manifest: Path, limit: int | None) -> dict[str, Any]:
     """Parse every file of a manifest and compare with what it expects."""
     rows = limited(list(read_rows(manifest)), limit)
@@ -53,11 +66,12 @@ def measure_parsing(manifest: Path, limit: int | None) -> dict[str, Any]:
     recalls: dict[str, list[float | None]] = {"text": [], "ocr": []}
     slowest = 0.0
     started = time.perf_counter()
-    with throwaway_home() as settings:
+    with throwaway_home() as settings, ParserPool(settings.ingest, workers=1) as pool:
+        parser = Parser(settings.ingest, pool)
         for row in tracked(rows, "parse"):
-            parsed = parse(manifest.parent / str(row["file"]), settings.ingest, row)
+            parsed = parse(manifest.parent / str(row["file"]), parser, row)
             slowest = max(slowest, parsed.seconds)
-            if complaint := judge(row, parsed, manifest.parent, settings.ingest):
+            if complaint := judge(row, parsed, manifest.parent, parser):
                 failed.append({"file": row["file"], "expect": row["expect"], "got": complaint})
             recalls["ocr" if row["expect"] == "ocr" else "text"].append(recall(row, parsed, manifest.parent))
     return {
@@ -76,7 +90,7 @@ def measure_parsing(manifest: Path, limit: int | None) -> dict[str, Any]:
 SILENT = "no text and no error"
 
 
-def parse(path: Path, settings: IngestSettings, row: Mapping[str, Any], password: str | None = None) -> Parsed:
+def parse(path: Path, parser: Parser, row: Mapping[str, Any], password: str | None = None) -> Parsed:
     """Parse one file as ingestion does; a file whose name is the trap is parsed under that name."""
     started = time.perf_counter()
     try:
@@ -84,20 +98,20 @@ def parse(path: Path, settings: IngestSettings, row: Mapping[str, Any], password
             with tempfile.TemporaryDirectory() as folder:
                 odd = Path(folder) / ODD_NAME
                 shutil.copyfile(path, odd)
-                text = whole_text(parse_file(odd, settings, password=password))
+                text = whole_text(parser.read(odd, password))
         else:
-            text = whole_text(parse_file(path, settings, password=password))
+            text = whole_text(parser.read(path, password))
     except AttestError as error:
         return Parsed("", error, time.perf_counter() - started)
     return Parsed(text, None, time.perf_counter() - started)
 
 
-def whole_text(document: Any) -> str:
+def whole_text(document: ParsedDocument) -> str:
     """Return a document's text followed by that of its attachments."""
     return "\n".join([document.text, *(whole_text(child) for child in document.children)])
 
 
-def judge(row: Mapping[str, Any], parsed: Parsed, folder: Path, settings: IngestSettings) -> str | None:
+def judge(row: Mapping[str, Any], parsed: Parsed, folder: Path, parser: Parser) -> str | None:
     """Return what is wrong with an outcome, `None` where it is as expected."""
     if parsed.error is None and not parsed.has_text:
         return SILENT  # text lost in silence is wrong whatever was expected
@@ -106,7 +120,7 @@ def judge(row: Mapping[str, Any], parsed: Parsed, folder: Path, settings: Ingest
     missing = [text for text in row.get("must_contain") or [] if text not in parsed.text]
     if missing and parsed.has_text:
         return f"without {missing[0]!r}"
-    return _opens(row, folder, settings)
+    return _opens(row, folder, parser)
 
 
 def _as_expected(expect: str, parsed: Parsed) -> bool:
@@ -132,11 +146,11 @@ def _as_expected(expect: str, parsed: Parsed) -> bool:
     return outcomes.get(expect, False)
 
 
-def _opens(row: Mapping[str, Any], folder: Path, settings: IngestSettings) -> str | None:
+def _opens(row: Mapping[str, Any], folder: Path, parser: Parser) -> str | None:
     """Say what is wrong where a password is known and does not open the file."""
     if row["expect"] != "password" or not row.get("password"):
         return None
-    opened = parse(folder / str(row["file"]), settings, row, password=str(row["password"]))
+    opened = parse(folder / str(row["file"]), parser, row, password=str(row["password"]))
     return None if opened.has_text else f"with its password: {opened.describe()}"
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ingest.run import IngestOptions, TextRecord, ingest, ingest_texts
 from sqlalchemy import select
 
 from core.db.models import Document, DocumentVersion
@@ -17,6 +16,8 @@ from core.errors import AttestError, InvalidInput
 from core.settings import Settings
 from evals.cases import CorpusRow
 from evals.passages import DocumentText, page_spans, section_spans
+from ingest.progress import make_progress
+from ingest.run import IngestOptions, TextRecord, ingest, ingest_texts
 from models.encoder import Encoder
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ def _raw(source: str) -> str:
 def fill_from_corpus(rows: Sequence[CorpusRow], *, database: Database, settings: Settings, encoder: Encoder) -> Store:
     """Ingest corpus rows, one document each, its source the row's id."""
     records = [TextRecord(source=row.id, title=row.title, text=row.text) for row in rows]
-    report = ingest_texts(records, _options(), database=database, settings=settings, encoder=encoder)
+    progress = make_progress()
+    report = ingest_texts(records, _options(), database=database, settings=settings, encoder=encoder, progress=progress)
     _log(report.to_json())
     return Store(database, _ids(database), {row.id: row.fields for row in rows})
 
@@ -89,7 +91,8 @@ def fill_from_folders(
     files = [file for folder in folders for file in documents_below(folder, questions)]
     if not files:
         raise InvalidInput(f"no documents below {', '.join(map(str, folders))}")
-    report = ingest(files, _options(), database=database, settings=settings, encoder=encoder)
+    progress = make_progress()
+    report = ingest(files, _options(), database=database, settings=settings, encoder=encoder, progress=progress)
     _log(report.to_json())
     return Store(database, _ids(database))
 

@@ -1,0 +1,195 @@
+"""Training rows for an answering task: passages, a question, and the cited answer or the refusal wanted.
+
+    python -m tuning.ptune_data --docs DOCS --questions QUESTIONS.jsonl --out FOLDER
+
+The prompt is the one that serves (`generation.chat.chat_messages`). Rows are split by document, so that no article is
+both learnt and judged, and half of the rows of every part have no answer in their passages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import InvalidInput
+from core.types import Chunk, Evidence, ScoredChunk, Scores
+from generation.chat import chat_messages
+from generation.prompts import NOT_FOUND
+
+SECTION = re.compile(r"<!--\s*(?:paragraph|section)\s+\w+\s*-->")
+DATE = datetime(2026, 1, 1, tzinfo=UTC)  # every row the same: a date must not tell answerable rows apart
+PASSAGE_COUNTS = (1, 2, 2, 3, 3, 3)  # mostly several passages, so that the marker has to be chosen
+NEAR_SHARE = 0.7  # of the other passages, how many come from the same document: the hard ones
+TEMPTING_SHARE = 0.7  # of the questions without an answer, how many see the passage that tempts to answer
+MAX_PASSAGE_CHARACTERS = 1200
+MAX_ANSWER_CHARACTERS = 160
+
+Part = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with its passage, and other passages of the same and of other documents."""
+
+    id: str
+    document: str
+    question: str
+    answers: tuple[str, ...]
+    passage: str
+
+
+def build_rows(
+    examples: Sequence[Example], passages: Mapping[str, Sequence[str]], seed: int
+) -> dict[Part, list[dict[str, Any]]]:
+    """Return the rows of each part: messages, target, gold answers and the marker that is right."""
+    parts: dict[Part, list[dict[str, Any]]] = {"train": [], "dev": [], "test": []}
+    of = part_of({example.document for example in examples}, seed)
+    seen: set[str] = set()
+    for example in examples:
+        key = " ".join(re.findall(r"\w+", example.question.lower()))
+        if key in seen:
+            continue
+        seen.add(key)
+        parts[of[example.document]].append(_row(example, passages, random.Random(f"{seed}:{example.id}")))
+    parts = {
+        part: [row for row in rows if "<passage " in row["messages"][0]["content"]] for part, rows in parts.items()
+    }
+    return {part: _balanced(rows, random.Random(f"{seed}:{part}")) for part, rows in parts.items()}
+
+
+def part_of(documents: Iterable[str], seed: int) -> dict[str, Part]:
+    """Deal documents into test (a quarter), dev (an eighth) and train, by a hash of their name."""
+    ordered = sorted(documents, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    tests, devs = max(1, len(ordered) // 4), max(1, len(ordered) // 8)
+    if len(ordered) < tests + devs + 1:
+        raise InvalidInput("at least three documents are needed to learn, choose and judge on different ones")
+    return {
+        name: "test" if place < tests else "dev" if place < tests + devs else "train"
+        for place, name in enumerate(ordered)
+    }
+
+
+def _row(example: Example, passages: Mapping[str, Sequence[str]], rng: random.Random) -> dict[str, Any]:
+    """Make one row; some questions without an answer are shown passages from elsewhere only, as a poor search does."""
+    answerable = bool(example.answers)
+    shown = [(example.document, example.passage)] if answerable or rng.random() < TEMPTING_SHARE else []
+    count = rng.choice(PASSAGE_COUNTS)
+    shown += _distractors(example, passages, max(count - len(shown), 1 - len(shown)), rng)
+    rng.shuffle(shown)
+    marker = next((place for place, item in enumerate(shown, 1) if item[1] == example.passage), None)
+    target = f"{_answer(example)} [{marker}]" if answerable else NOT_FOUND
+    return {
+        "id": example.id,
+        "document": example.document,
+        "messages": chat_messages(example.question, [_evidence(*pair) for pair in enumerate(shown, 1)]),
+        "target": target,
+        "answers": list(example.answers) if answerable else [],
+        "marker": marker if answerable else None,
+        "answerable": answerable,
+    }
+
+
+def _answer(example: Example) -> str:
+    answer = min(example.answers, key=len).strip()
+    return answer[0].upper() + answer[1:]
+
+
+def _distractors(
+    example: Example, passages: Mapping[str, Sequence[str]], count: int, rng: random.Random
+) -> list[tuple[str, str]]:
+    """Pick other passages, most of the same document, none of which holds an answer."""
+    wanted = [answer.lower() for answer in example.answers]
+
+    def usable(texts: Sequence[str]) -> list[str]:
+        return [text for text in texts if text != example.passage and not any(w in text.lower() for w in wanted)]
+
+    near = [(example.document, text) for text in usable(passages[example.document])]
+    others = rng.sample(sorted(passages), min(8, len(passages)))
+    far = [(name, text) for name in others if name != example.document for text in usable(passages[name])[:20]]
+    rng.shuffle(near)
+    rng.shuffle(far)
+    picks = [near if rng.random() < NEAR_SHARE else far for _ in range(count)]
+    return [(pick or near or far).pop() for pick in picks if near or far]
+
+
+def _balanced(rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
+    """Shuffle, and drop rows of the larger kind until half of them can be answered."""
+    rng.shuffle(rows)
+    kinds = {kind: [row for row in rows if row["answerable"] is kind] for kind in (True, False)}
+    size = min(len(kinds[True]), len(kinds[False]))
+    kept = kinds[True][:size] + kinds[False][:size]
+    rng.shuffle(kept)
+    return kept
+
+
+def _evidence(marker: int, shown: tuple[str, str]) -> Evidence:
+    document, text = shown
+    title = Path(document).stem.replace("_", " ")
+    chunk = Chunk(marker, document, 1, 0, 0, len(text), None, title, text)
+    return Evidence(marker, ScoredChunk(chunk, title, document, "default", 1.0, Scores(), DATE))
+
+
+def read_examples(questions: Path, docs: Path) -> tuple[list[Example], dict[str, list[str]]]:
+    """Read questions whose evidence holds the passage, and every passage of their documents."""
+    passages: dict[str, list[str]] = defaultdict(list)
+    examples = []
+    for line in questions.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        evidence = next(iter(row.get("evidence") or []), {})
+        answers = tuple(answer for answer in row.get("answers") or [] if len(answer) <= MAX_ANSWER_CHARACTERS)
+        passage = str(evidence.get("text") or "").strip()[:MAX_PASSAGE_CHARACTERS]
+        if not passage or (row["answerable"] and not any(answer in passage for answer in answers)):
+            continue
+        if evidence["doc"] not in passages:
+            passages[evidence["doc"]] = _passages(docs / evidence["doc"])
+        kept = tuple(answer for answer in answers if answer in passage) if row["answerable"] else ()
+        examples.append(Example(str(row["id"]), evidence["doc"], row["question"], kept, passage))
+    return examples, {document: texts for document, texts in passages.items() if len(texts) > 3}
+
+
+def _passages(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    cut = (text.strip()[:MAX_PASSAGE_CHARACTERS] for text in SECTION.split(path.read_text(encoding="utf-8"))[1:])
+    return [text for text in cut if text]
+
+
+def describe(parts: Mapping[Part, Sequence[Mapping[str, Any]]]) -> str:
+    """Say what each part holds."""
+    return "\n".join(
+        f"{part}: {len(rows)} rows, {sum(row['answerable'] for row in rows)} answerable, "
+        f"{len({row['document'] for row in rows})} documents, passages "
+        f"{dict(sorted(Counter(row['messages'][0]['content'].count('<passage ') for row in rows).items()))}"
+        for part, rows in parts.items()
+    )
+
+
+def main() -> None:
+    """Write train.jsonl, dev.jsonl and test.jsonl."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--docs", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    examples, passages = read_examples(options.questions, options.docs)
+    examples = [example for example in examples if example.document in passages]
+    parts = build_rows(examples, passages, options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for part, rows in parts.items():
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (options.out / f"{part}.jsonl").write_text(lines, encoding="utf-8")
+    print(describe(parts))  # noqa: T201 - the script's answer
+
+
+if __name__ == "__main__":
+    main()
