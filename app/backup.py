@@ -6,6 +6,7 @@ which is written last: a backup that was interrupted is the one before it. Blobs
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import time
@@ -24,11 +25,12 @@ from core.db.models import Document, DocumentVersion, Purge
 from core.db.schema import HEAD
 from core.db.session import Database
 from core.db.transfer import copy_out, highest_seq, replace_with, start_new_history
-from core.errors import AttestError, Conflict, InvalidInput, StoreUnavailable
+from core.errors import AttestError, Busy, Conflict, InvalidInput, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings, Storage
 
 FORMAT = 1
+STAGED = "restoring-"
 MANIFEST = "manifest.json"
 
 
@@ -102,13 +104,20 @@ def restore(settings: Settings, source: Path, *, force: bool = False) -> Restore
         InvalidInput: the folder holds no whole backup.
         Conflict: the home holds documents already and `force` is off.
     """
-    from ingest.purge import finish_purges
-
     started = time.monotonic()
     source = source.resolve()
     manifest = _read_manifest(source)
     blobs = BlobStore(source / "blobs")
     _verify(source, manifest, blobs)
+    with restoring(settings):
+        again = _replace(settings, source, manifest, blobs, force)
+    seconds = round(time.monotonic() - started, 3)
+    return RestoreReport(str(settings.home), manifest["documents"], len(manifest["blobs"]), again, seconds)
+
+
+def _replace(settings: Settings, source: Path, manifest: dict[str, Any], blobs: BlobStore, force: bool) -> int:
+    from ingest.purge import finish_purges
+
     home = BlobStore(settings.blobs)
     database = _open_or_set_aside(settings, force)
     try:
@@ -125,10 +134,9 @@ def restore(settings: Settings, source: Path, *, force: bool = False) -> Restore
         for name in replaced - set(manifest["blobs"]):
             home.delete(name)
         finish_purges(database, settings)
+        return again
     finally:
         database.close()
-    seconds = round(time.monotonic() - started, 3)
-    return RestoreReport(str(settings.home), manifest["documents"], len(manifest["blobs"]), again, seconds)
 
 
 def _consistent_copy(
@@ -214,7 +222,7 @@ def _open_or_set_aside(settings: Settings, force: bool) -> Database:
 
 def _swap(database: Database, settings: Settings, store: Path, purged: set[str], highest: int) -> int:
     """Bring a copy of the backup's store up to date, then put it in the home's place in one transaction."""
-    staged = settings.home / f"restoring-{uuid4().hex}.db"
+    staged = settings.home / f"{STAGED}{uuid4().hex}.db"
     try:
         shutil.copyfile(store, staged)
         with _opened(staged) as copy:
@@ -224,8 +232,31 @@ def _swap(database: Database, settings: Settings, store: Path, purged: set[str],
         failpoint("restore.after_swap")
         return again
     finally:
-        for path in settings.home.glob(f"{staged.name}*"):
+        for path in unfinished_restores(settings):
             path.unlink(missing_ok=True)
+
+
+def unfinished_restores(settings: Settings) -> list[Path]:
+    """Return what a restore works on, or left behind when it was killed."""
+    return sorted(settings.home.glob(f"{STAGED}*"))
+
+
+@contextmanager
+def restoring(settings: Settings) -> Iterator[None]:
+    """Hold the one place of a restore in a home; what an earlier one left behind is removed.
+
+    Raises:
+        Busy: another process restores this home.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "restore.lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy("another process restores this home") from error
+        for path in unfinished_restores(settings):
+            path.unlink(missing_ok=True)
+        yield
 
 
 @contextmanager

@@ -6,15 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Exists, exists, func, or_, select, text
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import aliased
 
+from app.backup import restoring, unfinished_restores
 from app.doctor import Check, Finding, Patient
 from core.blobs import NO_BLOB, STALE_S
 from core.clock import now
-from core.db.changes import append_changes, touch_access
+from core.db.changes import touch_access
 from core.db.generations import live_generation
 from core.db.models import (
-    Change,
     ChunkRow,
     Document,
     DocumentAccess,
@@ -24,6 +24,7 @@ from core.db.models import (
     Membership,
     Purge,
 )
+from core.db.replay import complete_log, log_gaps
 
 FLOAT_BYTES = 4
 RESTORE = "bring the store back with: attest restore DIR"
@@ -106,15 +107,13 @@ def chunks(patient: Patient) -> Finding | None:
 def change_log(patient: Patient) -> Finding | None:
     """Replaying the log gives exactly the passages that should be in the index."""
     with patient.database.read() as session:
-        missing, undead = _log_gaps(session)
+        missing, undead = log_gaps(session)
     problems = [f"passage {chunk} was never added" for chunk, _ in missing]
     problems += [f"passage {chunk} was never removed" for chunk, _ in undead]
 
     def complete() -> None:
         with patient.database.write() as session:
-            for op, rows in zip(("add", "remove"), _log_gaps(session), strict=True):
-                for chunk, generation in rows:
-                    append_changes(session, op, [chunk], generation)
+            complete_log(session)
 
     return Finding(problems, REPAIR, complete) if problems else None
 
@@ -193,6 +192,17 @@ def duplicates(patient: Patient) -> Finding | None:
     return Finding(problems, REPAIR, promote) if problems else None
 
 
+def leftovers(patient: Patient) -> Finding | None:
+    """No restore that was killed left a copy of the store behind."""
+    problems = [f"unfinished {path.name}" for path in unfinished_restores(patient.settings)]
+
+    def remove() -> None:
+        with restoring(patient.settings):
+            pass
+
+    return Finding(problems, f"{REPAIR}, once no restore is running", remove) if problems else None
+
+
 def purges(patient: Patient) -> Finding | None:
     """No purge stopped half way."""
     from ingest.purge import finish_purges
@@ -226,31 +236,9 @@ def _orphans(patient: Patient) -> list[str]:
     ]
 
 
-def _log_gaps(session: Session) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Return (chunk, generation) that should be in the index and are not by the log, and the other way round.
-
-    Passages of replaced versions may be in the index (a search as of an earlier day ranks them) or not.
-    """
-    newest = select(func.max(Change.seq)).where(Change.chunk_id.is_not(None)).group_by(Change.chunk_id)
-    last = select(Change.chunk_id, Change.op, Change.generation_id).where(Change.seq.in_(newest)).subquery()
-    current = DocumentVersion.version == Document.version
-    listed = select(ChunkRow.id).join(Document, Document.key == ChunkRow.document_key)
-    listed = listed.join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key).where(Document.state == "live")
-    wanted = listed.where(Document.duplicate_of.is_(None), current)
-    unwanted_twin = listed.where(Document.duplicate_of.is_not(None), current)
-    missing = (
-        select(ChunkRow.id, ChunkRow.generation_id)
-        .outerjoin(last, last.c.chunk_id == ChunkRow.id)
-        .where(ChunkRow.id.in_(wanted), or_(last.c.op.is_(None), last.c.op != "add"))
-    )
-    undead = select(last.c.chunk_id, last.c.generation_id).where(
-        last.c.op == "add", or_(last.c.chunk_id.not_in(listed), last.c.chunk_id.in_(unwanted_twin))
-    )
-    return [row._t for row in session.execute(missing)], [row._t for row in session.execute(undead)]
-
-
 STORE_CHECKS: dict[str, Check] = {
     "sql": integrity,
+    "leftovers": leftovers,
     "purges": purges,
     "blobs": blobs,
     "orphan_blobs": orphan_blobs,

@@ -7,6 +7,7 @@ index files, and the bytes SQLite keeps in free pages and its log; the record is
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -188,6 +189,8 @@ def _scrub_indexes(database: Database, settings: Settings) -> int:
     deadline = time.monotonic() + settings.storage.busy_timeout_s
     while True:
         drop_snapshots(settings.indexes)
+        for staged in settings.indexes.glob("g*/.*"):  # of a process that died, or that publishes what is to go
+            shutil.rmtree(staged, ignore_errors=True)
         Workplace(settings.indexes).close()  # clears what dead processes left
         left = old & _working_indexes(settings)
         if not left or time.monotonic() > deadline:

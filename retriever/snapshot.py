@@ -123,6 +123,8 @@ def _load(path: Path, identity: IndexIdentity, lexical: Path) -> Snapshot:
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     if manifest["identity"] != asdict(identity):
         raise SnapshotDamaged(f"made as {manifest['identity']}, wanted {asdict(identity)}")
+    if manifest["seq"] != _seq(path):  # no checksum covers the manifest itself
+        raise SnapshotDamaged("its manifest names another seq than its folder")
     files: dict[str, str] = manifest["sha256"]
     if set(files) != set(_files(path)):
         raise SnapshotDamaged("files are missing or added")

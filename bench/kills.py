@@ -1,0 +1,319 @@
+"""Kill a working process again and again and look at what it left.
+
+    python -m bench.kills --kills 500 --seed 1 [--json FILE]
+
+Each life works on a home that earlier lives left (ingest, update, delete, purge, index snapshots, backup, restore,
+repair) and dies by SIGKILL at a named failpoint or at a random moment. Afterwards: every acknowledged document is
+there with its newest text, every acknowledged deletion holds, no document is torn, the words of what was purged are
+in no file, `attest doctor --repair` leaves nothing wrong, and an index opened on what is left (snapshots and all)
+equals one built from SQL alone. Any seed reproduces its lives' plans; the moment of a timed kill varies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app import doctor_index as _preloaded  # noqa: F401  (imported before the forks)
+from app.backup import MANIFEST
+from app.doctor import examine
+from bench.victim import Life, contents, index_rows, torn_documents
+from core.errors import AttestError
+from core.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("core", "ingest", "retriever", "app")
+LIVES_PER_HOME = 8
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Set before NumPy is imported: a process with threads must not fork."""
+STEP_FOR = {"purge": "purge", "backup": "backup", "restore": "restore", "snapshot": "index"}
+World = dict[str, tuple[str, int]]
+"""File name → (its text, how many times a document of that name was purged before)."""
+
+
+def failpoints() -> list[str]:
+    """Return the name of every failpoint in the product's source."""
+    found = set()
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*.py"):
+            found |= set(re.findall(r'failpoint\("([a-z_.]+)"\)', path.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+@dataclass
+class Home:
+    """A home under attack and what must be in it."""
+
+    folder: Path
+    world: World = field(default_factory=dict)
+    copy: World | None = None
+    purged: dict[str, int] = field(default_factory=dict)
+    forgotten: set[str] = field(default_factory=set)
+    """Words that must be in no file any more."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the home."""
+        return load_settings(self.folder / "home")
+
+    @property
+    def stamp(self) -> str:
+        """Tells one backup from the next."""
+        path = self.folder / "copies" / MANIFEST
+        return path.read_text() if path.exists() else ""
+
+    def after_restore(self) -> World:
+        """What a restore brings: the backup without what was purged since."""
+        return {n: (t, i) for n, (t, i) in (self.copy or {}).items() if i == self.purged.get(n, 0)}
+
+
+def make_text(draw: random.Random) -> str:
+    """Make a few paragraphs of words that occur nowhere else."""
+    return "\n\n".join(
+        " ".join(f"w{draw.randrange(16**10):010x}" for _ in range(draw.randint(8, 40))) + "."
+        for _ in range(draw.randint(1, 5))
+    )
+
+
+def plan(draw: random.Random, home: Home, point: str | None) -> list[list[Any]]:
+    """Choose the steps of a life; the one a failpoint lies in comes early."""
+    kinds = [draw.choice(["ingest", "ingest", "ingest", "delete", "purge", "index", "backup", "restore", "repair"])]
+    kinds += [draw.choice(["ingest", "delete", "purge", "index", "backup"]) for _ in range(draw.randint(0, 2))]
+    if point is not None:
+        kinds.insert(draw.randint(0, 1), STEP_FOR.get(point.split(".")[0], "ingest"))
+    if not home.world:
+        kinds.insert(0, "ingest")
+    free = sorted(home.world)
+    draw.shuffle(free)
+    steps: list[list[Any]] = []
+    backed_up = home.copy is not None
+    for kind in kinds:
+        if kind == "ingest":
+            steps.append([kind, _write_files(draw, home, free)])
+        elif kind in ("delete", "purge") and free:
+            steps.append([kind, free.pop()])
+        elif kind == "restore" and not backed_up:
+            steps += [["backup"], ["restore"]]
+        elif kind in ("index", "backup", "repair", "restore"):
+            steps.append([kind])
+        backed_up = backed_up or kind == "backup"
+        if kind == "restore":
+            free = []  # what a restore leaves is not known while planning
+    return steps
+
+
+def _write_files(draw: random.Random, home: Home, free: list[str]) -> list[str]:
+    """Change some documents nobody else touches in this life, add others, one of them a copy."""
+    names = [free.pop() for _ in range(min(len(free), draw.randint(0, 2)))]
+    names += [f"d{draw.randrange(16**6):06x}.txt" for _ in range(draw.randint(1, 2))]
+    folder = home.folder / "documents"
+    folder.mkdir(exist_ok=True)
+    text = make_text(draw)
+    for name in names:
+        (folder / name).write_text(text, encoding="utf-8")
+        if draw.random() < 0.8:
+            text = make_text(draw)
+    return names
+
+
+def in_child(work: Callable[[int], None], **environment: str) -> tuple[int, int]:
+    """Fork, do the work there and return (pid, the end of a pipe that reads what it acknowledges)."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    os.close(reader)
+    status = 1
+    try:
+        os.environ.update(environment)
+        work(writer)
+        status = 0
+    except BaseException:  # noqa: BLE001  the edge of a process: whatever it was, it is shown and counted
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def live(home: Home, steps: list[list[Any]], point: str | None, nth: int, after_s: float) -> tuple[int, list[Any]]:
+    """Let a process work until it is done or dies; return its status and what it acknowledged."""
+
+    def work(writer: int) -> None:
+        Life(home.settings, home.folder / "documents", home.folder / "copies", writer).run(steps)
+
+    environment = {"ATTEST_FAILPOINT": f"{point}:{nth}"} if point else {}
+    pid, reader = in_child(work, **environment)
+    if point is None:
+        time.sleep(after_s)
+        os.kill(pid, signal.SIGKILL)
+    with os.fdopen(reader, "rb") as lines:
+        said = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return os.waitpid(pid, 0)[1], said
+
+
+def advance(home: Home, step: list[Any], copied: bool) -> None:
+    """Bring the model to what a finished step leaves."""
+    kind = step[0]
+    if kind == "ingest":
+        for name in step[1]:
+            text = (home.folder / "documents" / name).read_text(encoding="utf-8")
+            home.world[name] = (text, home.purged.get(name, 0))
+    elif kind == "delete":
+        home.world.pop(step[1], None)
+    elif kind == "purge":
+        _forget(home, step[1])
+    elif kind == "backup" and copied:
+        home.copy = dict(home.world)
+    elif kind == "restore":
+        home.world = home.after_restore()
+
+
+def _forget(home: Home, name: str) -> None:
+    gone = home.world.pop(name, None)
+    home.purged[name] = home.purged.get(name, 0) + 1
+    others = " ".join(text for text, _ in home.world.values())
+    if gone is not None and gone[0] not in others:
+        home.forgotten |= set(re.findall(r"w[0-9a-f]{10}", gone[0]))
+
+
+def settle(home: Home, steps: list[list[Any]], said: list[Any], stamp: str, problems: list[str]) -> None:
+    """Compare what is there with what was acknowledged, and go on from what is there."""
+    done = sum("done" in line for line in said)
+    committed = {line["committed"] for line in said if "committed" in line}
+    for step in steps[:done]:
+        advance(home, step, copied=True)
+    now = _contents(home, problems)
+    running = steps[done] if done < len(steps) else ["nothing"]
+    if running[0] == "restore" and now == {n: t for n, (t, _) in home.after_restore().items()}:
+        home.world = home.after_restore()
+    if running[0] == "backup" and home.stamp != stamp:
+        home.copy = dict(home.world)
+    for name in set(home.world) | set(now):
+        before = home.world[name][0] if name in home.world else None
+        allowed = {before}
+        if running[0] == "ingest" and name in running[1]:
+            new = (home.folder / "documents" / name).read_text(encoding="utf-8")
+            allowed = {new} if name in committed else {before, new}
+        elif running[0] in ("delete", "purge") and name == running[1]:
+            allowed = {before, None}
+        if now.get(name) not in allowed:
+            what = "lost or stale" if name in home.world else "undead"
+            problems.append(f"{what}: {name} during {running}, acknowledged {said[-3:]}")
+    if running[0] == "purge" and running[1] in home.world and running[1] not in now:
+        _forget(home, running[1])
+    home.world = {name: (text, home.purged.get(name, 0)) for name, text in now.items()}
+
+
+def _contents(home: Home, problems: list[str]) -> dict[str, str]:
+    try:
+        return contents(home.settings)
+    except AttestError as error:
+        problems.append(f"the store does not open: {error}")
+        return {}
+
+
+def inspect(home: Home) -> list[str]:
+    """Look for torn documents, an index unlike its store, purged words, and anything the doctor cannot mend."""
+    problems = [f"torn: {source}" for source in torn_documents(home.settings)]
+    rows = index_rows(home.settings)
+    bare = home.settings.model_copy(update={"home": home.folder / "bare"})
+    bare = bare.model_copy(update={"storage": bare.storage.model_copy(update={"database_url": _url(home)})})
+    if rows != index_rows(bare):
+        problems.append("an index opened on the home differs from one built from SQL")
+    examine(home.settings, repair=True)
+    problems += [f"doctor: {r.name}: {r.detail}" for r in examine(home.settings) if not r.ok]
+    files = [path for path in (home.folder / "home").rglob("*") if path.is_file()]
+    for path in files:
+        words = set(re.findall(rb"w[0-9a-f]{10}", path.read_bytes()))
+        if left := words & {word.encode() for word in home.forgotten}:
+            problems.append(f"purged words in {path.name}: {sorted(left)[:2]}")
+    return problems
+
+
+def _url(home: Home) -> Any:
+    from pydantic import SecretStr
+
+    return SecretStr(home.settings.database_url)
+
+
+def _inspected(home: Home) -> list[str]:
+    """Inspect in a process of its own, so that this one never holds a thread or a connection."""
+    pid, reader = in_child(lambda writer: _send(writer, inspect(home)))
+    with os.fdopen(reader, "rb") as stream:
+        answer = stream.read()
+    os.waitpid(pid, 0)
+    return json.loads(answer) if answer else ["the inspection itself failed"]
+
+
+def _send(writer: int, problems: list[str]) -> None:
+    os.write(writer, json.dumps(problems).encode())
+
+
+def run(kills: int, seed: int, folder: Path, log: Callable[[str], None] = print) -> dict[str, Any]:
+    """Kill until the number is reached and return what was counted; `problems` is empty when all is well."""
+    points = [*failpoints(), *[None] * len(failpoints())]
+    killed: Counter[str] = Counter()
+    problems: list[str] = []
+    usual_s, attempt, home = 1.0, 0, Home(folder / "0")
+    started = time.monotonic()
+    while killed.total() < kills:
+        if attempt % LIVES_PER_HOME == 0:
+            shutil.rmtree(home.folder, ignore_errors=True)
+            home = Home(folder / str(attempt))
+            home.folder.mkdir(parents=True)
+        draw = random.Random(f"{seed}:{attempt}")
+        point = points[attempt % len(points)] if attempt % 2 == 0 else draw.choice(points)
+        steps, stamp, before = plan(draw, home, point), home.stamp, time.monotonic()
+        status, said = live(home, steps, point, draw.randint(1, 2), draw.uniform(0, usual_s))
+        if os.WIFSIGNALED(status):
+            killed[point or "any moment"] += 1
+        else:
+            usual_s = 0.8 * usual_s + 0.2 * (time.monotonic() - before)
+        found: list[str] = [] if status in (0, signal.SIGKILL) else [f"the process failed by itself: {status}"]
+        settle(home, steps, said, stamp, found)
+        found += _inspected(home)
+        problems += [f"seed {seed}:{attempt} {point}: {problem}" for problem in found]
+        for problem in found:
+            log(f"seed {seed}:{attempt} {point} {steps}: {problem}")
+        attempt += 1
+    report = {"kills": killed.total(), "lives": attempt, "seed": seed, "by_point": dict(sorted(killed.items()))}
+    never = sorted(set(failpoints()) - set(killed))
+    return {**report, "never_hit": never, "problems": problems, "seconds": round(time.monotonic() - started, 1)}
+
+
+def main() -> None:
+    """Read the command line, run, print the report."""
+    if missing := [name for name in ONE_THREAD if name not in os.environ]:
+        environment = {**os.environ, **dict.fromkeys(missing, "1")}
+        os.execve(sys.executable, [sys.executable, "-m", "bench.kills", *sys.argv[1:]], environment)
+    parser = argparse.ArgumentParser(description="Kill a working process again and again.")
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="attest-kills-") as folder:
+        report = run(arguments.kills, arguments.seed, Path(folder), lambda line: print(line, file=sys.stderr))
+    text = json.dumps(report, indent=1)
+    if arguments.json:
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    sys.exit(1 if report["problems"] else 0)
+
+
+if __name__ == "__main__":
+    main()
