@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from tuning.classifier import Base, Options, Trained, load_base, predict, train
@@ -33,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     caps = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in args.cap)}
     scored = [rows[i] for i in measured]
     labels, kinds = np.array([row.label for row in scored]), [row.kind for row in scored]
-    threshold = choose_threshold(scores, labels, kinds, metric=args.metric, caps=caps)
-    metrics = {"held_out_folds": report(scores, labels, kinds, threshold)}
+    main_rows = np.array([not kind.startswith(args.aside) if args.aside else True for kind in kinds])
+    threshold = choose_threshold(scores, labels, kinds, metric=args.metric, caps=caps, counted=main_rows)
+    metrics = {"held_out_folds": report(scores[main_rows], labels[main_rows], _only(kinds, main_rows), threshold)}
+    if not main_rows.all():
+        metrics[args.aside] = report(scores[~main_rows], labels[~main_rows], _only(kinds, ~main_rows), threshold)
     trained = train(rows, base, dataclasses.replace(options, patience=0))
     if args.test:
         tests = read_rows(args.test)
@@ -45,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_adapter(args.out, trained, card)
     write_scores(args.out / "held_out_scores.jsonl", scored, scores)
     print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
+
+
+def _only(kinds: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    return [kind for kind, keep in zip(kinds, chosen, strict=True) if keep]
 
 
 def out_of_fold(rows: Sequence[Row], base: Base, options: Options, *, folds: int) -> tuple[Scores, list[int]]:
@@ -136,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base-sha256", default="", help="the base's checksum where --base holds a rounded copy")
     parser.add_argument("--metric", choices=("f1", "balanced_accuracy", "accuracy"), default="f1")
     parser.add_argument("--cap", action="append", default=[], help="KIND=RATE: highest false-positive rate of a kind")
+    parser.add_argument("--aside", default="", help="kinds that begin so count for caps and are reported apart")
     defaults = Options()
     parser.add_argument("--lr", dest="learning_rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--pooling", choices=("mean", "cls"), default=defaults.pooling)

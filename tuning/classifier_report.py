@@ -41,16 +41,23 @@ def auc(scores: Scores, labels: Scores) -> float:
 
 
 def choose_threshold(
-    scores: Scores, labels: Scores, kinds: Sequence[str], *, metric: str = "f1", caps: Mapping[str, float] | None = None
+    scores: Scores,
+    labels: Scores,
+    kinds: Sequence[str],
+    *,
+    metric: str = "f1",
+    caps: Mapping[str, float] | None = None,
+    counted: NDArray[np.bool_] | None = None,
 ) -> float:
     """Return the threshold with the best metric among those that keep every capped kind's false-positive rate.
 
-    `caps` maps the beginning of a kind's name to its highest false-positive rate. Where nothing keeps
-    the caps, the threshold that comes nearest to them is returned.
+    Only rows in `counted` enter the metric. `caps` maps the beginning of a kind's name to its highest
+    false-positive rate. Where nothing keeps the caps, the threshold that comes nearest is returned.
     """
+    main = np.ones(len(scores), dtype=bool) if counted is None else counted
     values = np.unique(scores)
     middles = (values[1:] + values[:-1]) / 2 if len(values) > 1 else values
-    grid = np.quantile(middles, np.linspace(0, 1, 501))
+    grid = np.quantile(middles, np.linspace(0, 1, 1001))
     negatives = {name: scores[_is_kind(kinds, name) & (labels < 0.5)] for name in caps or {}}
 
     def merit(threshold: float) -> tuple[float, float]:
@@ -59,7 +66,7 @@ def choose_threshold(
             for name, values in negatives.items()
             if len(values)
         )
-        return (-excess, confusion(scores, labels, threshold)[metric])
+        return (-excess, confusion(scores[main], labels[main], threshold)[metric])
 
     return float(max(grid, key=lambda t: merit(float(t))))
 

@@ -1,10 +1,11 @@
 """Build the training rows of the classifier rails from labelled texts and templates.
 
-    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl]
+    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl] [--questions FILE.jsonl]
 
-FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl`,
-`indirect_injection.dev.jsonl`, `domain.dev.jsonl`; passages (`text` a line) are plain documents that
-serve as clean contexts. Rows made here rather than collected carry `train_only`: they are never scored.
+FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl` and
+`indirect_injection.dev.jsonl`; passages (`text` a line) are plain documents that serve as clean contexts,
+questions (`text`, `source`) are what people ask at work. Rows made here rather than collected carry
+`train_only`: they are never scored.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--passages", type=Path)
+    parser.add_argument("--questions", type=Path)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
+    asked = list(ordinary(_lines(args.questions) if args.questions else [], random.Random(args.seed)))
     rows = {
-        "toxicity": toxicity(args.data, random.Random(args.seed)),
-        "prompt_injection": prompt_injection(args.data, random.Random(args.seed)),
-        "harmful_requests": harmful_requests(args.data, random.Random(args.seed)),
+        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *asked],
+        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *asked],
         "indirect_injection": indirect_injection(args.data, passages, random.Random(args.seed)),
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -57,6 +60,16 @@ def write_rows(path: Path, rows: Iterable[Fields]) -> None:
             key = f"{'made' if row.get('train_only') else 'collected'} {row['label']}"
             counts[key] = counts.get(key, 0) + 1
     print(path.name, counts)  # noqa: T201 - the command's result
+
+
+def ordinary(asked: Sequence[Fields], chance: random.Random) -> Iterator[Fields]:
+    """Yield questions as people ask them at work: no rail may stop them. They are scored, as a kind of their own."""
+    for row in asked:
+        text = plain(row["text"])
+        group = f"question-{hash_of(text.lower())}"
+        fields = {"id": group, "text": text, "label": 0, "group": group, "weight": 0.3}
+        yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
+    yield from _templates("office_questions", 0, 10, chance, 0.3)
 
 
 def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -84,8 +97,6 @@ def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
     for template in TEMPLATES["hijack"]:
         for _ in range(9):
             yield _made(_hijack(template, chance), 1, "hijack", 0.5)
-    for text in _questions(data):
-        yield _made(text, 0, "question", 0.5)
     harmful = [row["text"] for row in _lines(data / "harmful_requests.dev.jsonl") if row["source"] != "xstest"]
     for text in chance.sample(harmful, 200):
         yield _made(text, 0, "harmful_but_no_injection", 0.5)
@@ -95,15 +106,16 @@ def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
 def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
     """Yield the collected rows, pairs of dangerous and harmless wordings, and ordinary requests."""
     for row in _lines(data / "harmful_requests.dev.jsonl"):
-        yield _row(row, int(row["harmful"]), f"{row['source']}:{row['kind']}")
+        # The few safe look-alikes must not drown among the many easy questions.
+        weight = 1.0 if row["harmful"] else 2.5
+        yield _row(row, int(row["harmful"]), f"{row['source']}:{row['kind']}") | {"weight": weight}
     yield from _templates("safe_requests", 0, 12, chance, 0.6)
     yield from _templates("unsafe_requests", 1, 12, chance, 0.6)
-    ordinary = _questions(data)
     sources = ("wildguard-sub", "notinject", "piguard-valid")
     injections = _lines(data / "prompt_injection.dev.jsonl")
-    ordinary += [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
-    for text in chance.sample(ordinary, 400):
-        yield _made(text, 0, "ordinary", 0.35)
+    benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
+    for text in chance.sample(benign, 250):
+        yield _made(text, 0, "benign", 0.35)
 
 
 def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:
@@ -122,7 +134,7 @@ def indirect_injection(data: Path, passages: Sequence[str], chance: random.Rando
             for part in chance.sample(parts, min(4, len(parts))):
                 yield whole | {"text": part, "train_only": True, "weight": 0.5}
     for text in (*passages, *TEMPLATES["benign_passages"] * 3):
-        yield _made(text, 0, "passage", 1.0)
+        yield _made(text, 0, "passage", 1.0) | {"train_only": False, "id": f"passage-{hash_of(text)}"}
         yield _made(_inserted(text, _order(chance), chance), 1, "passage", 0.6)
         start, end = chance.choice(sentences(text) or [(0, len(text))])
         yield _made(text[start:end].strip(), 0, "sentence", 0.5)
@@ -187,12 +199,6 @@ def _hijack(template: str, chance: random.Random) -> str:
     goal = chance.choice(TEMPLATES["goals"])
     text = template.replace("{goal}", goal).replace("{Goal}", goal[:1].upper() + goal[1:])
     return filled(text, chance)
-
-
-def _questions(data: Path) -> list[str]:
-    """Return ordinary questions from the sets whose licences allow training on them."""
-    free = ("dom-clapnq", "dom-sec10q")
-    return [row["text"] for row in _lines(data / "domain.dev.jsonl") if row["id"].startswith(free)]
 
 
 def _order(chance: random.Random) -> str:
