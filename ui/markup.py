@@ -18,6 +18,9 @@ SURROUNDINGS = 420
 PREVIEW = 220
 """Characters of a quote in the tooltip of its marker."""
 
+SHOWN_FOLDERS = 2
+"""Folders shown of a source's path: the whole path is in its tooltip."""
+
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _VERDICTS = {
     "supported": "The passage supports this sentence",
@@ -75,12 +78,9 @@ def claim_html(claim: Claim, shown: str, answer_id: str, quotes: dict[int, str])
 def citation_html(answer_id: str, citation: Citation, passage: Passage) -> str:
     """Return one source: a line that opens to the passage in its surroundings."""
     anchor = _anchor(answer_id, citation.marker)
-    place = [text(citation.source)]
-    if citation.page is not None:
-        place.append(f"page {citation.page}")
     return (
         f'<details class="source"><summary><span class="marker">{citation.marker}</span>'
-        f'<span class="title">{text(citation.title)}</span><span class="place">{" · ".join(place)}</span></summary>'
+        f'<span class="title">{text(citation.title)}</span>{place_html(citation.source, citation.page)}</summary>'
         f'<div class="passage">{text(passage.before)}<mark id="{anchor}">{text(passage.quote)}</mark>'
         f'{text(passage.after)}</div><p class="note">{_provenance(citation, passage)}</p></details>'
     )
@@ -90,12 +90,20 @@ def nearest_html(nearest: Sequence[NearestPassage]) -> str:
     """Return the passages that came closest to a refused question."""
     rows = []
     for passage in nearest:
-        place = text(passage.source) if passage.page is None else f"{text(passage.source)} · page {passage.page}"
         rows.append(
             f'<details class="source near"><summary><span class="title">{text(passage.title)}</span>'
-            f'<span class="place">{place}</span></summary><div class="passage">{text(passage.text)}</div></details>'
+            f"{place_html(passage.source, passage.page)}</summary>"
+            f'<div class="passage">{text(passage.text)}</div></details>'
         )
     return "".join(rows)
+
+
+def place_html(source: str, page: int | None = None) -> str:
+    """Return where something stands: the end of its path, and its page where there are pages."""
+    parts = source.split("/")
+    short = source if len(parts) <= SHOWN_FOLDERS + 1 else "…/" + "/".join(parts[-SHOWN_FOLDERS - 1 :])
+    shown = text(short) if page is None else f"{text(short)} · page {page}"
+    return f'<span class="place" title="{text(source)}">{shown}</span>'
 
 
 def badges_html(badges: Sequence[tuple[str, str]]) -> str:

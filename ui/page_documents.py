@@ -150,7 +150,7 @@ def _table_html(documents: Sequence[DocumentRow]) -> str:
         "<tr><th>Document</th><th>Collection</th><th>State</th><th>Version</th><th>Passages</th><th>Updated</th></tr>"
     )
     body = "".join(
-        f'<tr><td><span class="title">{escape.text(d.title)}</span><span class="place">{escape.text(d.source)}</span>'
+        f'<tr><td><span class="title">{escape.text(d.title)}</span>{markup.place_html(d.source)}'
         f'</td><td data-label="Collection">{escape.text(d.collection)}</td>'
         f'<td data-label="State"><span class="state {escape.text(d.state)}">{escape.text(STATES.get(d.state, d.state))}'
         f'</span></td><td data-label="Version">{d.version}</td><td data-label="Passages">{d.chunks}</td>'

@@ -51,12 +51,11 @@ def _show_hits(api: Client, request: SearchRequest) -> None:
 
 def hit_html(hit: HitRow) -> str:
     """Return one passage with its scores; an index that did not see it shows a dash."""
-    place = escape.text(hit.source) if hit.page is None else f"{escape.text(hit.source)} · page {hit.page}"
     named = (("dense", hit.scores.dense), ("lexical", hit.scores.lexical), ("fused", hit.scores.fused))
     scores = "".join(_score_html(name, value) for name, value in (*named, ("rerank", hit.scores.rerank)))
     return (
         f'<li><details class="source"><summary><span class="marker">{hit.rank}</span>'
-        f'<span class="title">{escape.text(hit.title)}</span><span class="place">{place}</span>'
+        f'<span class="title">{escape.text(hit.title)}</span>{markup.place_html(hit.source, hit.page)}'
         f'<span class="scores">{scores}</span></summary><div class="passage">{escape.text(hit.text)}</div>'
         f'<p class="note">characters {hit.start}–{hit.end} · document {escape.text(hit.document_id)}</p></details></li>'
     )

@@ -41,7 +41,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One ingest run: `queued`, `running`, then `done`, `failed` or `interrupted`. The last counts: while it goes on."""
+    """One ingest run: `queued`, `running`, then `done`, `failed` or `interrupted`; the last counts serve meanwhile."""
 
     run_id: str
     state: str
