@@ -27,6 +27,10 @@ SUPPORTED = 0.62
 PARTIAL = 0.45
 
 
+_OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
+"""A marker that is still being written belongs to the claim before it, not to a new one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What is left of a draft; `reason` is set where it must be refused."""
@@ -72,7 +76,7 @@ class Verifier:
         text, done = "", 0
         for piece in _then_end(pieces):
             text += piece or ""
-            claims = parse_draft(text, known)
+            claims = parse_draft(text if piece is None else _OPEN_MARKER.sub("", text), known)
             ready = len(claims) if piece is None else max(len(claims) - 1, 0)
             if NOT_FOUND in text:
                 return

@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import InvalidInput
+from core.settings import load_settings
+from generation.answerable import Answerability
+from generation.calibration import FILE, fit, load_calibration, save_calibration
+from tests.generation.passages import CONTACT, LEAVE, evidence_of
+
+
+def questions(count: int = 200) -> tuple[list[dict[str, float]], list[bool]]:
+    chance = np.random.default_rng(3)
+    labels = [bool(index % 2) for index in range(count)]
+    return [{"good": chance.normal(2.0 * label, 1.0), "noise": chance.normal()} for label in labels], labels
+
+
+def test_the_threshold_keeps_to_the_wrong_answers_accepted() -> None:
+    rows, labels = questions()
+    calibration = fit(rows, labels, "test")
+    strict, loose = calibration.threshold(2.0), calibration.threshold(20.0)
+    assert strict > loose
+    wrong = sum(calibration.probability(row) >= strict and not label for row, label in zip(rows, labels, strict=True))
+    assert 100 * wrong / len(rows) <= 4.0
+    weights = dict(zip(calibration.names, calibration.weights, strict=True))
+    assert weights["good"] > 5 * abs(weights["noise"])
+
+
+def test_accepting_nothing_wrong_where_the_curve_never_reaches_it_refuses_everything() -> None:
+    rows = [{"blind": 0.0}] * 20
+    calibration = fit(rows, [True, False] * 10, "test")
+    assert calibration.probability(rows[0]) < calibration.threshold(1.0)
+
+
+def test_too_few_questions_are_refused() -> None:
+    with pytest.raises(InvalidInput):
+        fit([{"a": 1.0}] * 6, [True] * 5 + [False], "test")
+
+
+def test_an_operators_calibration_comes_before_the_packaged_one_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    rows, labels = questions()
+    own = fit(rows, labels, "own questions")
+    save_calibration(own, tmp_path / FILE)
+    assert load_calibration(tmp_path) == own
+    (tmp_path / FILE).write_text(json.dumps({"curve": []}))
+    with pytest.raises(InvalidInput, match="attest calibrate"):
+        load_calibration(tmp_path)
+
+
+def test_evidence_about_something_else_scores_lower_and_none_is_its_own_reason(tmp_path: Path) -> None:
+    judge = Answerability(load_settings(tmp_path))
+    evidence = evidence_of(LEAVE, CONTACT)
+    asked = "How many annual leave hours can I carry over to the next year?"
+    assert judge.score(asked, evidence) > judge.score("What is the parking fee at the Mars office garage?", evidence)
+    assert judge.reason(asked, ()) == "no_evidence"

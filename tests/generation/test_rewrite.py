@@ -1,0 +1,31 @@
+from pathlib import Path
+
+from core.settings import load_settings
+from core.types import OPERATOR, Message, Question
+from generation.rewrite import rewrite
+from generation.vllm import VllmGenerator
+from tests.wire_double import wire_double
+
+HISTORY = (Message("user", "How much annual leave do I accrue?"), Message("assistant", "8 hours per pay period."))
+
+
+def test_a_question_that_stands_alone_is_left_as_it_is() -> None:
+    text = "Who approves travel requests to Tokyo offices?"
+    assert rewrite(Question(text, OPERATOR, history=HISTORY)).text == text
+    assert rewrite(Question("And it?", OPERATOR)).text == "And it?"
+
+
+def test_a_follow_up_takes_the_words_of_what_it_points_to_and_keeps_cited_chunks() -> None:
+    query = rewrite(Question("When does it expire?", OPERATOR, history=HISTORY, cited_chunks=(7,)))
+    assert query.text.startswith("When does it expire?")
+    assert {"annual", "leave"} <= set(query.text.split())
+    assert query.carry == (7,)
+
+
+def test_a_model_server_rewrites_and_its_failure_falls_back_to_words(tmp_path: Path) -> None:
+    question = Question("When does it expire?", OPERATOR, history=HISTORY)
+    with wire_double(mode="say", say="When does annual leave expire?") as double:
+        generation = load_settings(tmp_path).generation.model_copy(update={"vllm_urls": (double.url,), "retries": 0})
+        assert rewrite(question, VllmGenerator(generation)).text == "When does annual leave expire?"
+        double.mode = "error"
+        assert "annual" in rewrite(question, VllmGenerator(generation)).text

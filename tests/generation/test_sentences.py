@@ -1,0 +1,54 @@
+import pytest
+
+from generation.sentences import split_units, windows
+from tests.generation.passages import LEAVE, RATES
+
+
+def pieces(text: str) -> list[str]:
+    return [text[unit.start : unit.end] for unit in split_units(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One thing. Another thing.", ["One thing.", "Another thing."]),
+        (
+            "Dr. Smith met Mr. Jones at 5 p.m. in Room 3. They left.",
+            ["Dr. Smith met Mr. Jones at 5 p.m. in Room 3.", "They left."],
+        ),
+        ("It costs 3.5 million. Why? Because!", ["It costs 3.5 million.", "Why?", "Because!"]),
+        ("A line that the page\nwraps goes on. Next.", ["A line that the page\nwraps goes on.", "Next."]),
+        ("休暇は十日です。翌年に繰り越せます。", ["休暇は十日です。", "翌年に繰り越せます。"]),
+        ("John F. Kennedy spoke. He left.", ["John F. Kennedy spoke.", "He left."]),
+    ],
+)
+def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
+    assert pieces(text) == expected
+
+
+def test_list_items_carry_the_sentence_that_introduces_them() -> None:
+    items = [unit for unit in split_units(LEAVE) if unit.kind == "item"]
+    assert [LEAVE[unit.start : unit.end] for unit in items][-1] == "15+ years: 8 hours per pay period"
+    assert all(unit.lead and LEAVE[slice(*unit.lead)].endswith("worked here:") for unit in items)
+
+
+def test_rows_carry_their_header_and_rules_are_no_unit() -> None:
+    rows = split_units(RATES)
+    assert [RATES[unit.start : unit.end] for unit in rows] == [
+        "| City | Rate |",
+        "| Tokyo | 120 USD |",
+        "| Berlin | 80 USD |",
+    ]
+    assert RATES[slice(*rows[2].lead)] == "| City | Rate |"  # type: ignore[misc]
+
+
+def test_headings_are_units_of_their_own() -> None:
+    assert [unit.kind for unit in split_units("# Title\nText follows here.")] == ["heading", "sentence"]
+
+
+def test_windows_cover_every_sentence_within_their_length() -> None:
+    text = " ".join(f"Sentence number {number} is here." for number in range(30))
+    spans = [(unit.start, unit.end) for unit in split_units(text)]
+    found = windows(spans, text, 200)
+    assert all(end - start <= 200 for start, end in found)
+    assert all(any(a <= start and end <= b for a, b in found) for start, end in spans)

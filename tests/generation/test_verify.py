@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings, load_settings
+from core.types import Draft, Evidence
+from generation.generators import write_draft
+from generation.quote import QuoteGenerator
+from generation.settle import settle
+from generation.verify import Verified, Verifier
+from tests.generation.passages import CONTACT, LEAVE, RATES, evidence_of
+
+EVIDENCE = evidence_of(LEAVE, CONTACT, RATES)
+DOCUMENTS = {item.hit.chunk.document_id: "x" * 100 + item.hit.chunk.text for item in EVIDENCE}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path)
+
+
+def verify(settings: Settings, text: str, evidence: tuple[Evidence, ...] = EVIDENCE) -> Verified:
+    return Verifier(settings).verify("How much leave?", Draft(text, "vllm", "m"), evidence)
+
+
+def test_every_quote_equals_its_slice_and_lies_in_its_document(settings: Settings) -> None:
+    done = verify(settings, "After 15 years you accrue 8 hours per pay period [1]. Report phishing with Cofense [2].")
+    assert len(done.citations) == 2
+    for citation in done.citations:
+        assert DOCUMENTS[citation.document_id][citation.start : citation.end] == citation.quote
+    assert "8 hours" in done.citations[0].quote
+
+
+def test_a_wrong_citation_is_replaced_by_the_one_that_supports(settings: Settings) -> None:
+    done = verify(settings, "You can carry over a maximum of 240 annual leave hours to the next year [2].")
+    assert [citation.document_id for citation in done.citations] == ["d1"]
+    assert done.claims[0].verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "You can carry over a maximum of 340 annual leave hours to the next year [1].",
+        "The incident response team is led by Peter Miller [2].",
+        "You cannot carry over a maximum of 240 annual leave hours to the next year [1].",
+        "The moon is made of green cheese [1].",
+    ],
+)
+def test_a_changed_number_name_or_negation_is_not_supported(settings: Settings, claim: str) -> None:
+    done = verify(settings, claim)
+    assert all(claim.verdict != "supported" for claim in done.claims)
+
+
+def test_what_fails_is_removed_or_marked_by_policy(settings: Settings) -> None:
+    text = "Report a phishing email with Cofense [2]. The moon is made of green cheese [1]."
+    assert verify(settings, text).text == "Report a phishing email with Cofense. [1]"
+    marking = settings.model_copy(
+        update={"answers": settings.answers.model_copy(update={"unsupported_claims": "mark"})}
+    )
+    marked = verify(marking, text)
+    assert [claim.verdict for claim in marked.claims] == ["supported", "unsupported"]
+    assert marked.claims[1].citations == ()
+
+
+def test_a_draft_of_which_nothing_holds_gives_way_to_quotes_and_a_refusal_is_believed(settings: Settings) -> None:
+    verifier, quote = Verifier(settings), QuoteGenerator(settings)
+    question = "Which tool do I use to report a phishing email?"
+    settled = settle(question, Draft("The moon is green.", "vllm", "m"), EVIDENCE, verifier=verifier, quote=quote)
+    assert settled.draft.generator == "quote"
+    assert "Cofense" in settled.verified.text
+    declined = settle(question, Draft("NOT_IN_DOCUMENTS", "vllm", "m"), EVIDENCE, verifier=verifier, quote=quote)
+    assert declined.verified.reason == "insufficient_evidence"
+    nothing = settle(question, Draft("The moon is green.", "vllm", "m"), (), verifier=verifier, quote=quote)
+    assert nothing.verified.reason == "unsupported_draft"
+
+
+def test_a_stream_releases_what_the_whole_draft_would(settings: Settings) -> None:
+    text = "Report a phishing email with Cofense. [2] The moon is made of green cheese. [1]\n"
+    text += "You may use annual leave for any reason [1]."
+    whole = verify(settings, text)
+    released = list(Verifier(settings).verify_stream("?", iter(text), EVIDENCE))
+    assert "".join(item.added for item in released) == whole.text
+    assert tuple(item.claim for item in released) == whole.claims
+    assert tuple(citation for item in released for citation in item.citations) == whole.citations
+
+
+def test_a_quote_answer_is_verbatim_short_and_supported(settings: Settings) -> None:
+    question = "What is the rate in Tokyo?"
+    draft = write_draft(QuoteGenerator(settings), question, EVIDENCE)
+    done = Verifier(settings).verify(question, draft, EVIDENCE)
+    assert "City: Tokyo; Rate: 120 USD" in done.text
+    assert 1 <= len(done.claims) <= 3
+    assert {claim.verdict for claim in done.claims} == {"supported"}
+    assert all(DOCUMENTS[c.document_id][c.start : c.end] == c.quote for c in done.citations)

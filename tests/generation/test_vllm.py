@@ -1,0 +1,77 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from core.errors import ContextTooLong, GeneratorTimeout, GeneratorUnavailable, InvalidInput
+from core.settings import GenerationSettings, load_settings
+from generation.generators import make_generator, write_draft
+from generation.vllm import VllmGenerator
+from tests.generation.passages import CONTACT, LEAVE, evidence_of
+from tests.wire_double import MODEL, wire_double
+
+
+def settings_for(*urls: str, **changes: object) -> GenerationSettings:
+    return GenerationSettings(vllm_urls=urls, **{"retries": 0, "timeout_s": 5.0, **changes})  # type: ignore[arg-type]
+
+
+def test_a_draft_streams_with_the_served_model_and_a_salt_per_tenant() -> None:
+    evidence = evidence_of(CONTACT, LEAVE)
+    with wire_double(mode="cite") as double:
+        generator = VllmGenerator(settings_for(double.url))
+        pieces = list(generator.draft("Which tool?", evidence))
+        assert len(pieces) > 3
+        assert "".join(pieces) == "Report a phishing email with Cofense. [1]"
+        assert generator.model == MODEL
+        request = double.requests[-1]
+        assert len(request["cache_salt"]) == 32
+        list(generator.draft("Which tool?", ()))
+        assert double.requests[-1]["cache_salt"] != request["cache_salt"]
+        assert [message["role"] for message in request["messages"]] == ["system", "user"]
+
+
+def test_another_replica_takes_over_before_the_first_piece() -> None:
+    with wire_double(mode="error") as broken, wire_double(mode="cite") as good:
+        generator = VllmGenerator(settings_for(broken.url, good.url, vllm_model=MODEL, retries=1))
+        assert "Cofense" in write_draft(generator, "Which tool?", evidence_of(CONTACT)).text
+        assert broken.failures == 1
+
+
+def test_replicas_take_turns() -> None:
+    with wire_double(mode="cite") as one, wire_double(mode="cite") as two:
+        generator = VllmGenerator(settings_for(one.url, two.url, vllm_model=MODEL))
+        for _ in range(4):
+            list(generator.draft("Which tool?", evidence_of(CONTACT)))
+        assert (len(one.requests), len(two.requests)) == (2, 2)
+
+
+def test_failures_have_their_own_errors() -> None:
+    evidence = evidence_of(CONTACT)
+    with wire_double(mode="error") as double, pytest.raises(GeneratorUnavailable):
+        list(VllmGenerator(settings_for(double.url, vllm_model=MODEL)).draft("?", evidence))
+    with wire_double(mode="too_long") as double, pytest.raises(ContextTooLong):
+        list(VllmGenerator(settings_for(double.url, vllm_model=MODEL)).draft("?", evidence))
+    with wire_double(mode="stall") as double, pytest.raises(GeneratorTimeout):
+        list(VllmGenerator(settings_for(double.url, vllm_model=MODEL, timeout_s=0.4)).draft("?", evidence))
+    with pytest.raises(GeneratorUnavailable):
+        list(VllmGenerator(settings_for("http://127.0.0.1:9/v1", vllm_model=MODEL)).draft("?", evidence))
+
+
+def test_closing_a_draft_hangs_up_on_the_server() -> None:
+    with wire_double(mode="obedient", pause_s=0.02) as double:
+        draft = VllmGenerator(settings_for(double.url, vllm_model=MODEL)).draft("?", evidence_of(LEAVE * 5))
+        next(draft)
+        draft.close()  # type: ignore[attr-defined]
+        deadline = time.monotonic() + 5
+        while not double.broken_off and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert double.broken_off == 1
+
+
+def test_asking_for_a_server_that_is_not_set_says_what_to_set(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    with pytest.raises(InvalidInput, match="vllm_urls"):
+        make_generator(settings, "vllm")
+    assert make_generator(settings, "auto").name == "quote"
+    served = settings.model_copy(update={"generation": settings_for("http://127.0.0.1:9/v1")})
+    assert make_generator(served, "auto").name == "vllm"
