@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from core.errors import EmptyDocument, UnsupportedFormat
 from ingest.parsed import RawDocument
 from ingest.parsers.detect import detect
 from ingest.parsers.request import ParseRequest
 
 _NAMES = {
-    "7z": "7z archives", "rar": "RAR archives", "executable": "programs", "media": "sound and video",
+    "rar": "RAR archives",
+    "executable": "programs",
+    "media": "sound and video",
     "sqlite": "databases",
-    "onenote": "OneNote sections", "visio": "Visio drawings", "iwork": "Pages, Numbers and Keynote files",
-    "binary": "binary data of an unknown kind", "ole": "this kind of OLE file",
-}  # fmt: skip
+    "onenote": "OneNote sections",
+    "visio": "Visio drawings",
+    "iwork": "Pages, Numbers and Keynote files",
+    "binary": "binary data of an unknown kind",
+    "ole": "OLE files of this kind",
+    "wordperfect": "WordPerfect files",
+}
 
 
 def parse(request: ParseRequest) -> RawDocument:
@@ -25,17 +34,18 @@ def parse(request: ParseRequest) -> RawDocument:
     family = detect(request.path, request.name)
     if family == "empty":
         raise EmptyDocument("the file has no bytes")
-    raw = _plain(family, request) or _packed(family, request)
-    if raw is None:
-        raise UnsupportedFormat(f"{_NAMES.get(family, family)} cannot be read")
-    return raw
+    if family == "encrypted_ooxml" or (family in ("doc", "xls", "ppt") and request.password is not None):
+        from ingest.parsers.ole import decrypt_office
+
+        return parse(replace(request, path=decrypt_office(request), password=None))
+    for read in (_text, _office, _container):
+        raw = read(family, request)
+        if raw is not None:
+            return raw
+    raise UnsupportedFormat(f"{_NAMES.get(family, family)} cannot be read")
 
 
-def _plain(family: str, request: ParseRequest) -> RawDocument | None:
-    if family == "pdf":
-        from ingest.parsers.pdf import parse_pdf
-
-        return parse_pdf(request)
+def _text(family: str, request: ParseRequest) -> RawDocument | None:
     if family == "markdown":
         from ingest.parsers.markdown import parse_markdown
 
@@ -44,10 +54,59 @@ def _plain(family: str, request: ParseRequest) -> RawDocument | None:
         from ingest.parsers.html import parse_html
 
         return parse_html(request.read())
-    if family in ("text", "json", "subtitles", "asciidoc", "csv", "jsonl"):
+    if family in ("csv", "json", "jsonl", "subtitles", "xml"):
+        from ingest.parsers import data
+
+        readers = {"csv": data.parse_csv, "subtitles": data.parse_subtitles, "xml": data.parse_any_xml}
+        return readers.get(family, data.parse_json)(request.read())
+    if family in ("markup", "asciidoc"):
+        from ingest.parsers.markup import parse_markup
+
+        return parse_markup(request.read(), Path(request.name).suffix.lower())
+    if family == "text":
         from ingest.parsers.text import parse_text
 
         return parse_text(request.read())
+    return None
+
+
+def _office(family: str, request: ParseRequest) -> RawDocument | None:
+    if family == "pdf":
+        from ingest.parsers.pdf import parse_pdf
+
+        return parse_pdf(request)
+    if family == "docx":
+        from ingest.parsers.docx import parse_docx
+
+        return parse_docx(request)
+    if family == "pptx":
+        from ingest.parsers.pptx import parse_pptx
+
+        return parse_pptx(request)
+    if family in ("xlsx", "xls"):
+        from ingest.parsers import sheets
+
+        return sheets.parse_xlsx(request) if family == "xlsx" else sheets.parse_xls(request)
+    if family in ("doc", "ppt"):
+        from ingest.parsers import ole
+
+        return ole.parse_doc(request) if family == "doc" else ole.parse_ppt(request)
+    if family == "rtf":
+        from ingest.parsers.rtf import parse_rtf
+
+        return parse_rtf(request)
+    return _open_formats(family, request)
+
+
+def _open_formats(family: str, request: ParseRequest) -> RawDocument | None:
+    if family == "odf":
+        from ingest.parsers.odf import parse_odf
+
+        return parse_odf(request)
+    if family == "epub":
+        from ingest.parsers.epub import parse_epub
+
+        return parse_epub(request)
     if family == "image":
         from ingest.parsers.ocr import parse_image
 
@@ -55,9 +114,17 @@ def _plain(family: str, request: ParseRequest) -> RawDocument | None:
     return None
 
 
-def _packed(family: str, request: ParseRequest) -> RawDocument | None:
-    if family in ("docx", "pptx", "xlsx", "odf", "epub", "rtf", "markup", "msg", "eml", "xml", "xls"):
-        from ingest.parsers.other import parse_with_unstructured
+def _container(family: str, request: ParseRequest) -> RawDocument | None:
+    if family in ("eml", "msg"):
+        from ingest.parsers import mail
 
-        return parse_with_unstructured(request, family)
+        return mail.parse_eml(request) if family == "eml" else mail.parse_msg(request)
+    if family in ("zip", "tar", "gzip", "bzip2", "xz", "7z"):
+        from ingest.parsers import archives
+
+        if family == "7z":
+            return archives.refuse_7z(request)
+        if family == "zip":
+            return archives.parse_zip(request)
+        return archives.parse_tar(request) if family == "tar" else archives.parse_compressed(request, family)
     return None

@@ -1,0 +1,228 @@
+"""Workbooks: one page a sheet, its blocks of cells as tables; xlsx by streaming its XML, xls through xlrd."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.errors import Encrypted, TooLarge, Unparseable
+from ingest.parsed import Block, RawDocument
+from ingest.parsers.package import Package, local
+from ingest.parsers.request import ParseRequest
+from ingest.parsers.tables import markdown_table
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLS = "application/vnd.ms-excel"
+MAX_CELLS = 5_000_000
+_DATE_FORMATS = {*range(14, 23), *range(45, 48)}
+_DATE_CODE = re.compile(r"[ymdhs]", re.IGNORECASE)
+_QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+_EPOCH = datetime(1899, 12, 30)
+
+
+def parse_xlsx(request: ParseRequest) -> RawDocument:
+    """Read a workbook."""
+    raw = RawDocument([], XLSX, "xlsx")
+    with Package(request) as package:
+        strings, dates = _shared_strings(package), _date_styles(package.xml("xl/styles.xml"))
+        sheets = _sheets(package)
+        raw.pages = len(sheets)
+        for number, (title, name) in enumerate(sheets, start=1):
+            rows = list(_rows(package, name, strings, dates)) if name in package.names else []
+            related = package.relations(name)
+            _add_sheet(raw, number, title, rows, _remarks(package, list(related.values())))
+    return raw
+
+
+def parse_xls(request: ParseRequest) -> RawDocument:
+    """Read a workbook of the old binary kind.
+
+    Raises:
+        Encrypted: it needs a password.
+        Unparseable: xlrd cannot read it.
+    """
+    import xlrd  # type: ignore[import-untyped]
+
+    try:
+        book = xlrd.open_workbook(str(request.path), on_demand=True, logfile=io.StringIO())
+        raw = RawDocument([], XLS, "xls", pages=book.nsheets)
+        for number, sheet in enumerate(book.sheets(), start=1):
+            rows = [[_xls_cell(cell, book.datemode) for cell in sheet.row(row)] for row in range(sheet.nrows)]
+            _add_sheet(raw, number, sheet.name, rows, [])
+    except xlrd.XLRDError as error:
+        if "encrypt" in str(error).lower() or "password" in str(error).lower():
+            raise Encrypted("the workbook needs a password") from error
+        raise Unparseable(f"not a readable workbook: {error}") from error
+    return raw
+
+
+def _add_sheet(raw: RawDocument, number: int, title: str, rows: list[list[str]], remarks: list[str]) -> None:
+    tables = list(_blocks(rows))
+    if tables or remarks:
+        raw.blocks.append(Block("heading", title, level=1, page=number))
+    for table in tables:
+        lone = max(len([cell for cell in row if cell]) for row in table) == 1
+        text = "\n".join(cell for row in table for cell in row if cell) if lone else markdown_table(table)
+        raw.blocks.append(Block("text" if lone else "table", text, page=number))
+    raw.blocks += [Block("text", remark, page=number) for remark in remarks]
+
+
+def _blocks(rows: list[list[str]]) -> Iterator[list[list[str]]]:
+    """Yield the runs of rows between empty rows."""
+    block: list[list[str]] = []
+    for row in rows:
+        if any(row):
+            block.append(row)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _sheets(package: Package) -> list[tuple[str, str]]:
+    root = package.xml("xl/workbook.xml")
+    targets = package.relations("xl/workbook.xml")
+    found: list[tuple[str, str]] = []
+    for element in root.iter() if root is not None else ():
+        if local(element) == "sheet":
+            name = next((targets.get(value) for key, value in element.attrib.items() if key.endswith("}id")), None)
+            found.append((element.get("name") or f"Sheet {len(found) + 1}", name or ""))
+    return found
+
+
+def _shared_strings(package: Package) -> list[str]:
+    root = package.xml("xl/sharedStrings.xml")
+    return [_string(item) for item in root] if root is not None else []
+
+
+def _string(item: Any) -> str:
+    """Return a string's text without the phonetic guides of East Asian scripts."""
+    if local(item) == "rPh":
+        return ""
+    own = (item.text or "") if local(item) == "t" else ""
+    return own + "".join(_string(child) for child in item)
+
+
+def _date_styles(styles: Any) -> set[int]:
+    """Return the numbers of the cell styles that show a date."""
+    codes: dict[int, str] = {}
+    dates: set[int] = set()
+    for element in styles.iter() if styles is not None else ():
+        if local(element) == "numFmt":
+            codes[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
+        elif local(element) == "cellXfs":
+            for number, style in enumerate(element):
+                code = int(style.get("numFmtId") or 0)
+                if code in _DATE_FORMATS or _DATE_CODE.search(_QUOTED.sub("", codes.get(code, ""))):
+                    dates.add(number)
+    return dates
+
+
+def _rows(package: Package, name: str, strings: list[str], dates: set[int]) -> Iterator[list[str]]:
+    from lxml import etree
+
+    source = io.BytesIO(package.read(name, limit=256 * 2**20))
+    cells, last = 0, 0
+    events = etree.iterparse(source, events=("end",), tag="{*}row", resolve_entities=False, no_network=True)
+    try:
+        for _, row in events:
+            number = int(row.get("r") or last + 1)
+            if number > last + 1:
+                yield []
+            last = number
+            values = _row_values(row, strings, dates)
+            cells += len(values)
+            if cells > MAX_CELLS:
+                raise TooLarge(f"the workbook has more than {MAX_CELLS} cells")
+            row.clear()
+            while row.getprevious() is not None:
+                del row.getparent()[0]
+            yield values
+    except etree.XMLSyntaxError as error:
+        raise Unparseable(f"damaged sheet: {error}") from error
+
+
+def _row_values(row: Any, strings: list[str], dates: set[int]) -> list[str]:
+    values: list[str] = []
+    for cell in row:
+        if local(cell) != "c":
+            continue
+        column = _column(cell.get("r") or "")
+        if column is not None and len(values) < column <= 16384:
+            values += [""] * (column - len(values))
+        values.append(_cell(cell, strings, dates))
+    return values
+
+
+def _column(reference: str) -> int | None:
+    number = 0
+    for letter in reference:
+        if not letter.isalpha():
+            break
+        number = number * 26 + ord(letter.upper()) - 64
+    return number - 1 if number else None
+
+
+def _cell(cell: Any, strings: list[str], dates: set[int]) -> str:
+    kind = cell.get("t")
+    if kind == "inlineStr":
+        return " ".join(_string(cell).split())
+    value = next((child.text or "" for child in cell if local(child) == "v"), "")
+    if kind == "s":
+        place = int(value) if value.isdigit() else -1
+        return " ".join(strings[place].split()) if 0 <= place < len(strings) else ""
+    if kind == "b":
+        return "TRUE" if value == "1" else "FALSE"
+    if kind in ("str", "e", "d") or not value:
+        return " ".join(value.split())
+    return _number(value, int(cell.get("s") or 0) in dates)
+
+
+def _number(value: str, is_date: bool) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    if is_date and 1 <= number < 2_958_466:
+        moment = _EPOCH + timedelta(days=number)
+        return moment.date().isoformat() if number == int(number) else moment.isoformat(" ", "minutes")
+    return f"{number:.12g}" if abs(number) < 1e15 else value
+
+
+def _xls_cell(cell: Any, datemode: int) -> str:
+    import xlrd
+
+    if cell.ctype == xlrd.XL_CELL_DATE:
+        try:
+            moment = xlrd.xldate_as_datetime(cell.value, datemode)
+        except (ValueError, OverflowError):
+            return str(cell.value)
+        return str(
+            moment.date().isoformat() if moment.time() == moment.min.time() else moment.isoformat(" ", "minutes")
+        )
+    if cell.ctype == xlrd.XL_CELL_NUMBER:
+        return f"{cell.value:.12g}"
+    if cell.ctype == xlrd.XL_CELL_BOOLEAN:
+        return "TRUE" if cell.value else "FALSE"
+    return "" if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK) else " ".join(str(cell.value).split())
+
+
+def _remarks(package: Package, parts: list[str]) -> list[str]:
+    """Return the text of comments, shapes and charts that belong to a sheet."""
+    found: list[str] = []
+    for part in parts:
+        if part not in package.names or not part.endswith(".xml"):
+            continue
+        if "comments" in part.lower():
+            found += [text for e in package.xml(part).iter() if local(e) == "comment" and (text := _string(e).strip())]
+        elif "/drawings/" in part:
+            found += [e.text for e in package.xml(part).iter() if local(e) == "t" and e.text and e.text.strip()]
+            charts = [name for name in package.relations(part).values() if "/charts/chart" in name]
+            for chart in charts:
+                root = package.xml(chart)
+                found += [e.text for e in root.iter() if local(e) == "t" and e.text] if root is not None else []
+    return found
