@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.keys import authenticate, keys_exist
+from app.limits import RateLimiter
 from app.runtime import Runtime
 from core.errors import Forbidden, Unauthenticated
 from core.types import OPERATOR, Principal
@@ -24,17 +25,28 @@ def runtime_of(request: Request) -> Runtime:
 def principal_of(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Principal:
-    """Return who is asking; a key given is always checked, even where none is needed.
+    """Return who is asking, within the rate that a principal may ask at.
+
+    While no key was ever made the server listens to this machine only and whoever asks operates it; OpenAI's
+    clients send some key all the same, and it means nothing then.
 
     Raises:
         Unauthenticated: there are keys and the request carries none that is valid.
+        RateLimited: the principal, or an address without a valid key, asks too often.
     """
+    limiter: RateLimiter = request.app.state.limiter
     with runtime_of(request).database.read() as session:
-        if credentials is not None:
-            return authenticate(session, credentials.credentials)
-        if keys_exist(session):
-            raise Unauthenticated("an API key is needed: Authorization: Bearer …")
-    return OPERATOR
+        if not keys_exist(session):
+            return OPERATOR
+        try:
+            if credentials is None:
+                raise Unauthenticated("an API key is needed: Authorization: Bearer …")
+            principal = authenticate(session, credentials.credentials)
+        except Unauthenticated:
+            limiter.take(f"address:{request.client.host if request.client else ''}")
+            raise
+    limiter.take(principal.name)
+    return principal
 
 
 def operator_of(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:

@@ -26,6 +26,7 @@ from sqlalchemy import select
 from app.metrics import Metrics
 from app.runtime import Runtime
 from core.blobs import flush_folder, write_durably
+from core.db.changes import last_seq
 from core.db.models import IngestRun
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound, TooLarge
@@ -249,7 +250,7 @@ def list_runs(database: Database, principal: Principal, limit: int) -> list[Json
 
 
 def show_run(uploads: Uploads, principal: Principal, run_id: str) -> Json:
-    """Return a run and how far it has come.
+    """Return a run and how far it has come; `seq` given as `min_seq` reads what it has written so far.
 
     Raises:
         NotFound: there is none, or somebody else began it.
@@ -258,7 +259,7 @@ def show_run(uploads: Uploads, principal: Principal, run_id: str) -> Json:
         row = session.get(IngestRun, run_id)
         if row is None or (row.principal != principal.name and not principal.operator):
             raise NotFound(f"no run {run_id}")
-        return uploads.progress(run_id) | _run_json(row)
+        return uploads.progress(run_id) | _run_json(row) | {"seq": last_seq(session)}
 
 
 def _run_json(row: IngestRun) -> Json:
