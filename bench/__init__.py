@@ -1,0 +1,1 @@
+"""Benchmarks and harnesses; none of them is part of the product."""

@@ -38,17 +38,17 @@ WORD = re.compile(r"\w+")
 class WordEncoder:
     """Texts as bags of hashed words: equal words, near vectors; instant and the same on every machine."""
 
-    name, revision, max_tokens = "double", "1", 256
+    revision, max_tokens = "1", 256
 
-    def __init__(self, dimension: int = 16) -> None:
-        self.dimension = dimension
+    def __init__(self, dimension: int = 16, name: str = "double") -> None:
+        self.dimension, self.name = dimension, name
 
     def encode(self, texts: Sequence[str], kind: str, on_batch: Any = None) -> np.ndarray:
         """Return unit vectors, shape (n, dimension)."""
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in WORD.findall(text.lower()):
-                digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+                digest = hashlib.blake2b(f"{self.name}{word}".encode(), digest_size=8).digest()
                 out[row, digest[0] % self.dimension] += 1.0 if digest[1] & 1 else -1.0
             out[row, 0] += 1e-3
         return out / np.linalg.norm(out, axis=1, keepdims=True)

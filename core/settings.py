@@ -5,13 +5,16 @@ Unknown sections and keys are refused wherever they come from; secrets never pri
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from core.blobs import write_durably
 from core.errors import InvalidInput
 
 ENV_PREFIX = "ATTEST_"
@@ -119,6 +122,8 @@ class RailSettings(Section):
     domain_examples: tuple[str, ...] = ()
     allowed_links: tuple[str, ...] = ()
     blocked_words: tuple[str, ...] = ()
+    pii_redact: tuple[str, ...] = ()
+    """Kinds of personal data to redact, e.g. `PERSON`; empty means numbers that identify somebody."""
     blocked_patterns: tuple[str, ...] = ()
     external_guard_url: str | None = None
     external_guard_model: str | None = None
@@ -194,6 +199,28 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
         return Settings(home=home, **values)
     except (ValidationError, TypeError) as error:
         raise InvalidInput(f"settings are wrong: {_explain(error)}") from error
+
+
+def name_embedder(settings: Settings, model: str) -> Path:
+    """Write the embedder's name into the settings file, leaving everything else in it as it is; return the file.
+
+    Raises:
+        InvalidInput: the file holds the key in a form this does not understand.
+    """
+    path = Path(os.environ.get("ATTEST_CONFIG") or settings.home / "attest.toml")
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    line = f"model = {json.dumps(model)}"
+    before, header, body = text.partition("[embedder]\n")
+    if not header:
+        changed = f"{text.rstrip()}\n\n[embedder]\n{line}\n".lstrip()
+    else:
+        section, bracket, rest = body.partition("\n[")
+        kept = [row for row in section.splitlines() if not re.match(r"\s*(model|revision)\s*=", row)]
+        changed = before + header + "\n".join([line, *kept]) + ("\n" if not bracket else "") + bracket + rest
+    if tomllib.loads(changed).get("embedder", {}).get("model") != model:
+        raise InvalidInput(f"write by hand into {path}: [embedder] {line}")
+    write_durably(path, changed.encode())
+    return path
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

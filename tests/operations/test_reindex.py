@@ -1,0 +1,190 @@
+"""Changing the embedder or the chunker of a store in use: beside, compared, switched at once, undone at once."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+
+from app.doctor import examine
+from bench.victim import WordEncoder
+from core.db.access import NO_FILTERS
+from core.db.generations import live_generation
+from core.db.models import Change, ChunkRow, Document, Generation
+from core.db.session import Database
+from core.errors import Conflict, IndexMismatch, NotFound
+from core.settings import Settings, load_settings, name_embedder
+from core.types import OPERATOR, Query
+from ingest import reindex as reindexing
+from ingest.promote import remove_document
+from ingest.reindex import build, retired_generation, switch
+from ingest.reindex_compare import Comparison, Measured, measure, read_questions
+from ingest.report import IngestOptions, TextRecord
+from ingest.run import ingest, ingest_texts
+from retriever.retriever import Retriever
+
+OLD, NEW = WordEncoder(200, "old"), WordEncoder(240, "new")
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black")
+
+
+def fill(database: Database, settings: Settings, encoder: WordEncoder = OLD, words: tuple[str, ...] = COLOURS) -> None:
+    records = [TextRecord(f"/{word}", f"The {word} house has a {word} door and {word} windows.") for word in words]
+    ingest_texts(records, IngestOptions(), database=database, settings=settings, encoder=encoder)
+
+
+def found(database: Database, settings: Settings, encoder: WordEncoder, text: str) -> str:
+    retriever = Retriever.open(database, settings, encoder, follow=False)
+    try:
+        hits = retriever.retrieve(Query(text), OPERATOR, filters=NO_FILTERS, mode="dense").hits
+        return hits[0].source if hits else ""
+    finally:
+        retriever.close()
+
+
+def healthy(settings: Settings) -> bool:
+    return [result for result in examine(settings) if not result.ok] == []
+
+
+def test_the_new_generation_serves_after_the_switch_and_the_old_after_rollback(
+    database: Database, settings: Settings
+) -> None:
+    fill(database, settings)
+    done: list[tuple[int, int]] = []
+    generation = build(database, settings, NEW, lambda so_far, total: done.append((so_far, total)))
+    assert done[-1] == (8, 8)
+    assert found(database, settings, OLD, "blue windows") == "/blue"  # the old one serves until the switch
+    former = switch(database, settings, NEW, generation)
+    assert found(database, settings, NEW, "blue windows") == "/blue"
+    with pytest.raises(IndexMismatch):
+        found(database, settings, OLD, "blue windows")
+    assert healthy(settings)
+    fill(database, settings, NEW, ("silver",))
+    assert retired_generation(database).id == former
+    switch(database, settings, OLD, former)  # what came meanwhile comes along
+    assert found(database, settings, OLD, "silver windows") == "/silver"
+    assert healthy(settings)
+
+
+def test_ingesting_with_the_other_embedder_is_refused(database: Database, settings: Settings) -> None:
+    fill(database, settings)
+    with pytest.raises(IndexMismatch, match="attest reindex"):
+        fill(database, settings, NEW, ("silver",))
+
+
+def test_an_interrupted_build_goes_on(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(database, settings)
+    monkeypatch.setattr(reindexing, "VERSIONS_AT_ONCE", 2)
+    texts = 0
+
+    class Dying(WordEncoder):
+        def encode(self, texts_, kind, on_batch=None) -> np.ndarray:
+            nonlocal texts
+            if texts >= 4:
+                raise KeyboardInterrupt
+            texts += len(texts_)
+            return super().encode(texts_, kind, on_batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        build(database, settings, Dying(240, "new"))
+    assert found(database, settings, OLD, "blue windows") == "/blue"
+    assert healthy(settings)
+    done: list[tuple[int, int]] = []
+    generation = build(database, settings, NEW, lambda so_far, total: done.append((so_far, total)))
+    assert done[-1] == (4, 4)
+    switch(database, settings, NEW, generation)
+    with database.read() as session:
+        assert session.scalar(select(func.count()).where(ChunkRow.generation_id == generation)) == 8
+    assert healthy(settings)
+
+
+def test_what_changes_while_it_is_built_is_in_the_new_generation_too(database: Database, settings: Settings) -> None:
+    fill(database, settings)
+    generation = build(database, settings, NEW)
+    fill(database, settings, OLD, ("silver",))
+    with database.write() as session:
+        remove_document(session, session.scalars(select(Document).where(Document.source == "/red")).one())
+    switch(database, settings, NEW, generation)
+    assert found(database, settings, NEW, "silver windows") == "/silver"
+    assert found(database, settings, NEW, "red windows") != "/red"
+    with database.read() as session:
+        newest = select(func.max(Change.seq)).where(Change.generation_id == generation).group_by(Change.chunk_id)
+        kept = session.scalars(select(Change.chunk_id).where(Change.seq.in_(newest), Change.op == "add")).all()
+        assert len(kept) == 8
+    assert healthy(settings)
+
+
+def test_only_one_former_generation_is_kept(database: Database, settings: Settings) -> None:
+    fill(database, settings)
+    for number in range(3):
+        encoder = WordEncoder(20 + number, f"e{number}")
+        switch(database, settings, encoder, build(database, settings, encoder))
+    with database.read() as session:
+        states = session.scalars(select(Generation.state).order_by(Generation.id)).all()
+        assert sorted(states) == ["live", "retired"]
+        assert session.scalar(select(func.count()).select_from(ChunkRow)) == 16
+    assert healthy(settings)
+
+
+def test_another_chunker_cuts_anew_from_the_original(database: Database, settings: Settings, tmp_path) -> None:
+    words = " ".join(f"word{number}." for number in range(300))
+    (tmp_path / "long.md").write_text(f"# Title\n\n{words}\n\n## Part\n\n{words}\n")
+    ingest([tmp_path / "long.md"], IngestOptions(), database=database, settings=settings, encoder=OLD)
+    fill(database, settings, OLD, ("red",))
+    small = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"chunk_tokens": 60})})
+    generation = build(database, small, OLD)
+    with database.read() as session:
+        live = live_generation(session)
+        query = select(ChunkRow)
+        before = session.scalars(query.where(ChunkRow.generation_id == live.id)).all()
+        after = session.scalars(query.where(ChunkRow.generation_id == generation)).all()
+    assert len(after) > len(before)
+    assert any("Part" in chunk.heading for chunk in after)
+    switch(database, small, OLD, generation)
+    assert healthy(small)
+
+
+def test_the_same_again_and_nothing_yet_are_said(database: Database, settings: Settings) -> None:
+    with pytest.raises(Conflict, match="nothing was ingested"):
+        build(database, settings, NEW)
+    fill(database, settings)
+    with pytest.raises(Conflict, match="already"):
+        build(database, settings, OLD)
+    with pytest.raises(NotFound):
+        retired_generation(database)
+
+
+def test_generations_are_compared_on_named_questions(database: Database, settings: Settings, tmp_path) -> None:
+    fill(database, settings)
+    path = tmp_path / "questions.jsonl"
+    rows = [{"question": f"{word} windows", "documents": [word]} for word in COLOURS]
+    rows += [{"question": "who knows", "answerable": False}]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    questions = read_questions(path)
+    assert len(questions) == 8
+    with database.read() as session:
+        live = live_generation(session).id
+    old = measure(database, live, OLD, questions)
+    new = measure(database, build(database, settings, NEW), NEW, questions)
+    assert old.hits_at_10 == new.hits_at_10 == 1.0
+    assert old.mrr_at_10 > 0.9
+    assert Comparison(8, old, new).good_enough
+    assert not Comparison(8, old, Measured("new", old.hits_at_10 - 0.02, 1.0)).good_enough
+
+
+def test_the_setting_is_written_and_the_rest_of_the_file_kept(tmp_path) -> None:
+    for text in (
+        "",
+        "[server]\nport = 9\n",
+        '# mine\n[embedder]\nmodel = "a"\nrevision = "r"\nbatch_size = 4\n\n[server]\nport = 9\n',
+        "[server]\nport = 9\n\n[embedder]\nbatch_size = 4",
+    ):
+        (tmp_path / "attest.toml").write_text(text)
+        before = load_settings(tmp_path)
+        name_embedder(before, 'some "model"')
+        after = load_settings(tmp_path)
+        assert after.embedder.model == 'some "model"'
+        assert after.embedder.revision is None
+        assert (after.server, after.embedder.batch_size) == (before.server, before.embedder.batch_size)
+        assert ("# mine" in text) == ("# mine" in (tmp_path / "attest.toml").read_text())
