@@ -41,7 +41,8 @@ class VectorView:
         """Return the live row of each chunk id, -1 where there is none."""
         rows = np.fromiter((self.row_of.get(chunk_id, -1) for chunk_id in chunk_ids.tolist()), np.int64, len(chunk_ids))
         rows[rows >= len(self.ids)] = -1
-        rows[(rows >= 0) & ~self.alive[rows]] = -1
+        known = np.flatnonzero(rows >= 0)
+        rows[known[~self.alive[rows[known]]]] = -1
         return rows
 
 
