@@ -31,6 +31,7 @@ class Committed:
     """What became of a document."""
 
     outcome: Outcome
+    key: int
     updated: bool
     chunks: int
 
@@ -60,7 +61,7 @@ def _write(
     known = _find(session, collection.id, prepared.source.source)
     if known is not None and _same(session, known, prepared):
         _set_access(session, known, prepared)
-        return Committed("unchanged", False, 0)
+        return Committed("unchanged", known.key, False, 0)
     validity = validity_of(session, collection.id, prepared.document.metadata, options)
     document = known or _new_document(session, collection, prepared)
     if known is not None:
@@ -74,7 +75,7 @@ def _write(
         append_changes(session, "add", chunk_ids, generation_id)
     _adopt(session, document, prepared)
     forget_failure(session, collection.id, prepared.source.source)
-    return Committed(_outcome(prepared, canonical, known), known is not None, len(chunk_ids))
+    return Committed(_outcome(prepared, canonical, known), document.key, known is not None, len(chunk_ids))
 
 
 def collection_named(session: Session, name: str) -> Collection:
@@ -159,8 +160,8 @@ def _fill(
     document.version += 1
     document.state = "quarantined" if prepared.quarantine else "live"
     document.duplicate_of = canonical.key if canonical else None
-    document.near_duplicate_of = None
-    document.supersedes = validity.supersedes
+    document.near_duplicate_of = None if canonical else prepared.near_duplicate_of
+    document.supersedes = validity.supersedes if validity.supersedes != document.key else None
     document.attributes = {**prepared.document.metadata, **options.attributes, **prepared.attributes}
     document.updated_at = now()
 

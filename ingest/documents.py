@@ -46,7 +46,7 @@ def show_document(database: Database, document_id: str, principal: Principal) ->
             "language": version.language,
             "characters": version.characters,
             "attributes": document.attributes,
-            "report": version.report,
+            "report": {name: value for name, value in version.report.items() if name != "minhash"},
             "versions": [_version(row) for row in versions],
             **_relations(session, document, principal),
         }

@@ -32,7 +32,7 @@ class Known:
             .join(Collection, Collection.id == Document.collection_id)
             .where(Collection.name == collection, DocumentVersion.version == Document.version)
         )
-        failed = select(IngestFailure.source).join(Collection, Collection.id == IngestFailure.collection_id)
+        failed = select(IngestFailure).join(Collection, Collection.id == IngestFailure.collection_id)
         with database.read() as session:
             rows = session.execute(query).all()
             lists: dict[int, set[str]] = {row.key: set() for row in rows if row.own_access}
@@ -40,7 +40,8 @@ class Known:
                 for key, principal in session.execute(select(DocumentAccess.document_key, DocumentAccess.principal)):
                     if key in lists:
                         lists[key].add(principal)
-            self.failed = set(session.scalars(failed.where(Collection.name == collection)))
+            rows_failed = session.scalars(failed.where(Collection.name == collection)).all()
+        self.failed = {row.source: row for row in rows_failed}
         self._documents = {
             row.source: KnownDocument(
                 row.state,
@@ -68,6 +69,11 @@ class Known:
     def add_text(self, text_sha256: str) -> None:
         """Note a text that this run committed."""
         self._texts.add(text_sha256)
+
+    def rename(self, moved: dict[str, str]) -> None:
+        """Note that documents have a new source."""
+        for old, new in moved.items():
+            self._documents[new] = self._documents.pop(old)
 
     def sources(self) -> list[str]:
         """Return the sources of every document that is not deleted."""

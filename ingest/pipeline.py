@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,12 +26,14 @@ from ingest.commit import commit_document
 from ingest.containers import Containers
 from ingest.embed import EmbeddingStage
 from ingest.known import Known
+from ingest.near import NearDuplicates
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import reason_for_quarantine
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.runs import record_failure
 from ingest.sandbox import ParseJob, ParseResult, ParserPool
+from ingest.sync import delete_sources, move_documents, moves, vanished
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -71,6 +74,7 @@ class Pipeline:
         self._database, self._settings = database, settings
         self._known = Known(database, options.collection)
         self._preparer = Preparer(database, options.collection, settings, provide, self._known)
+        self._near = NearDuplicates(database, options.collection, settings.ingest.near_duplicate_jaccard)
         self._events: SimpleQueue[_Event] = SimpleQueue()
         self._waiting: deque[Source] = deque()
         self._containers = Containers()
@@ -78,21 +82,56 @@ class Pipeline:
         self._pool: ParserPool | None = None
         self._stage: EmbeddingStage | None = None
 
-    def run(self, files: Sequence[Source]) -> None:
-        """Bring the files in.
+    def run(self, files: Sequence[Source], roots: Sequence[Path] = ()) -> None:
+        """Bring the files in; with `sync`, what vanished from below the roots goes.
 
         Raises:
             IndexMismatch: the store was built with another embedder or chunker.
+            SourceUnavailable: a root that documents came from is empty.
         """
         self._report.seen = len(files)
         self._progress.start(len(files))
+        gone = self._follow_moves(files, roots) if self._options.sync else []
+        if self._options.dry_run:
+            self._plan(files, gone)
+        else:
+            self._ingest(files)
+            self._report.deleted = delete_sources(self._database, self._options.collection, gone)
+        self._progress.finish()
+
+    def _follow_moves(self, files: Sequence[Source], roots: Sequence[Path]) -> list[str]:
+        """Keep the identity of files that were moved, and return the sources that are gone."""
+        gone = vanished(roots, files, self._known)
+        moved = moves(gone, files, self._known)
+        self._report.moved = len(moved)
+        if moved and not self._options.dry_run:
+            move_documents(self._database, self._options.collection, moved)
+        self._known.rename(moved)
+        return [source for source in gone if source not in moved]
+
+    def _plan(self, files: Sequence[Source], gone: Sequence[str]) -> None:
+        """Say what a run would do."""
+        report = self._report
+        for file in files:
+            known = self._known.get(file.source)
+            if self._unchanged(file):
+                report.unchanged += 1
+            elif known is None:
+                report.added += 1
+                report.planned.append({"source": file.source, "action": "add"})
+            else:
+                report.updated += 1
+                report.planned.append({"source": file.source, "action": "update"})
+        report.deleted = len(gone)
+        report.planned += [{"source": source, "action": "delete"} for source in gone]
+
+    def _ingest(self, files: Sequence[Source]) -> None:
         self._waiting.extend(files)
         while True:
             self._feed()
             if not self._parsing and not self._embedding:
                 break
             self._handle(self._events.get())
-        self._progress.finish()
 
     def close(self) -> None:
         """Stop the workers; what is not committed is left for the next run."""
@@ -107,6 +146,8 @@ class Pipeline:
         workers = self._workers()
         while self._waiting and self._parsing < 2 * workers and self._chunks_waiting < MAX_CHUNKS_WAITING:
             source = self._waiting.popleft()
+            if self._failed_before(source):
+                continue
             if self._unchanged(source):
                 self._report.unchanged += 1
                 self._arrived(source, failed=False)
@@ -115,7 +156,7 @@ class Pipeline:
             if self._pool is None:
                 self._pool = ParserPool(self._settings.ingest, workers, BlobStore(self._settings.blobs).put)
             self._parsing += 1
-            future = self._pool.submit(ParseJob(source.path, source.name))
+            future = self._pool.submit(ParseJob(source.path, source.name, self._options.password))
             future.add_done_callback(partial(self._report_parsed, source))
 
     def _report_parsed(self, source: Source, future: Future[ParseResult]) -> None:
@@ -135,6 +176,21 @@ class Pipeline:
                 return hashlib.file_digest(file, "sha256").hexdigest() == known.blob_sha256
         except OSError:
             return False  # reading it again in the parser's seat says what is wrong
+
+    def _failed_before(self, source: Source) -> bool:
+        """Tell whether a file failed for good and has not been touched since; it is listed again, not tried again."""
+        failure = self._known.failed.get(source.source)
+        if failure is None or failure.kind != "permanent" or self._options.retry or source.depth:
+            return False
+        try:
+            touched = max(source.path.stat().st_mtime, source.path.stat().st_ctime)
+        except OSError:
+            return False
+        if touched >= failure.at.timestamp():
+            return False
+        self._report.failed.append(Failure(failure.source, failure.error, failure.kind, failure.message))
+        self._progress.failed(source.source, failure.error)
+        return True
 
     def _handle(self, event: _Event) -> None:
         if isinstance(event, _Broken):
@@ -185,6 +241,8 @@ class Pipeline:
         if not prepared.document.text and not self._containers.filled(prepared):
             self._fail(prepared.source, Unparseable("nothing in it could be read"))
             return
+        signature, prepared.near_duplicate_of = self._near.find(prepared.document.text, prepared.source.source)
+        prepared.document.report["minhash"] = signature
         try:
             committed = commit_document(self._database, self._preparer.spec, prepared, self._options)
         except StoreUnavailable as error:
@@ -195,6 +253,9 @@ class Pipeline:
         report.pages += len(prepared.document.pages)
         report.characters += len(prepared.document.text)
         self._count(prepared, committed.outcome, committed.updated)
+        report.near_duplicates += prepared.near_duplicate_of is not None and committed.outcome != "duplicate"
+        if committed.outcome in ("added", "updated") and prepared.near_duplicate_of is None:
+            self._near.add(committed.key, signature)
         self._known.add_text(prepared.text_sha256)
         self._arrived(prepared.source, failed=False)
         self._progress.committed(prepared.source.source)

@@ -30,6 +30,8 @@ class IngestOptions:
     principal: str = "operator"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
+    password: str | None = None
+    """Tried on files that need one."""
     """The id of a run that was recorded before it could begin; a new one without it."""
 
 
@@ -71,8 +73,12 @@ class IngestReport:
     updated: int = 0
     unchanged: int = 0
     duplicates: int = 0
+    near_duplicates: int = 0
+    moved: int = 0
     deleted: int = 0
     failed: list[Failure] = field(default_factory=list)
+    planned: list[dict[str, str]] = field(default_factory=list)
+    """What a dry run would do: source and action."""
     quarantined: list[dict[str, str]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
     chunks: int = 0

@@ -49,7 +49,7 @@ def ingest(
     run = RunRecord.start(database, options)
     pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
     try:
-        pipeline.run(files)
+        pipeline.run(files, [Path(path).expanduser().resolve() for path in sources if not isinstance(path, Source)])
         run.report.state = "done"
     except KeyboardInterrupt:
         run.report.state = "interrupted"

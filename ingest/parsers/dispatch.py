@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from core.errors import EmptyDocument, UnsupportedFormat
+from core.errors import EmptyDocument, Unparseable, UnsupportedFormat
 from ingest.parsed import RawDocument
 from ingest.parsers.detect import detect
+from ingest.parsers.other import FAMILIES, second_reading
 from ingest.parsers.request import ParseRequest
 
 _NAMES = {
@@ -38,6 +39,16 @@ def parse(request: ParseRequest) -> RawDocument:
         from ingest.parsers.ole import decrypt_office
 
         return parse(replace(request, path=decrypt_office(request), password=None))
+    try:
+        raw = _first_reading(family, request)
+    except Unparseable as error:
+        return second_reading(request, family, error)
+    if not raw.blocks and not raw.attachments and family in FAMILIES:
+        return second_reading(request, family, EmptyDocument("no text could be read from the file"))
+    return raw
+
+
+def _first_reading(family: str, request: ParseRequest) -> RawDocument:
     for read in (_text, _office, _container):
         raw = read(family, request)
         if raw is not None:

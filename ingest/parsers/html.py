@@ -7,6 +7,7 @@ from typing import Any
 
 from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.tables import markdown_table
+from ingest.parsers.text import decode
 
 _DROP = {
     "script", "style", "noscript", "template", "nav", "svg", "canvas", "iframe", "object", "embed", "button", "select",
@@ -38,6 +39,7 @@ def parse_html(content: bytes) -> RawDocument:
     """Read an HTML page."""
     from lxml import html as lxml_html
 
+    content = _without_wide_characters(content)
     parser = lxml_html.HTMLParser(encoding=_encoding(content), no_network=True, remove_comments=True, remove_pis=True)
     root = lxml_html.document_fromstring(content or b"<html/>", parser=parser)
     title = root.findtext(".//title")
@@ -54,14 +56,18 @@ def _page_title(blocks: list[Block], stated: str | None) -> str | None:
     return " ".join(outermost[0].split()) if len(outermost) == 1 else stated
 
 
+def _without_wide_characters(content: bytes) -> bytes:
+    """Return a page in UTF-16 or UTF-32 as UTF-8 with a mark: libxml2 need not know the wide encodings."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[:2048].count(0) > min(len(content), 2048) // 4:
+        return b"\xef\xbb\xbf" + decode(content).lstrip("\ufeff").encode("utf-8", errors="replace")
+    return content
+
+
 def _encoding(content: bytes) -> str | None:
     """Return the encoding for lxml, `None` to let it read the page's own declaration."""
-    for mark, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xbf", "utf-8")):
-        if content.startswith(mark):
-            return name
+    if content.startswith(b"\xef\xbb\xbf"):
+        return "utf-8"
     head = content[:2048]
-    if head.count(0) > len(head) // 4:
-        return "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
     if b"charset" in head.lower() or head.lstrip().startswith(b"<?xml"):
         return None
     try:

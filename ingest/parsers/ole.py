@@ -147,7 +147,7 @@ class _Slides:
 
 
 def decrypt_office(request: ParseRequest) -> Path:
-    """Return the decrypted copy of an Office file, left in the spool folder.
+    """Return the decrypted copy of an Office file, left in the spool folder; a file that is not encrypted as it is.
 
     Raises:
         Encrypted: there is no password, or it is wrong.
@@ -161,6 +161,8 @@ def decrypt_office(request: ParseRequest) -> Path:
     try:
         with request.path.open("rb") as file:
             office = msoffcrypto.OfficeFile(file)
+            if not office.is_encrypted():
+                return request.path
             office.load_key(password=request.password)
             office.decrypt(plain)
     except (DecryptionError, InvalidKeyError, FileFormatError, ValueError) as error:

@@ -1,0 +1,87 @@
+"""Keeping a collection in step with folders: what is gone is deleted, what moved keeps its id, a plan can be shown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Select, select
+
+from core.clock import now
+from core.db.models import Collection, Document
+from core.db.session import Database
+from core.errors import SourceUnavailable
+from ingest.containers import INSIDE
+from ingest.known import Known
+from ingest.promote import remove_document
+from ingest.walk import Source
+
+
+def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known) -> list[str]:
+    """Return the sources below the folders whose file is gone.
+
+    Raises:
+        SourceUnavailable: a folder that documents came from is empty, as an unmounted share is.
+    """
+    present = {file.source for file in files}
+    gone: list[str] = []
+    for root in roots:
+        prefix = f"{root}/"
+        below = [source for source in known.sources() if source.startswith(prefix) and INSIDE not in source]
+        if below and not any(source.startswith(prefix) for source in present):
+            raise SourceUnavailable(f"{root} is empty, but {len(below)} documents came from it; nothing was deleted")
+        gone += [source for source in below if source not in present]
+    return sorted(set(gone))
+
+
+def moves(gone: Sequence[str], files: Sequence[Source], known: Known) -> dict[str, str]:
+    """Return old source → new source for files whose very bytes turned up under a new name."""
+    by_content: dict[str, str] = {}
+    for source in gone:
+        document = known.get(source)
+        if document is not None and document.state == "live" and document.blob_sha256:
+            by_content.setdefault(document.blob_sha256, source)
+    found: dict[str, str] = {}
+    for file in files if by_content else ():
+        if not known.holds(file.source):
+            old = by_content.pop(_sha256(file.path), None)
+            if old is not None:
+                found[old] = file.source
+    return found
+
+
+def move_documents(database: Database, collection: str, moved: dict[str, str]) -> None:
+    """Give documents, and what was found inside them, their new source; ids, versions and passages stay."""
+    with database.write() as session:
+        for old, new in moved.items():
+            inside = Document.source.startswith(old + INSIDE, autoescape=True)
+            query = _in(collection).where((Document.source == old) | inside)
+            for document in session.scalars(query):
+                document.source = new + document.source.removeprefix(old)
+                document.updated_at = now()
+
+
+def delete_sources(database: Database, collection: str, sources: Sequence[str]) -> int:
+    """Make the documents of some sources tombstones, each in a commit of its own; return how many there were."""
+    deleted = 0
+    for source in sources:
+        with database.write() as session:
+            document = session.scalar(_in(collection).where(Document.source == source, Document.state != "deleted"))
+            if document is not None:
+                deleted += remove_document(session, document)
+    return deleted
+
+
+def _in(collection: str) -> Select[Document]:
+    return (
+        select(Document).join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
+    )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
