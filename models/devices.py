@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from core.errors import InvalidInput
+
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""Device files of NVIDIA's driver, natively and under WSL."""
 
 
 def pick_device(choice: Literal["auto", "cpu", "cuda"] = "auto") -> str:
@@ -25,6 +30,8 @@ def pick_device(choice: Literal["auto", "cpu", "cuda"] = "auto") -> str:
 
 @cache
 def _cuda_present() -> bool:
+    if sys.platform == "linux" and not any(path.exists() for path in DRIVERS):
+        return False  # without loading torch, which takes seconds
     import torch
 
     return torch.cuda.is_available()

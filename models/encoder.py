@@ -57,10 +57,6 @@ def load_encoder(settings: EmbedderSettings) -> Encoder:
 def _load(settings: EmbedderSettings) -> Encoder:
     folder = find_weights(settings.model)
     device = pick_device(settings.device)
-    if settings.threads is not None:
-        import torch
-
-        torch.set_num_threads(settings.threads)
     return Encoder(settings.model, settings.revision or weights_revision(folder), _backend(folder, device, settings))
 
 
@@ -68,4 +64,4 @@ def _backend(folder: Path, device: str, settings: EmbedderSettings) -> PooledTra
     spec = read_pooled_spec(folder)
     if spec is None:
         return SentenceModel(folder, device, settings.batch_size)
-    return PooledTransformer(folder, spec, device, settings.batch_size)
+    return PooledTransformer(folder, spec, device, batch_size=settings.batch_size, threads=settings.threads)

@@ -14,10 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.single import SingleText
+
 Kind = Literal["query", "document"]
 Vectors = NDArray[np.float32]
 SLAB = 2048
 """Texts tokenised and sorted by length together; the next slab is tokenised while this one runs."""
+FEW = 4
+"""Up to so many queries run one after the other without torch; more are worth a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,12 @@ def read_pooled_spec(folder: Path) -> PooledSpec | None:
 class PooledTransformer:
     """Runs a folder that `read_pooled_spec` understands; safe to call from several threads."""
 
-    def __init__(self, folder: Path, spec: PooledSpec, device: str, batch_size: int) -> None:
+    def __init__(
+        self, folder: Path, spec: PooledSpec, device: str, *, batch_size: int, threads: int | None = None
+    ) -> None:
         from tokenizers import Tokenizer
 
-        self.folder, self.spec, self.device = folder, spec, device
+        self.folder, self.spec, self.device, self._threads = folder, spec, device, threads
         self.dimension, self.max_tokens = spec.dimension, spec.max_tokens
         self._batch_tokens = batch_size * spec.max_tokens
         self._lock = threading.Lock()
@@ -70,6 +76,7 @@ class PooledTransformer:
         self._cut = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._cut.enable_truncation(spec.max_tokens)
         self._cut.no_padding()
+        self._single = SingleText.of(folder, threads) if device == "cpu" else None
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the character offsets of the tokens of a text, none left out."""
@@ -77,6 +84,8 @@ class PooledTransformer:
 
     def encode(self, texts: Sequence[str], kind: Kind, on_batch: Callable[[int], None] | None = None) -> Vectors:
         """Return unit vectors, shape (n, dimension) float32, in the order of the texts."""
+        if kind == "query" and len(texts) <= FEW and self._single is not None:
+            return np.stack([self._pooled(self._single.hidden(ids)) for ids in self._tokenize(texts, kind)])
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         done = 0
         for start, slab in self._tokenized(texts, kind):
@@ -107,6 +116,12 @@ class PooledTransformer:
         prompt = self.spec.prompts.get(kind, "")
         whole = [prompt + text for text in texts] if prompt else list(texts)
         return [encoding.ids for encoding in self._cut.encode_batch_fast(whole)]
+
+    def _pooled(self, hidden: Vectors) -> Vectors:
+        """Pool one text's states, shape (tokens, dimension), into a unit vector."""
+        pooled = hidden[0] if self.spec.pooling == "cls" else hidden.mean(axis=0)
+        unit: Vectors = pooled / max(float(np.linalg.norm(pooled)), 1e-12)
+        return unit
 
     def _forward(self, batch: list[list[int]]) -> Vectors:
         import torch
@@ -141,6 +156,8 @@ class PooledTransformer:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
         dtype = torch.float16 if self.device == "cuda" else torch.float32
         model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=dtype)
         return model.to(self.device).eval()
