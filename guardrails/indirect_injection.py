@@ -18,21 +18,34 @@ if TYPE_CHECKING:
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$|[.!?])")
 _MAX_SENTENCES = 24
+_MAX_PASSAGES = 32
+_PASSAGE_CHARACTERS = 700
+_SUSPECT = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:previous|prior|above|earlier|all|your|these|the)\b"
+    r"|\b(?:system|developer|initial|hidden)\s+(?:prompt|message|instructions?|mode)\b|\byou are now\b|\bfrom now on\b"
+    r"|\b(?:AI|language model|LLM|assistant|chatbot|ChatGPT|GPT|Claude|Gemini|copilot)\b"
+    r"|\b(?:your|the)\s+(?:answer|reply|response|output|summary)\b|\b(?:answer|reply|respond)\s+(?:in|with|only|using)\b"
+    r"|\bbase64\b|\brot13\b|<\s*/?\s*(?:system|instructions?|context|im_start|inst)\b|\[/?INST\]|#{2,}\s*(?:system|instruction)",
+    re.IGNORECASE,
+)
+_HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\U000e0000-\U000e007f]{2,}")
 
 
 class IndirectInjection:
     """Finds the passage that gives orders, and blanks the sentences that do."""
 
     name = "indirect_injection"
-    stages: frozenset[RailStage] = frozenset({"retrieval"})
+    stages: frozenset[RailStage] = frozenset({"ingest", "retrieval"})
 
     def __init__(self, classifier: Classifier) -> None:
         self.threshold = classifier.threshold(self.name)
 
     def requests(self, context: Context) -> Sequence[Request]:
-        """Score the whole passage first, then each sentence."""
+        """Score a passage whole, then each sentence; of a document only the passages that look suspect."""
         if not context.text.strip():
             return []
+        if context.stage == "ingest":
+            return [(self.name, plain(passage)) for passage in suspect_passages(context.text)]
         parts = [context.text[start:end] for start, end in sentences(context.text)]
         return [(self.name, plain(text)) for text in (context.text, *parts)]
 
@@ -40,9 +53,29 @@ class IndirectInjection:
         """The whole passage decides; the sentences say what to blank."""
         if not scores:
             return Finding(0.0)
+        if context.stage == "ingest":
+            return Finding(max(scores), "instruction_in_document")
         whole, parts = scores[0], scores[1:]
         spans = [span for span, score in zip(sentences(context.text), parts, strict=True) if score >= self.threshold]
         return Finding(whole, "instruction_in_document", blanked(context.text, spans))
+
+
+def suspect_passages(text: str) -> list[str]:
+    """Return the passages of a document that speak to a machine or hide characters, at most 32.
+
+    Scoring every passage would cost as much as embedding the document; each is scored when it is retrieved.
+    """
+    passages: list[str] = []
+    end = 0
+    for match in sorted([*_SUSPECT.finditer(text), *_HIDDEN.finditer(text)], key=lambda found: found.start()):
+        if match.start() < end:
+            continue
+        start = max(0, match.start() - _PASSAGE_CHARACTERS // 2)
+        end = start + _PASSAGE_CHARACTERS
+        passages.append(text[start:end])
+        if len(passages) == _MAX_PASSAGES:
+            break
+    return passages
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -31,6 +31,12 @@ DEFAULT_ACTIONS: Mapping[str, Mapping[RailStage, Action]] = MappingProxyType(
     }
 )
 
+OFF_BY_DEFAULT = frozenset({"groundedness"})
+"""Rails that run only where the policy names them: the verifier does this one's work on every answer."""
+
+OPTIONAL = frozenset({"domain", "external_guard"})
+"""Rails that are built only where the settings describe them; a policy may name them all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effective:
@@ -48,7 +54,8 @@ def effective(settings: RailSettings, rail: str, stage: RailStage, collection: s
     action = _action(general, special, collection) or DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
     threshold = special.threshold if special.threshold is not None else general.threshold
     fail = special.fail or general.fail or ("closed" if action in ("block", "redact") else "open")
-    return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled)
+    named = rail in settings.policy or f"{stage}.{rail}" in settings.policy or rail not in OFF_BY_DEFAULT
+    return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled and named)
 
 
 def check_names(settings: RailSettings, known: Iterable[str]) -> None:
@@ -57,7 +64,7 @@ def check_names(settings: RailSettings, known: Iterable[str]) -> None:
     Raises:
         InvalidInput: a key of `[rails.policy]` names no rail.
     """
-    names = set(known)
+    names = {*known, *OPTIONAL}
     for key in settings.policy:
         stage, dot, rail = key.rpartition(".")
         if rail not in names or (dot and stage not in _BLOCK):

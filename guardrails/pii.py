@@ -1,0 +1,83 @@
+"""Personal data: patterns with checks for numbers, and a tagger for names, places, organisations and dates.
+
+Numbers that identify somebody to an authority or a bank (`SENSITIVE`, or `rails.pii_redact`) fire the
+rail and are redacted; names and places are the stuff of ordinary answers and only raise the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.types import RailStage
+from guardrails.pii_types import SENSITIVE, family
+from guardrails.rail import Context, Finding
+
+if TYPE_CHECKING:
+    from models.adapters import Classifier
+
+ADAPTER = "pii"
+TAGGED = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "DATE_TIME", "AGE", "NRP", "TITLE"})
+"""Kinds only the tagger finds; a policy that does not name one of them never runs it."""
+_MENTIONED = 0.4
+_SCAN_CHARACTERS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class PiiSpan:
+    """`text[start:end]` is personal data of this kind."""
+
+    start: int
+    end: int
+    kind: str
+    score: float
+
+
+class Pii:
+    """Finds and redacts personal data by policy."""
+
+    name = "pii"
+    stages: frozenset[RailStage] = frozenset({"ingest", "input", "output"})
+    threshold = 0.5
+
+    def __init__(self, classifier: Classifier, redact: Iterable[str] = ()) -> None:
+        self._classifier = classifier
+        self._redact = frozenset(family(kind) for kind in redact) or SENSITIVE
+
+    def check(self, context: Context) -> Finding:
+        """Score 1 when a kind the policy names is found, 0.4 when only others are; redact the named kinds."""
+        text = context.text[:_SCAN_CHARACTERS]
+        spans = find_pii(text, self._classifier if self._redact & TAGGED else None)
+        named = [span for span in spans if span.kind in self._redact]
+        if not named:
+            return Finding(_MENTIONED if spans else 0.0, ", ".join(sorted({span.kind for span in spans})))
+        kinds = ", ".join(sorted({span.kind for span in named}))
+        return Finding(1.0, kinds, redacted(text, named) + context.text[_SCAN_CHARACTERS:])
+
+
+def find_pii(text: str, classifier: Classifier | None) -> list[PiiSpan]:
+    """Return all personal data in order, no two spans overlapping; without a classifier only what patterns find."""
+    from guardrails.pii_engine import find_patterns
+
+    spans = [PiiSpan(span.start, span.end, family(span.name), span.score) for span in find_patterns(text)]
+    if classifier is not None:
+        tagged = classifier.tag(ADAPTER, [text])[0]
+        spans += [PiiSpan(span.start, span.end, span.label, 0.5 * span.score) for span in tagged]
+    return resolve(spans)
+
+
+def resolve(spans: Iterable[PiiSpan]) -> list[PiiSpan]:
+    """Keep the surer of two spans that overlap, then the longer; patterns with a check are surest."""
+    kept: list[PiiSpan] = []
+    for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end)):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
+
+
+def redacted(text: str, spans: Sequence[PiiSpan]) -> str:
+    """Return the text with each span replaced by its kind in brackets, so that it still reads."""
+    for span in sorted(spans, key=lambda s: -s.start):
+        text = f"{text[: span.start]}[{span.kind.lower().replace('_', ' ')}]{text[span.end :]}"
+    return text

@@ -1,0 +1,64 @@
+"""`attest tune …`: train an adapter from rows of your own, list its versions, go back to an earlier one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.settings import load_settings
+
+cli = typer.Typer(help="Train and manage adapters.", no_args_is_help=True)
+
+
+@cli.command("rail")
+def tune_rail(
+    name: Annotated[str, typer.Argument(help="The rail: toxicity, prompt_injection, harmful_requests, …")],
+    data: Annotated[Path, typer.Option("--data", help="JSON Lines with text and label (or the rail's own field).")],
+    epochs: Annotated[int, typer.Option(help="At most so many; training stops early when it gets no better.")] = 8,
+    seed: Annotated[int, typer.Option()] = 7,
+    replace: Annotated[
+        bool, typer.Option(help="Train on your rows alone, not on top of the adapter in force.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Retrain a classifier rail from a few hundred labelled rows; the new version is in force at once."""
+    from tuning.rail_training import RailTraining, train_rail
+
+    report = train_rail(load_settings(), RailTraining(name, data, epochs, seed, from_scratch=replace))
+    _show(report, as_json)
+
+
+@cli.command("versions")
+def versions(
+    name: Annotated[str, typer.Argument(help="The rail.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the versions of a rail trained in this home, and which one is in force."""
+    from tuning.adapter_versions import list_versions
+
+    _show(list_versions(load_settings().home, name), as_json)
+
+
+@cli.command("rollback")
+def rollback(
+    name: Annotated[str, typer.Argument(help="The rail.")],
+    to: Annotated[
+        str, typer.Option("--to", help="A version such as v2, or `packaged`; the one before if not given.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Put an earlier version of a rail in force."""
+    from tuning.adapter_versions import roll_back
+
+    _show(roll_back(load_settings().home, name, to), as_json)
+
+
+def _show(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report))
+        return
+    for key, value in report.items():
+        print(f"{key}: {value}")
