@@ -1,0 +1,91 @@
+"""A whole installation for the browser: documents, `attest serve` and `attest ui`, started as a person would."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import KnowledgeBase
+
+CHROMIUM = "/usr/bin/chromium"
+START_S = 180.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pages and the API of the installation answer."""
+
+    pages: str
+    api: str
+
+
+@pytest.fixture(scope="module")
+def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a copy of the shared knowledge base and its pages, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(knowledge_base.home, folder / "home")
+    log = folder / "log.txt"
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> None:
+        environment = {**os.environ, "ATTEST_HOME": str(folder / "home")}
+        with log.open("ab") as out:
+            command = [sys.executable, "-m", "app.cli", *arguments]
+            started.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True))
+
+    try:
+        start("serve", "--port", "0")
+        api = _wait(lambda: _announced(log), log)
+        _wait(lambda: _answers(f"{api}/readyz"), log)
+        pages = f"http://127.0.0.1:{_free_port()}"
+        start("ui", "--port", pages.rpartition(":")[2], "--api", api)
+        _wait(lambda: _answers(f"{pages}/_stcore/health"), log)
+        yield Site(pages, api)
+    finally:
+        for process in started:
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _announced(log: Path) -> str | None:
+    found = re.search(r"API at (http://\S+)", log.read_text(encoding="utf-8") if log.exists() else "")
+    return found[1] if found else None
+
+
+def _answers(url: str) -> str | None:
+    try:
+        return url if httpx.get(url, timeout=2.0, trust_env=False).status_code == 200 else None
+    except httpx.TransportError:
+        return None
+
+
+def _wait(probe, log: Path) -> str:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if found := probe():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"the installation did not start:\n{log.read_text(encoding='utf-8')}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,199 @@
+"""The pages in a real browser over a real API: ask, read, open a source, be refused, bring a document in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.ui.conftest import CHROMIUM, Site
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'attest[dev]'")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not os.access(CHROMIUM, os.X_OK), reason=f"NO BROWSER TEST: no Chromium at {CHROMIUM}"),
+]
+
+ANSWER_MS = 240_000
+"""Patience for one answer: models on a small, busy machine."""
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+FIELD = "Ask a question about your documents"
+CARRY_OVER = "How many hours of annual leave may staff carry over into the next leave year?"
+ASSEMBLY = "Where is the assembly point?"
+BONUS = "What is the Christmas bonus for staff?"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as starter:
+        opened = starter.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: playwright.Browser, site: Site) -> Iterator[playwright.Page]:
+    """A fresh profile; the test fails if the pages ask anything of another host, open a dialog or raise an error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    opened.set_default_timeout(60_000)
+    wrong: list[str] = []
+
+    def look(request: playwright.Request) -> None:
+        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
+            wrong.append(f"asked for {request.url}")
+
+    def dismiss(dialog: playwright.Dialog) -> None:
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    opened.on("request", look)
+    opened.on("dialog", dismiss)
+    opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    opened.goto(site.pages)
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def ask(page: playwright.Page, question: str, *, answers: int = 1) -> None:
+    """Ask, and wait until that many answers of the conversation are whole."""
+    page.get_by_label(FIELD).fill(question)
+    page.keyboard.press("Enter")
+    page.get_by_text("Did this help?").nth(answers - 1).wait_for(timeout=ANSWER_MS)
+
+
+def text_of(site: Site, name: str) -> str:
+    listed = httpx.get(f"{site.api}/v1/documents").json()["documents"]
+    (document,) = [row for row in listed if row["source"].endswith(name)]
+    return httpx.get(f"{site.api}/v1/documents/{document['id']}/text").text
+
+
+def test_ask_read_open_a_source_and_see_the_passage(page: playwright.Page, site: Site) -> None:
+    ask(page, CARRY_OVER)
+    answer = page.locator(".answer")
+    playwright.expect(answer).to_contain_text("240 hours")
+    playwright.expect(page.locator(".badges")).to_contain_text("supported")
+    source = page.locator(".sources details").first
+    playwright.expect(source).not_to_have_attribute("open", "")
+    playwright.expect(source.locator("mark")).not_to_be_visible()
+
+    answer.locator("a.marker").first.click()
+
+    mark = source.locator("mark")
+    playwright.expect(mark).to_be_in_viewport()
+    quote = mark.inner_text()
+    shown = source.locator(".passage").inner_text()
+    whole = text_of(site, "leave.md")
+    assert "240 hours" in quote
+    assert quote in whole
+    assert len(shown) > len(quote)
+    for side in shown.split(quote):
+        assert " ".join(side.replace("…", " ").split()) in " ".join(whole.split())
+
+
+def test_a_question_the_documents_do_not_answer_is_refused_as_such(page: playwright.Page) -> None:
+    ask(page, BONUS)
+    playwright.expect(page.locator(".callout.refused")).to_contain_text("The documents do not answer this.")
+    playwright.expect(page.locator(".answer")).to_have_count(0)
+    nearest = page.locator("details.near").first
+    nearest.locator("summary").click()
+    playwright.expect(nearest.locator(".passage")).to_be_visible()
+
+
+def test_the_page_of_a_pdf_and_a_rating_and_the_history(page: playwright.Page, site: Site) -> None:
+    ask(page, ASSEMBLY)
+    playwright.expect(page.locator(".answer")).to_contain_text("car park behind building C")
+    page.get_by_text("Original pages and files").click()
+    picture = page.get_by_alt_text(re.compile(r"page 1$"))
+    picture.wait_for()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download safety.pdf").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+
+    page.get_by_role("radio", name="Thumbs up").click(force=True)
+    page.get_by_text("Thank you. Noted.").wait_for()
+    rated = httpx.get(f"{site.api}/v1/feedback").json()["feedback"]
+    assert rated[0]["rating"] == 1
+
+    page.reload()
+    playwright.expect(page.locator(".answer")).to_have_count(0)
+    page.get_by_role("button", name=ASSEMBLY).first.click()
+    playwright.expect(page.locator(".answer")).to_contain_text("car park behind building C")
+
+
+def test_an_uploaded_document_is_answered_from_and_shown_as_text(
+    page: playwright.Page, site: Site, tmp_path: Path
+) -> None:
+    page.get_by_role("link", name="Documents").click()
+    file = tmp_path / "canteen.txt"
+    file.write_text(
+        "The canteen closes at 14:30 on Fridays <img src=http://evil.example/a.png onerror=alert(1)> and opens at "
+        "eleven. ![pixel](http://evil.example/b.png) <script>alert(2)</script>\n\n"
+        "The soup of the day costs two dollars.\n"
+    )
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Add to the knowledge base").click()
+    page.get_by_text(re.compile(r"ready to be asked about|held for review")).first.wait_for(timeout=ANSWER_MS)
+    playwright.expect(page.locator("table.documents")).to_contain_text("canteen.txt")
+
+    page.get_by_role("link", name="Ask").click()
+    ask(page, "How much does the soup of the day cost?")
+    playwright.expect(page.locator(".answer")).to_contain_text("two dollars")
+    page.locator(".answer a.marker").first.click()
+    playwright.expect(page.locator(".sources .passage").first).to_contain_text("<img src=http://evil.example/a.png")
+    assert page.locator(".answer img, .passage img, .answer script, .passage script").count() == 0
+
+
+def test_a_search_shows_what_each_index_gave(page: playwright.Page, site: Site) -> None:
+    page.get_by_role("link", name="Retrieval").click()
+    page.get_by_label("Search for").fill("assembly point")
+    page.get_by_role("button", name="Search").click()
+    first = page.locator(".hits .source").first
+    first.wait_for()
+    playwright.expect(first).to_contain_text("safety.pdf")
+    assert re.search(r"dense\s+0\.\d+", first.inner_text())
+    assert re.search(r"lexical\s+\d", first.inner_text())
+    page.get_by_label("Say where this document was lost for this question").click()
+    page.get_by_role("option", name=re.compile("devices.md")).click()
+    playwright.expect(page.locator(".callout.explained")).to_be_visible()
+
+
+def test_a_wrong_key_is_told_and_nothing_is_shown(page: playwright.Page) -> None:
+    page.get_by_text("Settings").click()
+    page.get_by_label("API key").fill("attest_00000000_wrong")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator(".offline")).to_be_visible()
+    page.get_by_role("link", name="Documents").click()
+    playwright.expect(page.locator(".callout.failed")).to_be_visible()
+    playwright.expect(page.locator("table.documents")).to_have_count(0)
+
+
+@pytest.mark.parametrize("place", ["", "documents", "retrieval", "playground"])
+def test_pages_fit_a_telephone(page: playwright.Page, site: Site, place: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site.pages}/{place}")
+    heading = page.get_by_role("heading", level=1)
+    heading.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert heading.bounding_box()["x"] >= 0
+
+
+def test_every_field_has_a_name(page: playwright.Page, site: Site) -> None:
+    for place in ("", "documents", "retrieval", "playground"):
+        page.goto(f"{site.pages}/{place}")
+        page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_timeout(500)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('input:not([type=hidden]), textarea, select')]
+                .filter(e => e.offsetParent !== null)
+                .filter(e => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.labels?.length))
+                .map(e => e.outerHTML.slice(0, 120))"""
+        )
+        assert nameless == [], place
