@@ -155,9 +155,9 @@ def _packaged() -> Calibration | None:
 def _read(text: str, name: str) -> Calibration:
     try:
         fields = json.loads(text)
-        points = tuple(Point(**point) for point in fields.pop("curve"))
-        lists = {key: tuple(fields.pop(key)) for key in ("names", "means", "scales", "weights")}
-        return Calibration(curve=points, **lists, **fields)
+        points = tuple(Point(**point) for point in fields["curve"])
+        lists = {key: tuple(fields[key]) for key in ("names", "means", "scales", "weights")}
+        return Calibration(**{**fields, **lists, "curve": points})
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidInput(f"{name} is not a calibration; run: attest calibrate --questions FILE") from error
 

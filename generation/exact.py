@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from core.types import Support
 from generation.passages import Passage
 from generation.words import content_words, names, negated, numbers
 
-WRONG_NUMBER = 0.3
-WRONG_NAME = 0.45
-WRONG_NEGATION = 0.5
+Mismatch = Literal["number", "name", "negation"]
+AT_MOST: dict[Mismatch, Support] = {"number": "unsupported", "name": "partial", "negation": "partial"}
+"""The best verdict left to a claim. A number is right or wrong; a name may be written in another way, and a sentence
+may be turned round ("no later than" for "by"), so these two only lose their full support."""
 
 
-def exact_cap(claim: str, passage: Passage) -> float:
-    """Return the most that a claim may score against a passage: 1.0 where nothing contradicts it to the letter."""
+def mismatch(claim: str, passage: Passage) -> Mismatch | None:
+    """Return what a claim says to the letter that a passage does not, `None` where nothing."""
     context = f"{passage.evidence.hit.title}\n{passage.in_context}"
     whole = f"{context}\n{passage.evidence.hit.chunk.text}"
     if not numbers(claim) <= numbers(context):
-        return WRONG_NUMBER
+        return "number"
     if not names(claim) <= content_words(whole):
-        return WRONG_NAME
+        return "name"
     if negated(claim) != negated(f"{passage.lead} {passage.text}"):
-        return WRONG_NEGATION
-    return 1.0
+        return "negation"
+    return None

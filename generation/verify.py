@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING
 from core.settings import Settings
 from core.types import Citation, Claim, Draft, Evidence, Support
 from generation.cite import Checked, Composer, DraftClaim, Place, parse_draft
-from generation.exact import exact_cap
+from generation.exact import AT_MOST, mismatch
 from generation.passages import Passage, passage_text, passages_of
 from generation.prompts import NOT_FOUND
-from generation.support import support_scores
+from generation.support import Limits, limits, support_scores
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
-
-SUPPORTED = 0.62
-PARTIAL = 0.45
 
 
 _OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
@@ -113,19 +110,20 @@ class Verifier:
         if not claims or not passages:
             return [Checked(claim, "unsupported", 0.0, ()) for claim in claims]
         scores = support_scores([claim.text for claim in claims], passages, self._settings, self._classifier)
-        return [_settle(claim, row, passages) for claim, row in zip(claims, scores, strict=True)]
+        bounds = limits(self._classifier)
+        return [_settle(claim, row, passages, bounds) for claim, row in zip(claims, scores, strict=True)]
 
 
-def _settle(claim: DraftClaim, scores: Sequence[float], passages: Sequence[Passage]) -> Checked:
+def _settle(claim: DraftClaim, scores: Sequence[float], passages: Sequence[Passage], bounds: Limits) -> Checked:
     """Return the verdict on a claim: its own citations where they support it, the best other evidence where not."""
-    capped = [min(score, exact_cap(claim.text, passage)) for score, passage in zip(scores, passages, strict=True)]
+    capped = [_capped(claim.text, score, passage, bounds) for score, passage in zip(scores, passages, strict=True)]
     order = sorted(range(len(capped)), key=lambda index: -capped[index])
     best = capped[order[0]]
-    verdict = _verdict(best)
+    verdict = _verdict(best, bounds)
     if verdict == "unsupported":
         return Checked(claim, verdict, best, ())
     cited = [index for index in order if passages[index].evidence.marker in claim.markers]
-    keep = [index for index in cited if _verdict(capped[index]) == verdict] or order[:1]
+    keep = [index for index in cited if _verdict(capped[index], bounds) == verdict] or order[:1]
     places = {passages[index].evidence.marker: _place(passages[index], capped[index]) for index in reversed(keep)}
     return Checked(claim, verdict, best, tuple(sorted(places.values(), key=lambda place: -place.score)))
 
@@ -138,8 +136,17 @@ def _place(passage: Passage, score: float) -> Place:
     return Place(passage.evidence, start, passage.unit.end, score)
 
 
-def _verdict(score: float) -> Support:
-    return "supported" if score >= SUPPORTED else "partial" if score >= PARTIAL else "unsupported"
+def _capped(claim: str, score: float, passage: Passage, bounds: Limits) -> float:
+    """Return the score, held below the verdict that a word-for-word mismatch rules out."""
+    found = mismatch(claim, passage) if score >= bounds.partial else None
+    if found is None:
+        return score
+    ceiling = bounds.partial if AT_MOST[found] == "unsupported" else bounds.supported
+    return min(score, 0.99 * ceiling)
+
+
+def _verdict(score: float, bounds: Limits) -> Support:
+    return "supported" if score >= bounds.supported else "partial" if score >= bounds.partial else "unsupported"
 
 
 def _then_end(pieces: Iterator[str]) -> Iterator[str | None]:

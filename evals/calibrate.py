@@ -1,0 +1,117 @@
+"""Fit when to answer: scores of questions with and without answers, a regression over them, and the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.runtime import Runtime, open_runtime
+from core.errors import InvalidInput, MissingExtra
+from core.settings import Settings
+from core.types import OPERATOR, Filters, Question
+from evals.answers import Material, open_store
+from evals.cases import Case, limited, read_cases
+from evals.progress import tracked
+from generation.calibration import Calibration, fit
+from generation.evidence import select_evidence
+from generation.rewrite import rewrite
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The scores of one question's evidence, and whether it has an answer."""
+
+    scores: Mapping[str, float]
+    answerable: bool
+
+
+def calibrate(
+    questions: Path, *, settings: Settings, material: Material | None = None, limit: int | None = None
+) -> Calibration:
+    """Return the calibration of a question set over the operator's own store, or over material given for it.
+
+    Raises:
+        InvalidInput: a row does not say whether it is answerable, or there are too few of either kind.
+    """
+    cases = limited(read_cases(questions), limit)
+    unsaid = [case.id for case in cases if case.answerable is None]
+    if unsaid:
+        raise InvalidInput(f"{len(unsaid)} rows do not say `answerable`, the first is {unsaid[0]}")
+    with _runtime(questions, settings, material) as runtime:
+        rows = [score(runtime, case) for case in tracked(cases, "score")]
+    found = [row for row in rows if row is not None]
+    return fit([row.scores for row in found], [row.answerable for row in found], questions.name)
+
+
+def score(runtime: Runtime, case: Case) -> Scored | None:
+    """Return what `ask` would weigh of a question, `None` where nothing is found."""
+    question = Question(case.question, OPERATOR, history=case.history)
+    query = rewrite(question)
+    evidence = select_evidence(runtime.retriever.retrieve(query, OPERATOR, filters=Filters()), runtime.settings)
+    if not evidence:
+        return None
+    return Scored(runtime.answerability.features(query.text, evidence), bool(case.answerable))
+
+
+def summary(calibration: Calibration, accepted: float) -> dict[str, Any]:
+    """Return the curve and what the accepted number of wrong answers makes of it."""
+    threshold = calibration.threshold(accepted)
+    chosen = next((point for point in calibration.curve if point.threshold >= threshold), calibration.curve[-1])
+    return {
+        "questions": calibration.questions,
+        "accepted_wrong_per_hundred": accepted,
+        "threshold": threshold,
+        "coverage": chosen.coverage,
+        "accuracy": chosen.accuracy,
+        "wrong_per_hundred": chosen.wrong_per_hundred,
+        "false_refusals": chosen.false_refusals,
+        "weights": dict(zip(calibration.names, calibration.weights, strict=True)),
+        "curve": calibration.to_json()["curve"],
+    }
+
+
+def plot(calibration: Calibration, accepted: float, path: Path) -> None:
+    """Draw accuracy over coverage with the point in force.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtra("evals", "matplotlib") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    points = [point for point in calibration.curve if point.coverage > 0]
+    threshold = calibration.threshold(accepted)
+    figure, axes = pyplot.subplots(figsize=(6, 4), dpi=120)
+    axes.plot(_column(points, "coverage"), _column(points, "accuracy"), color="#1f5fa8", label="held-out questions")
+    chosen = [point for point in points if point.threshold >= threshold][:1]
+    if chosen:
+        label = f"{accepted:g} wrong in a hundred: threshold {threshold:.2f}"
+        axes.plot(_column(chosen, "coverage"), _column(chosen, "accuracy"), "o", color="#b3261e", label=label)
+    axes.set(xlabel="share of questions answered", ylabel="share of answers that have one", xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _column(points: Sequence[Any], name: str) -> list[float]:
+    return [float(getattr(point, name)) for point in points]
+
+
+@contextmanager
+def _runtime(questions: Path, settings: Settings, material: Material | None) -> Iterator[Runtime]:
+    if material is not None:
+        with open_store(material, questions) as (runtime, _):
+            yield runtime
+        return
+    with open_runtime(settings, follow=False) as runtime:
+        runtime.retriever.sync()
+        yield runtime

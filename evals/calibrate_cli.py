@@ -1,0 +1,49 @@
+"""`attest calibrate`: fit when to answer on the operator's own questions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+cli = typer.Typer(add_completion=False, help="Fit when to answer on your own questions.")
+
+
+@cli.command()
+def calibrate(
+    questions: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="JSON Lines with `question` and `answerable`.")
+    ],
+    docs: Annotated[list[Path] | None, typer.Option(help="Documents to ask instead of your own store.")] = None,
+    corpus: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Or a BEIR corpus.")] = None,
+    limit: Annotated[int | None, typer.Option(min=20, help="Use this many questions.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write here instead of the home, and change nothing.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Refit the threshold of refusing; write calibration.json, calibration-curve.json and .png."""
+    from core.settings import load_settings
+    from evals.answers import Material
+    from evals.calibrate import calibrate as fit_questions
+    from evals.calibrate import plot, summary
+    from generation.calibration import FILE as NAME
+    from generation.calibration import save_calibration
+
+    settings = load_settings()
+    material = Material(tuple(docs or ()), corpus) if docs or corpus else None
+    fitted = fit_questions(questions, settings=settings, material=material, limit=limit)
+    accepted = settings.answers.accepted_wrong_per_hundred
+    found = summary(fitted, accepted)
+    folder = out or settings.home
+    save_calibration(fitted, folder / NAME)
+    (folder / "calibration-curve.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    plot(fitted, accepted, folder / "calibration-curve.png")
+    if as_json:
+        typer.echo(json.dumps(found | {"folder": str(folder)}))
+        return
+    typer.echo(
+        f"{found['questions']} questions. Accepting {accepted:g} wrong answers in a hundred, "
+        f"{100 * found['coverage']:.0f} % are answered and {100 * found['accuracy']:.0f} % of the answers have one; "
+        f"{100 * found['false_refusals']:.0f} % of what the documents hold is refused. Written to {folder}."
+    )
