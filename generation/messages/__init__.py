@@ -1,0 +1,1 @@
+"""What the product says itself, one file a language."""
