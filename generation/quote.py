@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
+from generation.conflicts import opposing
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
 CLOSE = 0.9
 """Share of the best score that a further sentence must reach; below it extra quotes distract more than they add."""
+CONTRARY = 0.6
+"""Share of the best score from which a sentence that disagrees with a chosen one is shown beside it."""
 LONGEST = 600
 """Characters of all quotes together."""
 
@@ -32,8 +35,7 @@ class QuoteGenerator:
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield the chosen sentences in the order in which their documents have them."""
-        chosen = self.choose(question, evidence)
-        for index, passage in enumerate(chosen):
+        for index, passage in enumerate(self.choose(question, evidence)):
             yield ("\n" if index else "") + f"{passage_text(passage)} [{passage.evidence.marker}]"
 
     def choose(self, question: str, evidence: Sequence[Evidence]) -> list[Passage]:
@@ -48,6 +50,9 @@ class QuoteGenerator:
             if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
                 continue
             chosen.append(passage)
+        opposite = opposing(chosen, [passage for score, passage in ranked if score >= CONTRARY * ranked[0][0]])
+        if opposite is not None and opposite not in chosen:
+            chosen.append(opposite)
         return sorted(chosen, key=lambda passage: (passage.evidence.marker, passage.unit.start))
 
 

@@ -1,0 +1,28 @@
+"""Two passages that say different things about the same: both are shown, each with its date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from generation.passages import Passage
+from generation.words import content_words, numbers
+
+ALIKE = 0.6
+"""Share of common content words from which two sentences speak of the same thing."""
+
+
+def disagrees(one: Passage, other: Passage) -> bool:
+    """Whether two pieces of different documents say nearly the same with other numbers."""
+    if one.evidence.hit.chunk.document_id == other.evidence.hit.chunk.document_id:
+        return False
+    first, second = numbers(one.text), numbers(other.text)
+    if not first or not second or first & second:
+        return False
+    words = [frozenset(word for word in content_words(piece.text) if not word.isdigit()) for piece in (one, other)]
+    smaller = min(map(len, words))
+    return smaller >= 3 and len(words[0] & words[1]) / smaller >= ALIKE
+
+
+def opposing(chosen: Sequence[Passage], ranked: Sequence[Passage]) -> Passage | None:
+    """Return the best ranked piece that disagrees with one chosen."""
+    return next((piece for piece in ranked if any(disagrees(piece, other) for other in chosen)), None)
