@@ -25,10 +25,11 @@ _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]\n]{0,300})\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])")
 _PLAIN_LINK = re.compile(r"\[(?P<text>[^\[\]\n]{0,300})\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
 _TAG = re.compile(r"<(?:!--[\s\S]*?-->|[/!?]?[A-Za-z][^<>]*>)")
-_URL = re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|\bwww\.[^\s<>\[\]\"'`|]+")
+_URL = re.compile(r"(?i)(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|\bwww\.[^\s<>\[\]\"'`|]+")
 _SCHEME = re.compile(r"(?i)\b(?:javascript|vbscript|data|file|mailto|xmpp|tel|blob|ftp|https?)\s*:(?=\S)")
 _TEX = re.compile(r"\\(?:href|url|includegraphics|html[A-Za-z]*)\b")
 _ENTITY = re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_PLAIN_URL = re.compile(r"(?i)https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?:/[\w./~+,=%-]*)?")
 _TRAILING = ".,;:!?)*_~"
 _PLACEHOLDER = "\ue000{}\ue001"
 _PRIVATE = re.compile("[\ue000\ue001]")
@@ -122,6 +123,8 @@ def _entity(match: re.Match[str]) -> str:
 
 def _under(url: str, allowed: str) -> bool:
     """Whether an address lies under an allowed one: same scheme and host, path below it, no query that carries data."""
+    if not _PLAIN_URL.fullmatch(url):
+        return False
     ours, theirs = urlsplit(allowed if "://" in allowed else f"https://{allowed}"), urlsplit(url)
     if theirs.query or theirs.fragment or "@" in theirs.netloc or ".." in theirs.path or "%" in theirs.path:
         return url == allowed
