@@ -11,6 +11,8 @@ from ingest.parsed import Block, Line, ParsedDocument, RawDocument, Span
 BLOCK_BREAK = "\n\n"
 ITEM_BREAK = "\n"
 MAX_TITLE_CHARACTERS = 200
+MAX_EDGE_SHARE = 0.25
+"""Headers and footers are a small part of a document; what repeats beyond it is the document."""
 
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]"
@@ -82,7 +84,15 @@ def drop_repeated_edges(blocks: list[Block], pages: int) -> tuple[list[Block], i
     # 3 of 3 pages or half of a long document: fewer is as likely a repeated table heading.
     needed = max(3, pages // 2)
     dropped = {(b, n) for keys in edges.values() for b, n, key in keys if counted[key] >= needed}
+    if _share(blocks, dropped) > MAX_EDGE_SHARE:
+        return blocks, 0
     return _without(blocks, dropped), len(dropped)
+
+
+def _share(blocks: list[Block], places: set[tuple[int, int]]) -> float:
+    """Return the share of the printed characters that some lines hold."""
+    total = sum(len(line.text) for block in blocks for line in block.lines)
+    return sum(len(blocks[b].lines[n].text) for b, n in places) / max(total, 1)
 
 
 def _page_edges(blocks: list[Block]) -> dict[int, list[tuple[int, int, str]]]:

@@ -127,7 +127,7 @@ def _in_ole(path: Path) -> str:
 
 def _text_family(head: bytes, suffix: str) -> str:
     if not _is_text(head):
-        return "binary"
+        return "html" if _HTML.search(head[:1024]) and head.lstrip().startswith(b"<") else "binary"
     named = _BY_NAME.get(suffix)
     ascii_head = head.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \r\n\t")
     if named:

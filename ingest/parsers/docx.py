@@ -147,19 +147,36 @@ class _Reader:
             listed = listed or name == "numPr"
         return ("list", 0) if listed else ("text", 0)
 
+    def _cell_text(self, cell: Any) -> str:
+        inner = _Reader(self._styles)
+        inner.read(cell)
+        return " ".join(" ".join(block.text.split()) for block in inner.blocks)
+
     def _table(self, node: Any) -> None:
-        rows = []
+        rows: list[list[str]] = []
         for row in _children(node, "tr"):
-            cells = []
+            cells: list[str] = []
             for cell in _children(row, "tc"):
-                inner = _Reader(self._styles)
-                inner.read(cell)
-                cells.append(" ".join(" ".join(block.text.split()) for block in inner.blocks))
+                width, continues = _merged(cell)
+                above = rows[-1][len(cells)] if continues and rows and len(rows[-1]) > len(cells) else ""
+                cells += [above or self._cell_text(cell)] * width
             rows.append(cells)
         if any(any(cells) for cells in rows):
             single = max(len(cells) for cells in rows) == 1
             text = "\n\n".join(cells[0] for cells in rows if cells and cells[0]) if single else markdown_table(rows)
             self.blocks.append(Block("text" if single else "table", text))
+
+
+def _merged(cell: Any) -> tuple[int, bool]:
+    """Return how many columns a cell spans and whether it continues the cell above."""
+    width, continues = 1, False
+    for child in next((child for child in cell if local(child) == "tcPr"), ()):
+        value = attribute(child, "val")
+        if local(child) == "gridSpan" and value and value.isdigit():
+            width = max(1, min(int(value), 64))
+        elif local(child) == "vMerge":
+            continues = value != "restart"
+    return width, continues
 
 
 def _children(node: Any, wanted: str) -> list[Any]:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ingest.parsed import Block, Kind, RawDocument
-from ingest.parsers.tables import markdown_table
+from ingest.parsers.tables import Cell, markdown_table, spread_cells
 from ingest.parsers.text import decode
 
 _DROP = {
@@ -157,11 +157,7 @@ class _Walker:
 
     def _table(self, node: Any) -> None:
         self.flush()
-        rows = [
-            [" ".join(" ".join(_visible_text(cell)).split()) for cell in row if cell.tag in ("td", "th")]
-            for row in node.iter("tr")
-        ]
-        rows = [row for row in rows if any(row)]
+        rows = [row for row in spread_cells([_cells(row) for row in node.iter("tr")]) if any(row)]
         nested = node.find(".//table") is not None
         if nested or len(rows) < 2 or max(len([cell for cell in row if cell]) for row in rows) < 2:
             self._children(node)  # a table used for layout
@@ -179,6 +175,19 @@ class _Walker:
         if text:
             self.blocks.append(Block(self._kind, text, level=self._level))
         self._inline = []
+
+
+def _cells(row: Any) -> list[Cell]:
+    return [
+        Cell(" ".join(" ".join(_visible_text(cell)).split()), _span(cell, "colspan"), _span(cell, "rowspan"))
+        for cell in row
+        if cell.tag in ("td", "th")
+    ]
+
+
+def _span(cell: Any, name: str) -> int:
+    value = (cell.get(name) or "").strip()
+    return int(value) if value.isdigit() and len(value) < 4 else 1
 
 
 def _visible_text(node: Any) -> list[str]:

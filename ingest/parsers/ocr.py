@@ -16,6 +16,8 @@ from ingest.parsers.request import ParseRequest
 
 MIN_WORD_CONFIDENCE = 20.0  # per cent; below it tesseract is reading noise
 MAX_SIDE_PIXELS = 4000
+DOUBTFUL_CONFIDENCE = 0.7
+"""Upright print reads at 0.9; below this the picture may lie on its side."""
 
 
 def parse_image(request: ParseRequest) -> RawDocument:
@@ -57,28 +59,31 @@ def _tesseract(image: Any, request: ParseRequest, scale: float) -> tuple[list[Pr
     image.save(picture)
     left = max(1.0, request.deadline - time.monotonic() + 5)
     try:
-        rows = _run_tesseract(picture, left, _page_mode(picture, image, left))
+        lines, confidence = _tesseract_lines(_run_tesseract(picture, left), scale)
+        if confidence < DOUBTFUL_CONFIDENCE and _turn_upright(picture, image, left):
+            return _tesseract_lines(_run_tesseract(picture, left), scale)
+        return lines, confidence
     finally:
         picture.unlink(missing_ok=True)
-    return _tesseract_lines(rows, scale)
 
 
-def _page_mode(picture: Path, image: Any, timeout_s: float) -> str:
-    """Turn a picture upright where tesseract is sure that it is not, and return the page segmentation mode."""
+def _turn_upright(picture: Path, image: Any, timeout_s: float) -> bool:
+    """Turn a picture upright where tesseract is sure that it is not, and tell whether it was turned."""
     result = subprocess.run(
         ["tesseract", str(picture), "stdout", "--psm", "0"], capture_output=True, timeout=timeout_s, check=False
     )
     found = dict(line.split(": ", 1) for line in result.stdout.decode(errors="replace").splitlines() if ": " in line)
     angle = int(found.get("Rotate", "0") or 0)
-    if angle and float(found.get("Orientation confidence", "0") or 0) > 2:
-        image.rotate(-angle, expand=True).save(picture)
-    return "3"
+    if not angle or float(found.get("Orientation confidence", "0") or 0) < 1:
+        return False
+    image.rotate(-angle, expand=True).save(picture)
+    return True
 
 
-def _run_tesseract(picture: Path, timeout_s: float, mode: str) -> list[list[str]]:
+def _run_tesseract(picture: Path, timeout_s: float) -> list[list[str]]:
     try:
         result = subprocess.run(
-            ["tesseract", str(picture), "stdout", "--psm", mode, "-l", _languages(), "tsv"],
+            ["tesseract", str(picture), "stdout", "--psm", "3", "-l", _languages(), "tsv"],
             capture_output=True, timeout=timeout_s, check=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

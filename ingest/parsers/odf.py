@@ -36,6 +36,8 @@ def parse_odf(request: ParseRequest) -> RawDocument:
         for element in styles.iter() if styles is not None else ():
             if local(element) in ("header", "footer"):
                 reader.read(element)
+        if not raw.blocks and styles is not None:
+            reader.read(styles)  # a presentation whose words are all on its master page
         raw.pages = reader.page or 0
         read_pictures(package, "Pictures/", raw, request)
     return raw

@@ -96,7 +96,7 @@ class _Reader:
             self._in_fonts = True
         if word in _DESTINATIONS or (starred and word not in (b"shppict", b"shpinst")):
             self._skip = True
-        elif word in (b"shptxt", b"fldrslt", b"footnote"):
+        elif word in (b"shptxt", b"fldrslt", b"footnote", b"result"):
             self._skip = False
         self._codepage(word, number)
         if not self._skip:
