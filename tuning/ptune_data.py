@@ -144,7 +144,7 @@ def read_examples(questions: Path, docs: Path) -> tuple[list[Example], dict[str,
     examples = []
     for line in questions.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        evidence = next(iter(row.get("evidence") or []), {})
+        evidence: dict[str, Any] = next(iter(row.get("evidence") or []), {})
         answers = tuple(answer for answer in row.get("answers") or [] if len(answer) <= MAX_ANSWER_CHARACTERS)
         passage = str(evidence.get("text") or "").strip()[:MAX_PASSAGE_CHARACTERS]
         if not passage or (row["answerable"] and not any(answer in passage for answer in answers)):

@@ -1,0 +1,74 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.tuning.tiny_model import save_tiny_model
+from tuning.ptune import train
+from tuning.ptune_rows import Recipe, Sample, batches
+
+RECIPE = Recipe(tokens=4, hidden=16, rank=2, learning_rate=1e-2, epochs=3, batch=4, patience=9)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"passage rain falls on hill {'a ' * (n % 5)} question where"}],
+            "target": "hill [1]" if n % 2 else "NOT",
+        }
+        for n in range(16)
+    ]
+    for part, kept in (("train", rows), ("dev", rows[:4])):
+        (folder / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    return folder
+
+
+@pytest.mark.parametrize("method", ["ptune", "prompt", "lora"])
+def test_each_method_learns(model, data, tmp_path, method):
+    history = train(data, model, tmp_path / "run", replace(RECIPE, method=method))
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert any((tmp_path / "run" / "best").iterdir())
+
+
+@pytest.mark.parametrize("method", ["ptune", "lora"])
+def test_an_interrupted_run_ends_at_the_same_loss(model, data, tmp_path, method, monkeypatch):
+    recipe = replace(RECIPE, method=method)
+    whole = train(data, model, tmp_path / "whole", recipe)
+
+    from tuning.ptune_loop import Training
+
+    keep = Training._keep
+
+    def stop_after_the_first(self):
+        keep(self)
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "_keep", stop_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, model, tmp_path / "broken", recipe)
+    monkeypatch.setattr(Training, "_keep", keep)
+    resumed = train(data, model, tmp_path / "broken", recipe)
+    assert [entry["epoch"] for entry in resumed] == [1, 2, 3]
+    assert resumed[-1]["train_loss"] == pytest.approx(whole[-1]["train_loss"], abs=1e-4)
+    assert resumed[-1]["dev_loss"] == pytest.approx(whole[-1]["dev_loss"], abs=1e-4)
+
+
+def test_a_folder_of_another_recipe_is_refused(model, data, tmp_path):
+    train(data, model, tmp_path, replace(RECIPE, epochs=1))
+    with pytest.raises(SystemExit, match="another recipe"):
+        train(data, model, tmp_path, replace(RECIPE, epochs=1, learning_rate=0.5))
+
+
+def test_batches_hold_every_sample_once_in_an_order_of_the_seed():
+    samples = [Sample(tuple(range(n % 7 + 1)), 1) for n in range(50)]
+    first, again, other = (batches(samples, 8, seed) for seed in ("0", "0", "1"))
+    assert first == again != other
+    assert sorted(len(s.ids) for batch in first for s in batch) == sorted(len(s.ids) for s in samples)

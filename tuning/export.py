@@ -1,0 +1,208 @@
+"""Bake p-tuned tasks into a checkpoint that any server serves as it is.
+
+    python -m tuning.export --model MODEL --task answer=RUN/best --check DATA/test.jsonl --out FOLDER
+
+The virtual tokens become added tokens `<|ptune_answer_0|>` …; a request for the task is ordinary text that starts with
+them (`task_prefix`). With tied embeddings their logits would beat every real token, so the head is untied, and the rows
+of the added tokens are turned against what the model puts out: the export measures, on every position of the check
+prompts, by how much they lose, and refuses where that is not enough at any usual temperature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tuning.base_model import load_plain
+
+MAX_DIFFERENCE = 1e-3  # logits, float32: beyond it the folder does not do what was trained
+LOSING_MARGIN = 200.0  # nats below the best real token: exp(-200 / T) is nothing even at a temperature of 5
+AIM = 4.0  # the added rows aim at this multiple of the margin, so that unseen text keeps it
+
+
+def task_tokens(task: str, count: int) -> list[str]:
+    """Return the added tokens of a task."""
+    return [f"<|ptune_{task}_{place}|>" for place in range(count)]
+
+
+def task_prefix(task: str, count: int) -> str:
+    """Return the text that a request for the task starts with."""
+    return "".join(task_tokens(task, count))
+
+
+def bake(tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the model with the tasks' virtual tokens in its table and what was measured; changes both arguments.
+
+    Raises:
+        ValueError: an added token could win somewhere in the check prompts.
+    """
+    import torch
+
+    real = model.get_input_embeddings().weight.shape[0]
+    head = model.get_output_embeddings().weight.detach().clone()
+    names = {task: task_tokens(task, rows.shape[0]) for task, rows in tasks.items()}
+    tokenizer.add_special_tokens({"additional_special_tokens": [name for task in names.values() for name in task]})
+    model.resize_token_embeddings(max(len(tokenizer), real), mean_resizing=False)
+    table = model.get_input_embeddings().weight
+    for task, rows in tasks.items():
+        ids = tokenizer.convert_tokens_to_ids(names[task])
+        table.data[ids] = rows.to(table.dtype)
+    _untie(model, head, table.shape[0])
+    states = _states(tokenizer, model, tasks, prompts, real)
+    losing, report = _losing_row(states, head, real)
+    first = min(min(tokenizer.convert_tokens_to_ids(task)) for task in names.values())
+    with torch.no_grad():
+        model.get_output_embeddings().weight[first:] = losing
+    model.generation_config.suppress_tokens = list(range(first, table.shape[0]))
+    return model, report
+
+
+def _untie(model: Any, head: Any, size: int) -> None:
+    """Give the model a head of its own: the old one, with room for the added tokens."""
+    import torch
+
+    model.config.tie_word_embeddings = False
+    output = torch.nn.Linear(head.shape[1], size, bias=False, dtype=head.dtype, device=head.device)
+    with torch.no_grad():
+        output.weight.zero_()
+        output.weight[: head.shape[0]] = head
+    model.set_output_embeddings(output)
+
+
+def _states(tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Sequence[str], real: int) -> Any:
+    """Return what the head sees at every real token of the prompts, with each task and without: (n, dimension)."""
+    import torch
+
+    prefixes = ["", *(task_prefix(task, rows.shape[0]) for task, rows in tasks.items())]
+    found = []
+    with torch.no_grad():
+        for number, prompt in enumerate(prompts):
+            text = prefixes[number % len(prefixes)] + prompt
+            ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids.to(model.device)
+            states = model.base_model(input_ids=ids).last_hidden_state[0].float()
+            found.append(states[ids[0] < real])  # nothing is sampled between virtual tokens
+    return torch.cat(found)
+
+
+def _losing_row(states: Any, head: Any, real: int) -> tuple[Any, dict[str, Any]]:
+    """Return a head row whose logit is far below the best real one at every state.
+
+    The states of a language model share a direction; a row against it loses everywhere they go. How surely is measured.
+    """
+    import torch
+
+    best = torch.cat([(part @ head[:real].float().T).max(dim=1).values for part in states.split(256)])
+    mean = states.mean(dim=0)
+    along = states @ (mean / mean.norm())
+    direction = mean / mean.norm()
+    weakest = float(along.min())
+    if weakest <= 0:
+        direction, along, weakest = _separating(states)
+    if weakest <= 0:
+        raise ValueError("no row loses everywhere: some state points away from all others")
+    scale = AIM * LOSING_MARGIN / weakest
+    row = -scale * direction
+    margin = float((best - states @ row).min())
+    if margin < LOSING_MARGIN:
+        raise ValueError(f"an added token comes within {margin:.1f} of winning; {LOSING_MARGIN} is wanted")
+    report = {
+        "states": len(states),
+        "smallest_margin": margin,
+        "alignment_min_over_mean": weakest / float(along.mean()),
+    }
+    return row.to(head.dtype), report
+
+
+def _separating(states: Any) -> tuple[Any, Any, float]:
+    """Find a direction on whose positive side all states lie, by the perceptron's rule with margin."""
+    import torch
+
+    unit = states / states.norm(dim=1, keepdim=True)
+    direction = unit.mean(dim=0)
+    for _ in range(500):
+        scores = unit @ direction
+        worst = scores.topk(min(64, len(unit)), largest=False).indices
+        direction = torch.nn.functional.normalize(direction + 0.1 * unit[worst].mean(dim=0), dim=0)
+    along = states @ direction
+    return direction, along, float(along.min())
+
+
+def compare(tokenizer: Any, baked: Any, base: Any, task: str, rows: Any, prompts: Sequence[str]) -> dict[str, Any]:
+    """Compare the baked model with the virtual tokens put in front by hand: logits and greedy continuations."""
+    import torch
+
+    prefix, real = task_prefix(task, rows.shape[0]), base.get_input_embeddings().weight.shape[0]
+    worst, same = 0.0, 0
+    with torch.no_grad():
+        for prompt in prompts:
+            ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids.to(base.device)
+            embedded = torch.cat([rows.to(base.device)[None], base.get_input_embeddings()(ids)], dim=1)
+            wanted = base(inputs_embeds=embedded).logits[0, rows.shape[0] :]
+            full = tokenizer(prefix + prompt, return_tensors="pt", add_special_tokens=False).input_ids.to(base.device)
+            found = baked(input_ids=full).logits[0, rows.shape[0] :, :real]
+            worst = max(worst, float((wanted - found).abs().max()))
+            same += greedy(base, embedded) == greedy(baked, baked.get_input_embeddings()(full))
+    return {"prompts": len(prompts), "max_logit_difference": worst, "greedy_identical": same / max(len(prompts), 1)}
+
+
+def greedy(model: Any, embedded: Any, length: int = 24) -> list[int]:
+    """Continue embeddings greedily and return the new token ids."""
+    import torch
+
+    mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device)
+    made = model.generate(inputs_embeds=embedded, attention_mask=mask, max_new_tokens=length, do_sample=False)
+    return [int(token) for token in made[0]]
+
+
+def read_prompts(path: Path, tokenizer: Any, limit: int) -> list[str]:
+    """Return the first prompts of a data file, as the chat template renders them."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:limit]]
+    return [tokenizer.apply_chat_template(row["messages"], add_generation_prompt=True, tokenize=False) for row in rows]
+
+
+def export(model_path: Path, runs: Mapping[str, Path], check: Path, out: Path, limit: int) -> dict[str, Any]:
+    """Write the baked folder and return what was measured.
+
+    Raises:
+        ValueError: the folder would not give the trained model's logits, or an added token could win.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer, model = load_plain(model_path)
+    _, base = load_plain(model_path)
+    model, base = model.to(device).eval(), base.to(device).eval()
+    prompts = read_prompts(check, tokenizer, limit)
+    tasks = {task: load_file(run / "virtual_tokens.safetensors")["virtual_tokens"] for task, run in runs.items()}
+    baked, report = bake(tokenizer, model, {task: rows.to(device) for task, rows in tasks.items()}, prompts)
+    for task, rows in tasks.items():
+        report[task] = compare(tokenizer, baked, base, task, rows.to(device), prompts)
+        if report[task]["max_logit_difference"] > MAX_DIFFERENCE:
+            raise ValueError(f"{task}: logits differ by {report[task]['max_logit_difference']:.4g}")
+    baked.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    report["tasks"] = {task: rows.shape[0] for task, rows in tasks.items()}
+    (out / "attest_tasks.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return report
+
+
+def main() -> None:
+    """Export by the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--task", action="append", required=True, help="NAME=FOLDER of virtual_tokens.safetensors")
+    parser.add_argument("--check", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=200)
+    options = parser.parse_args()
+    runs = {name: Path(folder) for name, _, folder in (task.partition("=") for task in options.task)}
+    report = export(options.model, runs, options.check, options.out, options.limit)
+    print(json.dumps(report))  # noqa: T201 - the script's answer
+
+
+if __name__ == "__main__":
+    main()
