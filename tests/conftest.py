@@ -2,18 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-for name, value in (
-    ("OMP_NUM_THREADS", "1"),
-    ("HF_HUB_OFFLINE", "1"),
-    ("TRANSFORMERS_OFFLINE", "1"),
-    ("TOKENIZERS_PARALLELISM", "false"),
-):
-    os.environ.setdefault(name, value)  # before anything imports torch
-for name in [name for name in os.environ if name.startswith("ATTEST_")]:
-    del os.environ[name]  # the settings of whoever runs the suite are not the suite's
-
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +11,10 @@ import pytest
 from core.db.session import Database
 from core.settings import Settings, load_settings
 from core.types import OPERATOR
+from tests.environment import settle
 from tests.pages import ALLOW, write_pages
+
+settle()  # before any test imports torch
 
 
 @dataclass(frozen=True)

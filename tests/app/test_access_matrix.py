@@ -39,7 +39,7 @@ OPERATOR_ROUTES = {
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/ask"): {"question": "Who decides about laptops, salary bands and Bluebird?"},
     ("POST", "/v1/ask/stream"): {"question": "Who decides about laptops, salary bands and Bluebird?"},
-    ("POST", "/v1/chat/completions"): {"messages": [{"role": "user", "content": "Who gets a ThinkPad?"}]},
+    ("POST", "/v1/chat/completions"): {"messages": [{"role": "user", "content": "Who gets which laptop?"}]},
     ("POST", "/v1/search"): {"query": "laptop salary band merger Bluebird", "k": 50},
     ("POST", "/v1/explain"): {"question": "Bluebird", "document_id": "{merger}"},
     ("POST", "/v1/feedback"): {"answer_id": "none", "rating": "up"},
@@ -147,8 +147,9 @@ def test_an_answer_and_its_stream_and_its_conversation_are_its_askers(keyed_api:
 def test_an_upload_is_its_uploaders_alone(keyed_api: Api) -> None:
     page = b"# Hobby\n\nMy model railway runs on Tuesdays.\n"
     with keyed_api.client("ana") as ana, keyed_api.client("hana") as hana:
-        assert ana.post("/v1/documents", files={"file": ("h.md", page)}, data={"collection": "default"}).status_code == 422
-        everybody = {"allow": "public"}
+        assert (
+            ana.post("/v1/documents", files={"file": ("h.md", page)}, data={"collection": "default"}).status_code == 422
+        )
         granted = ana.post("/v1/documents", files={"file": ("h.md", page)}, data={"allow": "group:hr"})
         assert granted.status_code == 422, "ana is not of that group"
         run_id = ana.post("/v1/documents", files={"file": ("h.md", page)}).json()["run_id"]
@@ -159,7 +160,6 @@ def test_an_upload_is_its_uploaders_alone(keyed_api: Api) -> None:
         search = {"query": "model railway", "min_seq": run["seq"]}
         assert "railway" in ana.post("/v1/search", json=search).text
         assert "Tuesdays" not in hana.post("/v1/search", json=search).text
-        assert everybody
         mine = [row for row in ana.get("/v1/documents").json()["documents"] if row["collection"] == "user:ana"]
         assert [row["source"] for row in mine if "h.md" in row["source"]] == ["uploads/user:ana/h.md"]
         for row in mine:

@@ -112,9 +112,7 @@ def test_keys(home: KnowledgeBase, attest: Any) -> None:
     assert attest("keys", "list")["keys"][0]["revoked_at"]
 
 
-def test_backup_and_restore(
-    home: KnowledgeBase, attest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_backup_and_restore(home: KnowledgeBase, attest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert attest("backup", str(tmp_path / "backup"))["documents"] == len(home.ids)
     monkeypatch.setenv("ATTEST_HOME", str(tmp_path / "elsewhere"))
     assert attest("restore", str(tmp_path / "backup"))["documents"] == len(home.ids)

@@ -1,0 +1,20 @@
+"""The environment of the suite, set when imported: quiet models, no network, nobody's own settings."""
+
+from __future__ import annotations
+
+import os
+
+QUIET = {
+    "OMP_NUM_THREADS": "1",  # two test processes on two cores collapse with more
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def settle() -> None:
+    """Set what is quiet, and forget the settings of whoever runs the suite."""
+    for name in [name for name in os.environ if name.startswith("ATTEST_")]:
+        del os.environ[name]
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
