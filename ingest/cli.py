@@ -1,47 +1,52 @@
-"""`attest ingest PATH…`: bring files, folders and records into the knowledge base."""
+"""`attest ingest PATH…`: bring files, folders, addresses and records into the knowledge base."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.db.session import Database
+from core.errors import InvalidInput
 from core.logging import configure_logging
 from core.settings import Settings, load_settings
-from ingest.report import IngestOptions, IngestReport
+from core.types import Verdict
+from ingest.report import IngestOptions, IngestReport, TextRecord
+from ingest.validity import read_moment
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
 
 INTERRUPTED = 130
+STDIN = "-"
 
 cli = typer.Typer(add_completion=False)
 
 
 @cli.command()
 def ingest_command(
-    paths: Annotated[list[str], typer.Argument(help="Files and folders, or - for JSON Lines on standard input.")],
+    paths: Annotated[list[str] | None, typer.Argument(help="Files, folders, URLs, or - for JSON Lines.")] = None,
     collection: Annotated[str, typer.Option(help="The collection the documents belong to.")] = "default",
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A principal that may read them: user:ana, group:hr, public.")
-    ] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Who may read them: user:ana, group:hr, public.")] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed before.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed; all of it, without paths.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow changes as they happen.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Parser processes at once.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler, or `local` for a cluster here.")] = None,
+    password: Annotated[str | None, typer.Option(envvar="ATTEST_FILE_PASSWORD", help="For protected files.")] = None,
+    effective_from: Annotated[str | None, typer.Option(help="In force from this date.")] = None,
+    expires_at: Annotated[str | None, typer.Option(help="In force until this date.")] = None,
+    supersedes: Annotated[str | None, typer.Option(help="The document that these replace.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
-    config: Annotated[Path | None, typer.Option(help="A settings file.")] = None,
 ) -> None:
     """Ingest files and folders; unchanged files are skipped, changed ones replaced."""
-    from ingest.progress import make_progress
-    from ingest.run import ingest
-
     configure_logging()
-    settings = load_settings(config=config)
+    settings = load_settings()
     options = IngestOptions(
         collection=collection,
         allow=tuple(allow) if allow else None,
@@ -49,44 +54,115 @@ def ingest_command(
         dry_run=dry_run,
         retry=retry,
         workers=workers,
+        scheduler=scheduler,
+        password=password,
+        effective_from=read_moment(effective_from) if effective_from else None,
+        expires_at=read_moment(expires_at) if expires_at else None,
+        supersedes=supersedes,
     )
     database = Database.open(settings)
     try:
-        report = ingest(
-            paths,
-            options,
-            database=database,
-            settings=settings,
-            encoder=lambda: _encoder(settings),
-            progress=make_progress(),
-        )
+        if watch:
+            _watch(paths or [], options, database, settings)
+            return
+        report = _run(paths or [], options, database, settings)
     finally:
         database.close()
     _tell(report, as_json)
     if report.state == "interrupted":
-        print("interrupted: what was ingested is kept; run the same command to go on", file=sys.stderr)
+        sys.stderr.write("interrupted: what was ingested is kept; run the same command to go on\n")
         raise typer.Exit(INTERRUPTED)
 
 
-def _encoder(settings: Settings) -> Encoder:
-    from models.encoder import load_encoder
+def _run(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> IngestReport:
+    from ingest.progress import make_progress
+    from ingest.run import ingest, ingest_texts
+    from ingest.runs import failed_paths
 
-    return load_encoder(settings.embedder)
+    if not paths and options.retry:
+        paths = failed_paths(database, options.collection)
+    elif not paths:
+        raise typer.BadParameter("name files or folders to ingest, or use --retry")
+    encoder, progress = _Lazy(settings).encoder, make_progress()
+    if STDIN in paths:
+        if len(paths) > 1:
+            raise typer.BadParameter("- stands alone")
+        records = read_records(sys.stdin)
+        return ingest_texts(records, options, database=database, settings=settings, encoder=encoder, progress=progress)
+    scan = _Lazy(settings).scan if settings.ingest.quarantine and settings.rails.enabled else None
+    return ingest(paths, options, database=database, settings=settings, encoder=encoder, progress=progress, scan=scan)
+
+
+def _watch(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> None:
+    from ingest.watch import watch
+
+    if not paths:
+        raise typer.BadParameter("name the folders to watch")
+    sys.stderr.write("watching; Ctrl-C stops\n")
+    try:
+        for report in watch([Path(path) for path in paths], lambda: _run(paths, options, database, settings)):
+            _tell(report, as_json=False)
+            if report.state == "interrupted":
+                break
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped watching\n")
+
+
+def read_records(lines: Iterator[str]) -> Iterator[TextRecord]:
+    """Yield the documents of JSON Lines: `source` (or `id`, `_id`), `text`, and optionally `title`, `allow`, more.
+
+    Raises:
+        InvalidInput: a line is no such object; the message names it.
+    """
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            source = str(row.get("source") or row.get("id") or row["_id"])
+            text = str(row["text"])
+        except (ValueError, KeyError, AttributeError) as error:
+            raise InvalidInput(f"line {number} is no JSON object with `source` and `text`") from error
+        allow = row.get("allow")
+        known = {"source", "id", "_id", "text", "title", "allow"}
+        attributes = {key: value for key, value in row.items() if key not in known}
+        yield TextRecord(source, text, str(row.get("title") or ""), attributes, tuple(allow) if allow else None)
+
+
+class _Lazy:
+    """Loads models only when a document needs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._scan: Callable[[str], tuple[Verdict, ...]] | None = None
+
+    def encoder(self) -> Encoder:
+        from models.encoder import load_encoder
+
+        return load_encoder(self._settings.embedder)
+
+    def scan(self, text: str) -> tuple[Verdict, ...]:
+        if self._scan is None:
+            from guardrails.rails import Rails
+            from models.adapters import load_classifier
+
+            self._scan = Rails.open(self._settings, load_classifier(self._settings.embedder)).scan_document
+        return self._scan(text)
 
 
 def _tell(report: IngestReport, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(report.to_json()))
+        sys.stdout.write(json.dumps(report.to_json()) + "\n")
         return
-    print(
+    near = f" and {report.near_duplicates} near" if report.near_duplicates else ""
+    lines = [
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
-        f"{report.duplicates} duplicates, {report.deleted} deleted, {len(report.failed)} failed, "
-        f"{len(report.quarantined)} in quarantine; "
-        f"{report.chunks} passages, {report.pages} pages in {report.seconds:.1f} s"
-    )
-    for failure in report.failed:
-        print(f"  failed: {failure.source}\n    {failure.error} ({failure.kind}): {failure.message}")
-    for item in report.quarantined:
-        print(f"  quarantined: {item['source']}\n    {item['reason']}")
-    for item in report.warnings:
-        print(f"  warning: {item['source']}\n    {item['message']}")
+        f"{report.duplicates} duplicates{near}, {report.deleted} deleted, {len(report.failed)} failed, "
+        f"{len(report.quarantined)} in quarantine; {report.chunks} passages, {report.pages} pages "
+        f"in {report.seconds:.1f} s" + (" (nothing was written)" if report.dry_run else "")
+    ]
+    lines += [f"  {item['action']}: {item['source']}" for item in report.planned]
+    lines += [f"  failed: {f.source}\n    {f.error} ({f.kind}): {f.message}" for f in report.failed]
+    lines += [f"  in quarantine: {item['source']}\n    {item['reason']}" for item in report.quarantined]
+    lines += [f"  warning: {item['source']}\n    {item['message']}" for item in report.warnings]
+    sys.stdout.write("\n".join(lines) + "\n")

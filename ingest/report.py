@@ -30,6 +30,8 @@ class IngestOptions:
     principal: str = "operator"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
+    scheduler: str | None = None
+    """A Dask scheduler's address, or `local`."""
     password: str | None = None
     """Tried on files that need one."""
     """The id of a run that was recorded before it could begin; a new one without it."""

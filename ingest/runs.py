@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import select
 
 from core.clock import now
-from core.db.models import IngestFailure, IngestRun
+from core.db.models import Collection, IngestFailure, IngestRun
 from core.db.session import Database
 from ingest.commit import collection_named
 from ingest.report import Failure, IngestOptions, IngestReport
@@ -47,3 +48,12 @@ def record_failure(database: Database, run_id: str, collection: str, failure: Fa
             session.add(row)
         row.run_id, row.error, row.kind, row.message = run_id, failure.error, failure.kind, failure.message
         row.attempts, row.at = (row.attempts or 0) + 1, now()
+
+
+def failed_paths(database: Database, collection: str) -> list[str]:
+    """Return the files on this machine that failed before, or that hold what failed, and are still there."""
+    query = select(IngestFailure.source).join(Collection, Collection.id == IngestFailure.collection_id)
+    with database.read() as session:
+        sources = session.scalars(query.where(Collection.name == collection).order_by(IngestFailure.source)).all()
+    files = dict.fromkeys(source.split("!/")[0] for source in sources)
+    return [file for file in files if Path(file).is_absolute() and Path(file).is_file()]
