@@ -40,7 +40,8 @@ def plain(text: str) -> str:
         return text
     folded = unicodedata.normalize("NFKC", text[:_MAX_CHARACTERS])
     folded = _unmarked(_INVISIBLE.sub("", _from_tags(text[:_MAX_CHARACTERS]) + folded))
-    return "".join(map(_word_folded, re.split(r"(\s+)", folded)))
+    latin = 2 * sum(c.isascii() and c.isalpha() for c in folded) > sum(c.isalpha() for c in folded)
+    return "".join(_word_folded(word, alone=latin) for word in re.split(r"(\s+)", folded))
 
 
 def views(text: str) -> tuple[str, ...]:
@@ -81,12 +82,12 @@ def _unmarked(text: str) -> str:
     return re.sub(r"([\u0300-\u036f])[\u0300-\u036f]+", r"\1", text)
 
 
-def _word_folded(word: str) -> str:
-    """Fold look-alikes only in a word that mixes them with Latin letters, or is made of nothing else but them."""
+def _word_folded(word: str, *, alone: bool) -> str:
+    """Fold look-alikes in a word that mixes them with Latin letters and, with `alone`, in one made of nothing else."""
     if word.isascii():
         return word
     folded = word.translate(_CYRILLIC_GREEK).translate(_LATIN_LOOKALIKES)
-    return folded if any("a" <= c.lower() <= "z" for c in word) or folded.isascii() else word
+    return folded if any("a" <= c.lower() <= "z" for c in word) or (alone and folded.isascii()) else word
 
 
 def _unleet(word: str) -> str:

@@ -1,0 +1,91 @@
+"""Numbers that identify somebody are found, checked and redacted; numbers that only look like them are not."""
+
+import pytest
+
+from guardrails.pii import Pii, find_pii
+from guardrails.pii_types import SENSITIVE
+from guardrails.rail import Context
+
+FOUND = [
+    ("My card is 4111 1111 1111 1111.", "CREDIT_CARD"),
+    ("card 5555555555554444 please", "CREDIT_CARD"),
+    ("pay with 378282246310005", "CREDIT_CARD"),
+    ("cc 6011111111111117", "CREDIT_CARD"),
+    ("charge 5105-1051-0510-5100 now", "CREDIT_CARD"),
+    ("send it to DE89 3704 0044 0532 0130 00", "IBAN_CODE"),
+    ("IBAN GB82WEST12345698765432", "IBAN_CODE"),
+    ("FR1420041010050500013M02606 is the account", "IBAN_CODE"),
+    ("my SSN is 536-90-4399", "US_SSN"),
+    ("social security 219-09-9998", "US_SSN"),
+    ("mail ana.lopez@example.org", "EMAIL_ADDRESS"),
+    ("write to o'neil+x@sub.example.co.uk today", "EMAIL_ADDRESS"),
+    ("call +49 30 1234 5678", "PHONE_NUMBER"),
+    ("call (212) 555-0147", "PHONE_NUMBER"),
+    ("ring 02.27.96.63.08", "PHONE_NUMBER"),
+    ("phone 001-748-088-2851x818", "PHONE_NUMBER"),
+    ("from 106.31.73.20 last night", "IP_ADDRESS"),
+    ("see https://visualtrips.example/page", "URL"),
+    ("my driver's license number is 425700624", "US_DRIVER_LICENSE"),
+    ("NINO QQ123456C".replace("QQ", "AB"), "UK_NINO"),
+    ("DNI 12345678Z", "NATIONAL_ID"),
+    ("AHV 756.1234.5678.97", "NATIONAL_ID"),
+]
+PASSED = [
+    "Order 1234567890123456 was shipped.",
+    "4111 1111 1111 1112 fails the check",
+    "Revenue was 1,234,567 dollars in 2021.",
+    "Section 3.2.1 applies from 2024-01-01.",
+    "The ratio is 12:34 or 0.35294.",
+    "IBAN DE89 3704 0044 0532 0130 01",
+    "version 10.2.3 of the tool",
+    "Room 305, floor 2, building 7",
+    "000-12-3456 is no number of a person",
+    "666-12-3456 neither",
+    "12345678A is not valid",
+    "See page 1024 and table 16.",
+    "from 999.999.999.999",
+    "a@b",
+    "Invoice 2023-11-20-0042",
+    "Net income grew 12.5% to $3.4 billion.",
+    "ISBN 978-3-16-148410-0",
+    "0x7f3a9c is an address in memory",
+    "There are 86400 seconds in a day.",
+    "Form SF-1164 is for travel.",
+    "10-K for the year 2022",
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), FOUND)
+def test_personal_data_is_found(text, kind):
+    assert kind in {span.kind for span in find_pii(text, None)}
+
+
+@pytest.mark.parametrize("text", PASSED)
+def test_numbers_that_identify_nobody_pass(text):
+    assert not {span.kind for span in find_pii(text, None)} & (SENSITIVE | {"EMAIL_ADDRESS", "IP_ADDRESS"})
+
+
+def test_redaction_keeps_the_sentence_readable(classifier):
+    finding = Pii(classifier).check(Context("output", "Pay with 4111 1111 1111 1111 or mail a@example.org."))
+    assert finding.redacted == "Pay with [credit card] or mail a@example.org."
+    assert finding.score == 1.0
+
+
+def test_the_policy_says_what_is_redacted(classifier):
+    finding = Pii(classifier, ["EMAIL"]).check(Context("output", "Pay with 4111 1111 1111 1111 or mail a@example.org."))
+    assert finding.redacted == "Pay with 4111 1111 1111 1111 or mail [email address]."
+
+
+def test_names_are_tagged(classifier):
+    spans = find_pii("Please call Maria Lopez in Berlin.", classifier)
+    assert {"PERSON", "LOCATION"} <= {span.kind for span in spans}
+
+
+def test_nothing_reaches_for_the_network(monkeypatch):
+    import socket
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert find_pii("mail ana.lopez@example.org", None)
