@@ -68,12 +68,12 @@ def _conclude(
 
     verdicts = yield from trace.step("input_rails", runtime.rails.check_input, question.text, collection)
     if blocking := trace.judged(verdicts):
-        return blocked(runtime, question, blocking)
+        return blocked(runtime, trace, blocking)
 
     query = yield from trace.step("rewrite", rewrite_question, runtime, trace)
     retrieval = yield from trace.step("retrieve", retrieve, runtime, trace, query)
     retrieval = yield from trace.step("retrieval_rails", check_retrieval, runtime, trace, retrieval)
     yield from trace.step("evidence", select, runtime, trace, retrieval)
     if reason := (yield from trace.step("answerable", weigh, runtime, trace)):
-        return refused(runtime, question, reason)
+        return refused(runtime, trace, reason)
     return (yield from compose(runtime, trace, streaming=streaming, stopped=stopped))

@@ -36,11 +36,11 @@ def _whole(runtime: Runtime, trace: Trace) -> Generator[Event, None, Conclusion]
         "verify", settle, trace.standalone, draft, evidence, verifier=runtime.verifier, quote=quote
     )
     if settled.verified.reason is not None:
-        return refused(runtime, question, settled.verified.reason)
+        return refused(runtime, trace, settled.verified.reason)
     gate = Gate(runtime.rails, evidence, question.filters.collection)
     released = yield from trace.step("output_rails", gate.whole, settled.verified.text, settled.verified.claims)
     if blocking := trace.judged(released.verdicts):
-        return blocked(runtime, question, blocking)
+        return blocked(runtime, trace, blocking)
     citations = yield from trace.step("locate", Locator(runtime.database).locate, settled.verified.citations)
     return _concluded(runtime, trace, settled.draft.generator, (released.text, released.claims, citations))
 
@@ -57,14 +57,14 @@ def _claim_by_claim(
         if stopped():
             return None
         if blocking := trace.judged(writing.verdicts):
-            return blocked(runtime, question, blocking)
+            return blocked(runtime, trace, blocking)
         if writing.claims:
             return _concluded(runtime, trace, drafter.name, (writing.text, writing.claims, writing.citations))
         if writing.declined:
-            return refused(runtime, question, "insufficient_evidence")
+            return refused(runtime, trace, "insufficient_evidence")
         if drafter.name == "quote":
             break
-    return refused(runtime, question, "unsupported_draft")
+    return refused(runtime, trace, "unsupported_draft")
 
 
 def _concluded(
@@ -77,7 +77,7 @@ def _concluded(
     text, claims, citations = released
     present = {citation.marker for citation in citations}
     if not any(present & set(claim.citations) for claim in claims):
-        return refused(runtime, trace.question, "unsupported_draft")
+        return refused(runtime, trace, "unsupported_draft")
     used = {marker for claim in claims for marker in claim.citations}
     kept = tuple(citation for citation in citations if citation.marker in used)
     model = runtime.generator("quote" if generator == "quote" else trace.question.generator).model

@@ -1,35 +1,36 @@
-"""What is said when there is no answer; these are outcomes, never errors."""
+"""What is said when there is no answer, in the asker's language; these are outcomes, never errors."""
 
 from __future__ import annotations
 
 from app.runtime import Runtime
-from app.trace import Conclusion
+from app.trace import Conclusion, Trace
 from core.errors import GenerationError
-from core.types import GeneratorName, Question, Verdict
-
-REFUSALS = {
-    "no_evidence": "I found nothing about this in the documents you may read.",
-    "insufficient_evidence": "The documents I found come close but do not answer this.",
-    "unsupported_draft": "I could not support an answer with the documents I found.",
-}
-BLOCKED = "This cannot be answered here: the {rail} rule stopped it."
+from core.types import GeneratorName, Verdict
 
 
-def refused(runtime: Runtime, question: Question, reason: str) -> Conclusion:
-    """Return the refusal of a question."""
-    text = REFUSALS.get(reason, REFUSALS["unsupported_draft"])
-    return Conclusion("refused", text, reason, *_generator(runtime, question))
+def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
+    """Return the refusal of a question, with what was searched where that is not what was asked."""
+    from generation.languages import language_of, message
+
+    question = trace.question.text
+    language = language_of(question)
+    text = message(reason, language)
+    if trace.query is not None and trace.query.text != question:
+        text = f"{text} {message('searched', language, query=trace.query.text)}"
+    return Conclusion("refused", text, reason, *_generator(runtime, trace))
 
 
-def blocked(runtime: Runtime, question: Question, verdict: Verdict) -> Conclusion:
+def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
     """Return what is said when a rail stops a question or its answer."""
-    text = BLOCKED.format(rail=verdict.rail.replace("_", " "))
-    return Conclusion("blocked", text, verdict.rail, *_generator(runtime, question))
+    from generation.languages import language_of, message
+
+    text = message("blocked", language_of(trace.question.text), rail=verdict.rail.replace("_", " "))
+    return Conclusion("blocked", text, verdict.rail, *_generator(runtime, trace))
 
 
-def _generator(runtime: Runtime, question: Question) -> tuple[GeneratorName, str]:
+def _generator(runtime: Runtime, trace: Trace) -> tuple[GeneratorName, str]:
     """Return who would have answered; a model server that is down does not turn a refusal into an error."""
-    generator = runtime.generator(question.generator)
+    generator = runtime.generator(trace.question.generator)
     try:
         return generator.name, generator.model
     except GenerationError:

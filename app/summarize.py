@@ -48,15 +48,15 @@ def _conclude(runtime: Runtime, trace: Trace, subject: Subject, sentences: int) 
     evidence = yield from trace.step("retrieve", subject_evidence, runtime, subject)
     evidence = yield from trace.step("retrieval_rails", _check, runtime, trace, evidence)
     if not evidence:
-        return refused(runtime, trace.question, "no_evidence")
+        return refused(runtime, trace, "no_evidence")
     drafter = runtime.generator(trace.question.generator)
     draft, verified = yield from trace.step("generate", _write, runtime, drafter, evidence, sentences)
     if verified.reason is not None:
-        return refused(runtime, trace.question, verified.reason)
+        return refused(runtime, trace, verified.reason)
     gate = Gate(runtime.rails, evidence, trace.question.filters.collection)
     released = yield from trace.step("output_rails", gate.whole, verified.text, verified.claims)
     if blocking := trace.judged(released.verdicts):
-        return blocked(runtime, trace.question, blocking)
+        return blocked(runtime, trace, blocking)
     citations = yield from trace.step("locate", Locator(runtime.database).locate, verified.citations)
     return Conclusion("answered", released.text, None, draft.generator, draft.model, released.claims, citations)
 

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
-from ingest.documents import delete_document, list_documents, show_document
 
 from app.auth import Asking, Parts
 from app.documents import readable_version
@@ -16,6 +15,7 @@ from app.uploads import Uploads, upload_request
 from core.blobs import BlobStore
 from core.errors import NotFound
 from core.types import Json
+from ingest.documents import delete_document, list_documents, show_document
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 PDF = "application/pdf"
