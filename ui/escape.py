@@ -10,6 +10,8 @@ from __future__ import annotations
 import html
 import re
 
+SHOWN_FOLDERS = 2
+"""Folders shown of a source's path."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@/\"'])")
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
@@ -27,3 +29,9 @@ def label(value: object) -> str:
 def visible(value: str) -> str:
     """Return the value without control characters, zero-width ones and those that reorder what is read."""
     return _INVISIBLE.sub("", value)
+
+
+def short_source(source: str) -> str:
+    """Return the end of a source's path: its name and the folders next to it."""
+    parts = source.split("/")
+    return source if len(parts) <= SHOWN_FOLDERS + 1 else "…/" + "/".join(parts[-SHOWN_FOLDERS - 1 :])

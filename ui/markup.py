@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.types import Answer, Citation, Claim, NearestPassage
-from ui.escape import text
+from ui.escape import short_source, text
 
 SURROUNDINGS = 420
 """Characters shown on each side of a quote: about a paragraph."""
 PREVIEW = 220
 """Characters of a quote in the tooltip of its marker."""
-
-SHOWN_FOLDERS = 2
-"""Folders shown of a source's path: the whole path is in its tooltip."""
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _VERDICTS = {
@@ -100,9 +97,7 @@ def nearest_html(nearest: Sequence[NearestPassage]) -> str:
 
 def place_html(source: str, page: int | None = None) -> str:
     """Return where something stands: the end of its path, and its page where there are pages."""
-    parts = source.split("/")
-    short = source if len(parts) <= SHOWN_FOLDERS + 1 else "…/" + "/".join(parts[-SHOWN_FOLDERS - 1 :])
-    shown = text(short) if page is None else f"{text(short)} · page {page}"
+    shown = text(short_source(source)) if page is None else f"{text(short_source(source))} · page {page}"
     return f'<span class="place" title="{text(source)}">{shown}</span>'
 
 

@@ -198,7 +198,7 @@ def _run_html(run: RunRow) -> str:
 
 def _show_delete(documents: Sequence[DocumentRow]) -> None:
     with st.expander("Delete a document", icon=":material/delete:", type="compact"):
-        names = {d.id: f"{d.title} · {d.source}" for d in documents}
+        names = {d.id: f"{d.title} · {escape.short_source(d.source)}" for d in documents}
         chosen = st.selectbox("Document", list(names), index=None, format_func=lambda key: names[key], key="to-delete")
         st.caption("It stops being answered from at once. Its past answers stay on record.")
         if chosen is None or not st.button("Delete", type="primary", key="delete"):

@@ -70,7 +70,7 @@ def _show_explain(api: Client, request: SearchRequest) -> None:
     """Ask where a document was lost that should have been found."""
     st.html('<p class="section">Missing a document?</p>')
     try:
-        documents = {d.id: f"{d.title} · {d.source}" for d in api.documents(request.collection)}
+        documents = {d.id: f"{d.title} · {escape.short_source(d.source)}" for d in api.documents(request.collection)}
     except ApiError as error:
         st.html(markup.callout_html("failed", "The documents cannot be listed", str(error)))
         return
