@@ -183,7 +183,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
     variants = {name: folder for name, _, folder in (variant.partition("=") for variant in options.variant)}
-    print(json.dumps(run(options.data, options.model, variants, options.out, options.batch, options.limit)))  # noqa: T201
+    report = run(options.data, options.model, variants, out=options.out, batch=options.batch, limit=options.limit)
+    print(json.dumps(report))  # noqa: T201
 
 
 if __name__ == "__main__":

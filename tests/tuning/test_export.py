@@ -21,7 +21,7 @@ def baked(tmp_path_factory):
     rows = [{"messages": [{"role": "user", "content": f"where is the rain {'a ' * n}"}]} for n in range(12)]
     (home / "check.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     runs = {"answer": home / "answer", "summary": home / "summary"}
-    report = export(model, runs, home / "check.jsonl", home / "out", 12)
+    report = export(model, runs, check=home / "check.jsonl", out=home / "out", limit=12)
     return home, report
 
 
@@ -61,8 +61,16 @@ def test_an_added_token_is_never_sampled_even_hot(baked):
     assert int(made[0, ids.input_ids.shape[1] :].max()) < real
 
 
-def test_a_head_row_that_could_win_is_refused():
+def test_states_that_point_everywhere_are_measured_as_unsafe():
     torch.manual_seed(0)
-    states = torch.randn(200, 8)
-    with pytest.raises(ValueError, match=r"loses everywhere|winning"):
-        exporting._losing_row(torch.cat([states, -states]), torch.randn(20, 8), 20)
+    states = torch.randn(400, 8)
+    _, report = exporting._losing_row(torch.cat([states, -states]), torch.randn(20, 8), 20)
+    assert report["losing_margin"] < exporting.LOSING_MARGIN
+
+
+def test_a_folder_whose_added_tokens_could_win_is_not_written(baked, monkeypatch, tmp_path):
+    home, report = baked
+    monkeypatch.setattr(exporting, "LOSING_MARGIN", report["losing_margin"] * 2)
+    with pytest.raises(ValueError, match="winning"):
+        export(home / "base", {"answer": home / "answer"}, check=home / "check.jsonl", out=tmp_path / "out", limit=12)
+    assert not (tmp_path / "out").exists()
