@@ -56,10 +56,9 @@ def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], text: str) -> Fl
     return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
 
 
-def rank(ids: NDArray[np.int64], dense: Floats, lexical: Floats, mode: Mode, dense_weight: float) -> Candidates:
-    """Return candidates best first; equal scores by chunk id."""
-    weight = {"dense": 1.0, "lexical": 0.0, "hybrid": dense_weight}[mode]
-    fused = fuse(dense, lexical, weight)
+def rank(ids: NDArray[np.int64], dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -> Candidates:
+    """Return candidates best first by their fused scores; equal scores by chunk id."""
+    fused = fuse(dense, lexical, floor=floor, dense_weight=dense_weight)
     order = np.lexsort((ids, -fused))
     return Candidates(ids[order], dense[order], lexical[order], fused[order])
 

@@ -1,4 +1,10 @@
-"""One ranking out of two: a weighted sum of scores brought to the same scale."""
+"""One ranking out of two: each side's scores brought to a common scale, then a weighted sum.
+
+A cosine counts from what an average passage of the index would get (0) to the best of this query (1); a BM25 score
+from nothing (0) to the best (1). Both scales stay the same however many candidates are asked for, unlike a range
+taken from the candidates, and unlike ranks they keep how far ahead a passage is. `docs/results/retrieval.md` has the
+comparison with reciprocal ranks and min-max.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+NARROWEST = 1e-6
+"""A range below this is no range: every candidate is as good as the best."""
 
 
-def fuse(dense: Floats, lexical: Floats, dense_weight: float) -> Floats:
-    """Return fused scores of candidates from their cosine and BM25 scores, all shape (n,).
+def fuse(dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -> Floats:
+    """Return fused scores of candidates from their cosine and BM25 scores, all shape (n,), at most 1.
 
-    A candidate that one side did not score holds NaN there and gets that side's lowest value.
+    `floor` is the cosine of an average passage with the query. NaN, a side that did not score, counts as its zero.
     """
-    fused = dense_weight * _scaled(dense) + (1 - dense_weight) * _scaled(lexical)
+    fused = dense_weight * _scaled(dense, floor) + (1 - dense_weight) * _scaled(lexical, 0.0)
     return fused.astype(np.float32)
 
 
-def _scaled(scores: Floats) -> Floats:
-    """Map scores to [0, 1] by the range seen; all zero where nothing was scored."""
-    known = scores[~np.isnan(scores)]
-    if not len(known):
-        return np.zeros_like(scores)
-    low, high = float(known.min()), float(known.max())
-    filled = np.where(np.isnan(scores), low, scores)
-    if high == low:
-        return np.where(np.isnan(scores), 0.0, 1.0).astype(np.float32)
-    scaled: Floats = ((filled - low) / (high - low)).astype(np.float32)
-    return scaled
+def _scaled(scores: Floats, floor: float) -> Floats:
+    filled = np.where(np.isnan(scores), np.float32(floor), scores)
+    best = float(filled.max(initial=floor))
+    return ((filled - floor) / max(best - floor, NARROWEST)).astype(np.float32)

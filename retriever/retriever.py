@@ -216,7 +216,8 @@ class Retriever:
             nothing = np.full(len(ids), np.nan, dtype=np.float32)
             dense = nothing if plan.mode == "lexical" else dense_scores(view, ids, vector)
             words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, text)
-            return rank(ids, dense, words, plan.mode, self._settings.retrieval.dense_weight)
+            weight = {"dense": 1.0, "lexical": 0.0, "hybrid": self._settings.retrieval.dense_weight}[plan.mode]
+            return rank(ids, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
 
     def _authorise(self, session: Session, plan: Plan, candidates: Candidates) -> list[ScoredChunk]:
         """Turn candidates into hits, batch by batch, until enough are left after folding."""

@@ -34,6 +34,8 @@ class VectorView:
     token: int
     """Names this moment, so that row sets computed for it can be kept."""
 
+    centroid: Vectors
+    """The mean of the live vectors, shape (dimension,)."""
     row_of: Mapping[int, int]
     """Chunk id to row; may run ahead of this moment, so `positions` checks what it finds."""
 
@@ -58,6 +60,7 @@ class VectorIndex:
         self._alive = np.empty(0, dtype=np.bool_)
         self._row_of: dict[int, int] = {}
         self._used = 0
+        self._sum = np.zeros(dimension, dtype=np.float64)
         self._view = self._make_view()
 
     def view(self) -> VectorView:
@@ -78,6 +81,7 @@ class VectorIndex:
             rows = [row for row in (self._row_of.pop(chunk_id, None) for chunk_id in ids) if row is not None]
             if not rows:
                 return
+            self._sum -= self._matrix[rows].sum(axis=0, dtype=np.float64)
             alive = self._alive.copy()  # a view taken earlier keeps the old one
             alive[rows] = False
             self._alive = alive
@@ -92,6 +96,7 @@ class VectorIndex:
         rows = slice(self._used, end)
         self._matrix[rows], self._ids[rows], self._versions[rows], self._alive[rows] = vectors, ids, versions, True
         self._row_of.update(zip(ids.tolist(), range(self._used, end), strict=True))
+        self._sum += vectors.sum(axis=0, dtype=np.float64)
         self._used = end
 
     def _grow(self, capacity: int) -> None:
@@ -118,6 +123,7 @@ class VectorIndex:
             alive=self._alive[:used],
             count=len(self._row_of),
             token=next(_tokens),
+            centroid=(self._sum / max(1, len(self._row_of))).astype(np.float32),
             row_of=self._row_of,
         )
 

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.db.changes import demand_rebuild
+from core.db.models import Generation
+from core.errors import IndexMismatch
+from core.types import OPERATOR, Query
+from retriever import follower as follower_module
+from retriever.snapshot import drop_snapshots
+
+
+@pytest.fixture(autouse=True)
+def snapshot_every_change(monkeypatch):
+    monkeypatch.setattr(follower_module, "PUBLISH_AFTER", 1)
+
+
+def names(retriever, text="leave", **options):
+    return sorted(hit.chunk.document_id for hit in retriever.retrieve(Query(text), OPERATOR, k=50, **options).hits)
+
+
+def snapshots(settings):
+    return sorted(settings.indexes.glob("g*/v*"))
+
+
+@pytest.fixture
+def filled(library):
+    for number in range(6):
+        library.add(f"doc{number}", [f"Rule {number} on annual leave.", f"Rule {number} on sick leave."])
+    return library
+
+
+def test_a_snapshot_is_loaded_and_the_log_after_it_replayed(filled, settings, open_retriever, caplog):
+    open_retriever().close()
+    assert len(snapshots(settings)) == 1
+    filled.add("late", ["A late rule on leave."])
+    filled.delete("doc0")
+    with caplog.at_level(logging.WARNING):
+        retriever = open_retriever()
+    assert retriever.seq == filled.last_seq()
+    expected = sorted([*(f"doc{n}" for n in range(1, 6) for _ in range(2)), "late"])
+    for mode in ("dense", "lexical"):
+        assert names(retriever, mode=mode) == expected
+    assert "not used" not in caplog.text
+
+
+def damage_vectors(folder: Path) -> None:
+    content = bytearray((folder / "vectors.f32").read_bytes())
+    content[5] ^= 1
+    (folder / "vectors.f32").write_bytes(content)
+
+
+def damage_words(folder: Path) -> None:
+    victim = sorted((folder / "lexical").glob("*.term"))[0]
+    content = victim.read_bytes()
+    victim.unlink()  # it is linked to the copy another process uses
+    victim.write_bytes(content[:-1] + b"?")
+
+
+def lose_a_file(folder: Path) -> None:
+    (folder / "ids.i64").unlink()
+
+
+def garble_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"seq": 1')
+
+
+def name_another_embedder(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["identity"]["revision"] = "other"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_vectors, damage_words, lose_a_file, garble_the_manifest, name_another_embedder]
+)
+def test_a_damaged_snapshot_is_named_and_rebuilt_from_sql(filled, settings, open_retriever, caplog, damage):
+    open_retriever().close()
+    damage(snapshots(settings)[-1])
+    with caplog.at_level(logging.WARNING):
+        retriever = open_retriever()
+    assert "is not used and will be rebuilt" in caplog.text
+    for mode in ("dense", "lexical"):
+        assert names(retriever, mode=mode) == sorted(f"doc{n}" for n in range(6) for _ in range(2))
+
+
+def test_what_the_snapshot_holds_equals_what_sql_holds(filled, settings, open_retriever):
+    open_retriever().close()
+    from_snapshot = open_retriever()
+    shutil.rmtree(snapshots(settings)[-1])
+    from_sql = open_retriever()
+    for query in ("annual leave", "sick rule 3"):
+        one = from_snapshot.retrieve(Query(query), OPERATOR, k=12)
+        two = from_sql.retrieve(Query(query), OPERATOR, k=12)
+        assert [hit.chunk.id for hit in one.hits] == [hit.chunk.id for hit in two.hits]
+        np.testing.assert_allclose([h.score for h in one.hits], [h.score for h in two.hits], atol=1e-5)
+
+
+def test_a_reset_makes_every_process_start_anew(filled, settings, open_retriever, database):
+    retriever = open_retriever()
+    folder = retriever._follower.indexes.lexical.folder
+    with database.write() as session:
+        demand_rebuild(session)
+    retriever.sync()
+    assert not folder.exists()
+    assert len(names(retriever)) == 12
+    newest = snapshots(settings)[-1]
+    assert json.loads((newest / "manifest.json").read_text())["seq"] == retriever.seq
+    assert drop_snapshots(settings.indexes) >= 1
+    assert snapshots(settings) == []
+
+
+def test_two_snapshots_are_kept(filled, settings, open_retriever):
+    retriever = open_retriever()
+    for number in range(4):
+        filled.add(f"more{number}", ["More leave."])
+        retriever.sync()
+    assert len(snapshots(settings)) == 2
+
+
+def test_another_encoder_is_refused(filled, database, open_retriever):
+    with database.write() as session:
+        session.get(Generation, 1).revision = "another"
+    with pytest.raises(IndexMismatch, match="attest reindex"):
+        open_retriever()
+
+
+def test_several_processes_share_a_home(filled, settings, open_retriever):
+    """Three processes open, search and close at once; each works in a folder of its own and leaves none behind."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from core.db.session import Database\n"
+        "from core.settings import EmbedderSettings, load_settings\n"
+        "from core.types import OPERATOR, Query\n"
+        "from models.encoder import load_encoder\n"
+        "from retriever import follower\n"
+        "from retriever.retriever import Retriever\n"
+        "follower.PUBLISH_AFTER = 1\n"
+        "settings = load_settings(Path(sys.argv[1]))\n"
+        "database = Database.open(settings)\n"
+        "retriever = Retriever.open(database, settings, load_encoder(EmbedderSettings(device='cpu')))\n"
+        "found = retriever.retrieve(Query('annual leave'), OPERATOR, k=50)\n"
+        "print(len(found.hits))\n"
+        "retriever.close()\n"
+    )
+    command = [sys.executable, "-c", code, str(settings.home)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=120)[0].strip() for process in running] == ["12"] * 3
+    assert len(snapshots(settings)) == 1
+    assert list((settings.indexes / "work").iterdir()) == []
+    assert list(settings.indexes.rglob(".staged-*")) == []
+
+
+def test_a_dead_process_leaves_no_working_files(filled, settings, open_retriever):
+    left = settings.indexes / "work" / "999-dead"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "words").write_text("segment")
+    retriever = open_retriever()
+    assert not left.exists()
+    assert retriever._follower.indexes.lexical.folder.exists()
