@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from core.settings import IngestSettings
 from ingest.parsed import Kind, ParsedDocument, Span
+from ingest.tokens import TokenSpans
 
 CHUNKER_VERSION = 1
 """Raise it when the same text gives other passages: stores made before must be reindexed."""
@@ -29,8 +30,6 @@ _SENTENCE = re.compile(
 )
 _RULE = re.compile(r"^\|(?: -+ \|)+$")
 _DIGITS = re.compile(r"\d")
-
-TokenSpans = Callable[[str], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from ingest.chunk import chunk, chunker_spec
 from ingest.known import Known
 from ingest.parsed import ParsedDocument
 from ingest.prepared import Prepared, text_sha256
+from ingest.tokens import TokenCounter, TokenSpans
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Preparer:
         self._provide, self._known = provide, known
         self._encoder: Encoder | None = None
         self._spec: GenerationSpec | None = None
+        self._tokens: TokenSpans = lambda text: []
 
     @property
     def encoder(self) -> Encoder:
@@ -48,7 +50,7 @@ class Preparer:
                 live = live_generation(session)
                 if live is not None:
                     require_match(live, self._spec)
-            self._encoder = encoder
+            self._encoder, self._tokens = encoder, TokenCounter(encoder.token_spans)
         return self._encoder
 
     @property
@@ -61,7 +63,7 @@ class Preparer:
     def prepare(self, source: Source, document: ParsedDocument, blob_sha256: str) -> Prepared:
         """Cut a document into passages and find the vectors that need no computing."""
         encoder = self.encoder
-        chunks = chunk(document, self._settings.ingest, encoder.token_spans, encoder.max_tokens)
+        chunks = chunk(document, self._settings.ingest, self._tokens, encoder.max_tokens)
         vectors = np.zeros((len(chunks), encoder.dimension), dtype=np.float32)
         found = self._stored_vectors(source.source, document)
         missing = []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import live_generation
-from core.db.models import ChunkRow, Document, DocumentVersion
+from core.db.models import ChunkRow, Document, DocumentAccess, DocumentVersion
 
 
 def leave_twins(session: Session, document: Document, generation_id: int) -> None:
@@ -41,6 +41,8 @@ def remove_document(session: Session, document: Document) -> int:
         leave_twins(session, document, generation.id)
     document.state = "deleted"
     document.duplicate_of = document.near_duplicate_of = document.supersedes = None
+    document.own_access = False  # if it comes again one day, its readers are whom that day names
+    session.execute(delete(DocumentAccess).where(DocumentAccess.document_key == document.key))
     document.updated_at = now()
     touch_access(session)
     removed = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from ingest.parsers.request import ParseRequest
 GARBLED_SHARE = 0.3  # above it a page's characters have no meaning and OCR reads it better
 OCR_SCALE = 200 / 72  # 200 dpi: tesseract gains little above, and time grows with the square
 MIN_PAGE_CHARACTERS = 8  # a stamped page number over a scan is not the page's text
+
+
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ue000-\uf8ff]")
 
 
 @dataclass(slots=True)
@@ -103,8 +107,7 @@ def _page(page: Any, number: int, form: bool) -> _Page:
 
 def _garbled(text: str) -> bool:
     sample = text[:4000]
-    strange = sum(1 for c in sample if c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or (c < " " and c not in "\r\n\t"))
-    return strange > GARBLED_SHARE * len(sample)
+    return len(_STRANGE.findall(sample)) > GARBLED_SHARE * len(sample)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ _NUMBERLIKE = re.compile(
     r"^[($€£¥]*[-–—]?\d[\d,.]*[)%x]*$|^[-–—]+[)%]?$|^[$€£¥]$|^[(]$|^[)%]+$|^\(?n/?[am]\)?$", re.IGNORECASE
 )
 _BULLET = re.compile(r"^(?:[•●○▪■◦‣·–]|[-*]\s|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)")
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
 _YEARS = re.compile(r"\b(?:19|20)\d\d\b")
 _SENTENCE_END = re.compile(r"[.!?:;]['\")\]]*$")
 
@@ -64,7 +66,7 @@ def _kind(line: PrintedLine, body: float, in_table: bool) -> tuple[Kind, int]:
 
 
 def _looks_like_heading(line: PrintedLine, body: float) -> bool:
-    if not body or len(line.text) > MAX_HEADING_CHARACTERS or sum(map(str.isalpha, line.text)) < 3:
+    if not body or len(line.text) > MAX_HEADING_CHARACTERS or len(_LETTER.findall(line.text)) < 3:
         return False
     if line.height > HEADING_RATIO * body:
         return True
@@ -113,10 +115,16 @@ def _table_rows(lines: list[PrintedLine]) -> list[bool]:
 
 def _numbers(text: str) -> bool:
     """Tell whether a line reads as a row of figures: a short label and at least two of them."""
+    if not _DIGIT.search(text):
+        return False
     words = text.split()
-    found = sum(1 for word in words if _NUMBERLIKE.match(word))
-    digits = sum(1 for word in words if any(map(str.isdigit, word)) and _NUMBERLIKE.match(word))
-    return found >= 2 and digits >= 1 and (found >= 0.4 * len(words) or (found >= 3 and len(words) - found <= 12))
+    numbers = [word for word in words if _NUMBERLIKE.match(word)]
+    found = len(numbers)
+    return (
+        found >= 2
+        and any(_DIGIT.search(word) for word in numbers)
+        and (found >= 0.4 * len(words) or (found >= 3 and len(words) - found <= 12))
+    )
 
 
 def _label(text: str) -> bool:
