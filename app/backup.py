@@ -28,6 +28,7 @@ from core.db.transfer import copy_out, highest_seq, replace_with, start_new_hist
 from core.errors import AttestError, Busy, Conflict, InvalidInput, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings, Storage
+from retriever.snapshot import drop_snapshots
 
 FORMAT = 1
 STAGED = "restoring-"
@@ -127,11 +128,14 @@ def _replace(settings: Settings, source: Path, manifest: dict[str, Any], blobs: 
             purged = set(session.scalars(select(Purge.document_id)))
             replaced = set(session.scalars(select(DocumentVersion.blob_sha256))) - {NO_BLOB}
             highest = highest_seq(session)
-        for name in manifest["blobs"]:
-            home.put(blobs.path(name))
-        again = _swap(database, settings, source / manifest["store"], purged, highest)
-        shutil.rmtree(settings.indexes, ignore_errors=True)
-        for name in replaced - set(manifest["blobs"]):
+        with _staged(settings, source / manifest["store"], purged, highest) as (staged, again, named):
+            for name in named:
+                home.put(blobs.path(name))
+            failpoint("restore.before_swap")
+            replace_with(database, staged)
+            failpoint("restore.after_swap")
+        drop_snapshots(settings.indexes)
+        for name in replaced - named:
             home.delete(name)
         finish_purges(database, settings)
         return again
@@ -220,17 +224,19 @@ def _open_or_set_aside(settings: Settings, force: bool) -> Database:
     return Database.open(settings)
 
 
-def _swap(database: Database, settings: Settings, store: Path, purged: set[str], highest: int) -> int:
-    """Bring a copy of the backup's store up to date, then put it in the home's place in one transaction."""
+@contextmanager
+def _staged(settings: Settings, store: Path, purged: set[str], highest: int) -> Iterator[tuple[Path, int, set[str]]]:
+    """Yield a copy of the backup's store brought up to date, how much was purged since, and the blobs it needs."""
     staged = settings.home / f"{STAGED}{uuid4().hex}.db"
     try:
         shutil.copyfile(store, staged)
         with _opened(staged) as copy:
             again = start_new_history(copy, purged, highest)
-        failpoint("restore.before_swap")
-        replace_with(database, staged)
-        failpoint("restore.after_swap")
-        return again
+            with copy.read() as session:
+                gone = select(Purge.document_id)
+                wanted = select(DocumentVersion.blob_sha256).join(Document).where(Document.id.not_in(gone))
+                named = set(session.scalars(wanted)) - {NO_BLOB}
+        yield staged, again, named
     finally:
         for path in unfinished_restores(settings):
             path.unlink(missing_ok=True)

@@ -36,11 +36,12 @@ from core.errors import AttestError
 from core.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+KINDS = ("delete", "purge", "index", "backup", "restore", "repair", "reindex")
 ROOMS = ("core", "ingest", "retriever", "app")
 LIVES_PER_HOME = 8
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Set before NumPy is imported: a process with threads must not fork."""
-STEP_FOR = {"purge": "purge", "backup": "backup", "restore": "restore", "snapshot": "index"}
+STEP_FOR = {"purge": "purge", "backup": "backup", "restore": "restore", "snapshot": "index", "reindex": "reindex"}
 World = dict[str, tuple[str, int]]
 """File name → (its text, how many times a document of that name was purged before)."""
 
@@ -91,12 +92,14 @@ def make_text(draw: random.Random) -> str:
 
 def plan(draw: random.Random, home: Home, point: str | None) -> list[list[Any]]:
     """Choose the steps of a life; the one a failpoint lies in comes early."""
-    kinds = [draw.choice(["ingest", "ingest", "ingest", "delete", "purge", "index", "backup", "restore", "repair"])]
+    kinds = [
+        draw.choice(
+            ["ingest", "ingest", "ingest", "delete", "purge", "index", "backup", "restore", "repair", "reindex"]
+        )
+    ]
     kinds += [draw.choice(["ingest", "delete", "purge", "index", "backup"]) for _ in range(draw.randint(0, 2))]
     if point is not None:
         kinds.insert(draw.randint(0, 1), STEP_FOR.get(point.split(".")[0], "ingest"))
-    if not home.world:
-        kinds.insert(0, "ingest")
     free = sorted(home.world)
     draw.shuffle(free)
     steps: list[list[Any]] = []
@@ -108,7 +111,7 @@ def plan(draw: random.Random, home: Home, point: str | None) -> list[list[Any]]:
             steps.append([kind, free.pop()])
         elif kind == "restore" and not backed_up:
             steps += [["backup"], ["restore"]]
-        elif kind in ("index", "backup", "repair", "restore"):
+        elif kind in ("index", "backup", "repair", "restore", "reindex"):
             steps.append([kind])
         backed_up = backed_up or kind == "backup"
         if kind == "restore":
@@ -149,7 +152,9 @@ def in_child(work: Callable[[int], None], **environment: str) -> tuple[int, int]
         os._exit(status)
 
 
-def live(home: Home, steps: list[list[Any]], point: str | None, nth: int, after_s: float) -> tuple[int, list[Any]]:
+def live(
+    home: Home, steps: list[list[Any]], point: str | None, nth: int, after_s: float | None
+) -> tuple[int, list[Any]]:
     """Let a process work until it is done or dies; return its status and what it acknowledged."""
 
     def work(writer: int) -> None:
@@ -157,7 +162,7 @@ def live(home: Home, steps: list[list[Any]], point: str | None, nth: int, after_
 
     environment = {"ATTEST_FAILPOINT": f"{point}:{nth}"} if point else {}
     pid, reader = in_child(work, **environment)
-    if point is None:
+    if after_s is not None:
         time.sleep(after_s)
         os.kill(pid, signal.SIGKILL)
     with os.fdopen(reader, "rb") as lines:
@@ -265,7 +270,7 @@ def _send(writer: int, problems: list[str]) -> None:
 
 def run(kills: int, seed: int, folder: Path, log: Callable[[str], None] = print) -> dict[str, Any]:
     """Kill until the number is reached and return what was counted; `problems` is empty when all is well."""
-    points = [*failpoints(), *[None] * len(failpoints())]
+    points = failpoints()
     killed: Counter[str] = Counter()
     problems: list[str] = []
     usual_s, attempt, home = 1.0, 0, Home(folder / "0")
@@ -276,12 +281,16 @@ def run(kills: int, seed: int, folder: Path, log: Callable[[str], None] = print)
             home = Home(folder / str(attempt))
             home.folder.mkdir(parents=True)
         draw = random.Random(f"{seed}:{attempt}")
-        point = points[attempt % len(points)] if attempt % 2 == 0 else draw.choice(points)
-        steps, stamp, before = plan(draw, home, point), home.stamp, time.monotonic()
-        status, said = live(home, steps, point, draw.randint(1, 2), draw.uniform(0, usual_s))
+        turn, quiet = attempt - attempt // LIVES_PER_HOME, attempt % LIVES_PER_HOME == 0
+        point = None if turn % 3 == 0 else points[(turn * 2 // 3) % len(points)]
+        steps = [["ingest", _write_files(draw, home, [])] for _ in range(3)] if quiet else plan(draw, home, point)
+        stamp, before = home.stamp, time.monotonic()
+        nth = 1 if turn < 2 * len(points) else draw.randint(1, 3)
+        after_s = None if quiet or point is not None else draw.uniform(0, usual_s)
+        status, said = live(home, steps, None if quiet else point, nth, after_s)
         if os.WIFSIGNALED(status):
             killed[point or "any moment"] += 1
-        else:
+        elif not quiet:
             usual_s = 0.8 * usual_s + 0.2 * (time.monotonic() - before)
         found: list[str] = [] if status in (0, signal.SIGKILL) else [f"the process failed by itself: {status}"]
         settle(home, steps, said, stamp, found)

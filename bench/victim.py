@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from app.backup import backup, restore
 from app.doctor import examine
+from core.db.generations import live_generation
 from core.db.models import ChunkRow, Document, DocumentVersion
 from core.db.session import Database
 from core.errors import NotFound
@@ -27,6 +28,7 @@ from core.settings import Settings
 from core.types import OPERATOR
 from ingest.promote import remove_document
 from ingest.purge import purge_document
+from ingest.reindex import build, switch
 from ingest.report import IngestOptions, Silent
 from ingest.run import ingest
 from retriever import follower as following
@@ -95,7 +97,7 @@ class Life:
             IngestOptions(workers=1),
             database=self.database,
             settings=self.settings,
-            encoder=WordEncoder(),  # type: ignore[arg-type]
+            encoder=encoder_in_force(self.database),  # type: ignore[arg-type]
             progress=Acknowledging(),
         )
         assert not report.failed, report.failed
@@ -117,9 +119,19 @@ class Life:
     def do_index(self) -> None:
         """Bring an index up to date and publish a snapshot of it."""
         following.PUBLISH_AFTER, following.PUBLISH_SHARE = 1, 0.0
-        follower = Follower(self.database, self.settings, WordEncoder())  # type: ignore[arg-type]
+        encoder = encoder_in_force(self.database)
+        follower = Follower(self.database, self.settings, encoder)  # type: ignore[arg-type]
         follower.sync()
         follower.close()
+
+    def do_reindex(self) -> None:
+        """Build a generation of the other encoder and switch to it."""
+        with self.database.read() as session:
+            if live_generation(session) is None:
+                return
+        other = WordEncoder(name="other" if encoder_in_force(self.database).name == "double" else "double")
+        generation = build(self.database, self.settings, other)  # type: ignore[arg-type]
+        switch(self.database, self.settings, other, generation)  # type: ignore[arg-type]
 
     def do_backup(self) -> None:
         """Back up."""
@@ -137,6 +149,13 @@ class Life:
 
     def _named(self, name: str) -> Any:
         return Document.source.endswith(f"/{name}", autoescape=True)
+
+
+def encoder_in_force(database: Database) -> WordEncoder:
+    """Return the double that made the live generation."""
+    with database.read() as session:
+        live = live_generation(session)
+    return WordEncoder(name=live.embedder if live is not None else "double")
 
 
 def contents(settings: Settings) -> dict[str, str]:
@@ -157,7 +176,7 @@ def contents(settings: Settings) -> dict[str, str]:
 def index_rows(settings: Settings) -> dict[int, tuple[int, bytes]]:
     """Return chunk id → (version, vector) of an index opened on the home, snapshot and all."""
     database = Database.open(settings)
-    follower = Follower(database, settings, WordEncoder())  # type: ignore[arg-type]
+    follower = Follower(database, settings, encoder_in_force(database))  # type: ignore[arg-type]
     try:
         follower.sync()
         if follower.indexes is None:
