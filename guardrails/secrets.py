@@ -41,7 +41,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PLACEHOLDER = re.compile(
-    r"^(?:<.*|\$\{?.*|\{\{.*|%.*|x+|\*+|\.+|your[-_]?.*|my[-_]?.*|example.*|changeme|placeholder|none|null|true|false|required|optional|undefined|string|env\b.*|os\..*|process\..*|getenv.*)\W*$",
+    r"^(?:<.*|\[.*|\$\{?.*|\{\{.*|%.*|x+|\*+|\.+|your[-_]?.*|my[-_]?.*|example.*|changeme|placeholder|none|null|true|false|required|optional|undefined|string|env\b.*|os\..*|process\..*|getenv.*)\W*$",
     re.IGNORECASE,
 )
 REMOVED = "[secret removed]"

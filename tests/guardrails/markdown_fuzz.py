@@ -3,11 +3,27 @@
 import random
 
 URLS = (
-    "http://evil.example/a.png", "https://evil.example/?q=SECRET", "//evil.example/x", "HtTp://evil.example", "javascript:alert(1)",
-    "data:text/html;base64,PHNjcmlwdD4=", "www.evil.example/x", "&#104;ttp://evil.example/x", "http:\\/\\/evil.example", "/v1/documents/1",
-    "ftp://evil.example", "https://intranet.example.org@evil.example/", "mailto:a@evil.example?body=x", "\\\\evil.example\\x", "http://evil.example/(a)",
-    "http&colon;//evil.example", "java\nscript:alert(1)", "vbscript:x", "file:///etc/passwd", "http://evil.example/\u202egnp.a",
-)  # fmt: skip
+    "http://evil.example/a.png",
+    "https://evil.example/?q=SECRET",
+    "//evil.example/x",
+    "HtTp://evil.example",
+    "javascript:alert(1)",
+    "data:text/html;base64,PHNjcmlwdD4=",
+    "www.evil.example/x",
+    "&#104;ttp://evil.example/x",
+    "http:\\/\\/evil.example",
+    "/v1/documents/1",
+    "ftp://evil.example",
+    "https://intranet.example.org@evil.example/",
+    "mailto:a@evil.example?body=x",
+    "\\\\evil.example\\x",
+    "http://evil.example/(a)",
+    "http&colon;//evil.example",
+    "java\nscript:alert(1)",
+    "vbscript:x",
+    "file:///etc/passwd",
+    "http://evil.example/\u202egnp.a",
+)
 TEXTS = (
     "x",
     "1",

@@ -89,19 +89,22 @@ def active(text: str, allowed: tuple[str, ...] = (*ALLOWED, CITED)) -> list[str]
         for tag in re.findall(r"<[a-zA-Z!/][^>]*>", rendered):
             name = re.match(r"</?([a-zA-Z0-9]+)", tag)
             link = re.search(r'href="([^"]*)"', tag)
-            if name is None or name[1].lower() in (
-                "img",
-                "script",
-                "iframe",
-                "svg",
-                "b",
-                "u",
-                "form",
-                "style",
-                "object",
+            if (
+                name is None
+                or name[1].lower()
+                in (
+                    "img",
+                    "script",
+                    "iframe",
+                    "svg",
+                    "b",
+                    "u",
+                    "form",
+                    "style",
+                    "object",
+                )
+                or (name[1].lower() == "a" and link and not html.unescape(link[1]).startswith(allowed))
             ):
-                found.append(tag)
-            elif name[1].lower() == "a" and link and not html.unescape(link[1]).startswith(allowed):
                 found.append(tag)
     return found
 

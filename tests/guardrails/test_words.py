@@ -8,14 +8,51 @@ from guardrails.words import Words
 
 RAIL = Words(("Project Falcon", "moonshot", "C++"), (r"\bAC-\d{4}\b", r"internal\s+only"))
 BLOCKED = [
-    "Project Falcon", "project falcon", "PROJECT FALCON starts", "about Project Falcon?", "the moonshot", "MOONSHOT!", "moonshot.",
-    "(moonshot)", "mооnshot", "moon\u200bshot", "Ｍoonshot", "file AC-1234", "ac-0001 is open", "internal only", "Internal  Only",
-    "internal\nonly", "see AC-9999.", "C++ code", "is it Project Falcon", "moonshot moonshot", "a moonshot, again",
-]  # fmt: skip
+    "Project Falcon",
+    "project falcon",
+    "PROJECT FALCON starts",
+    "about Project Falcon?",
+    "the moonshot",
+    "MOONSHOT!",
+    "moonshot.",
+    "(moonshot)",
+    "mооnshot",
+    "moon\u200bshot",
+    "Ｍoonshot",
+    "file AC-1234",
+    "ac-0001 is open",
+    "internal only",
+    "Internal  Only",
+    "internal\nonly",
+    "see AC-9999.",
+    "C++ code",
+    "is it Project Falcon",
+    "moonshot moonshot",
+    "a moonshot, again",
+]
 ALLOWED = [
-    "Project Eagle", "falcon", "moonshots", "moon shot", "AC-123", "AC-12345", "internally", "only internal", "project", "C code",
-    "How much leave do I get?", "", "...", "BAC-1234", "AC1234", "the moon", "shot", "Project  Hawk", "internal use", "only", "C+ is a grade",
-]  # fmt: skip
+    "Project Eagle",
+    "falcon",
+    "moonshots",
+    "moon shot",
+    "AC-123",
+    "AC-12345",
+    "internally",
+    "only internal",
+    "project",
+    "C code",
+    "How much leave do I get?",
+    "",
+    "...",
+    "BAC-1234",
+    "AC1234",
+    "the moon",
+    "shot",
+    "Project  Hawk",
+    "internal use",
+    "only",
+    "C+ is a grade",
+]
 
 
 @pytest.mark.parametrize("text", BLOCKED)
