@@ -87,7 +87,7 @@ def _plain(character: str) -> str:
 def marked_sections(raw: str) -> dict[str, str]:
     """Cut a source text at its section comments: name in lower case → text of the section."""
     markers = list(MARKER.finditer(raw))
-    ends = [marker.start() for marker in markers[1:]] + [len(raw)]
+    ends = [marker.start() for marker in markers[1:]] + [len(raw)] * bool(markers)
     return {
         section_name(marker.group(1)): COMMENT.sub(" ", raw[marker.end() : end])
         for marker, end in zip(markers, ends, strict=True)

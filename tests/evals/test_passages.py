@@ -56,3 +56,8 @@ def test_spans_share_characters():
 
 def test_a_page_in_two_pieces_spans_both():
     assert page_spans([[1, 0, 10], [2, 10, 20], [1, 20, 30]]) == {1: Span(0, 30), 2: Span(10, 20)}
+
+
+def test_a_text_without_markers_has_no_sections():
+    assert marked_sections("# Leave\n\n<!-- a remark -->\nAsk early.") == {}
+    assert section_spans("plain", "plain") == {}
