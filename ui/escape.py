@@ -13,6 +13,9 @@ import re
 SHOWN_FOLDERS = 2
 """Folders shown of a source's path."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@/\"'])")
+_AUTOLINK = re.compile(r"(https?(?=://)|www(?=\.)|mailto(?=:)|xmpp(?=:)|(?<=\S)@(?=\S))", re.IGNORECASE)
+_JOINER = "\u2060"
+"""Invisible; breaks what Markdown would turn into a link of its own accord, which no backslash prevents."""
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
 
@@ -23,7 +26,8 @@ def text(value: object) -> str:
 
 def label(value: object) -> str:
     """Return a value as Markdown that renders as exactly its own characters, on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(visible(str(value)).split()))
+    shown = " ".join(visible(str(value)).split())
+    return _MARKDOWN.sub(r"\\\1", _AUTOLINK.sub(rf"\1{_JOINER}", shown))
 
 
 def visible(value: str) -> str:

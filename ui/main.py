@@ -7,9 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.types import GeneratorChoice
-from ui import page_ask, page_documents, page_playground, page_search
+from ui import escape, page_ask, page_documents, page_playground, page_search
 from ui.client import ApiError
-from ui.escape import label
 from ui.session import Session, api_url, client, collections, session, sign_in
 
 GENERATORS: dict[GeneratorChoice, str] = {
@@ -58,7 +57,7 @@ def _show_settings(state: Session) -> None:
             names = collections(api)
     except ApiError as error:
         names = ()
-        st.html(f'<p class="offline" role="alert">{label(error)}</p>')
+        st.html(f'<p class="offline" role="alert">{escape.text(error)}</p>')
     with st.expander("Settings", icon=":material/tune:", key="settings", type="compact"):
         options = [ALL, *names]
         chosen = st.selectbox("Collection", options, key="collection")
@@ -76,7 +75,7 @@ def _show_settings(state: Session) -> None:
         if key != state.key:
             sign_in(key)
             st.rerun()
-        st.caption(f"API: {label(api_url())}")
+        st.html(f'<p class="quiet">API: {escape.text(api_url())}</p>')
 
 
 main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -77,7 +78,14 @@ def test_labels_keep_markdown_as_characters(value: str) -> None:
     shown = escape.label(value)
     unescaped = [c for at, c in enumerate(shown) if c in "![]()<>*`$:#" and (at == 0 or shown[at - 1] != "\\")]
     assert unescaped == []
-    assert shown.replace("\\", "") == value
+    assert shown.replace("\\", "").replace("\u2060", "") == value
+
+
+@pytest.mark.parametrize("value", ["see http://evil.example/x", "HTTPS://e.example", "www.e.example", "ana@e.example"])
+def test_labels_hold_nothing_that_becomes_a_link_by_itself(value: str) -> None:
+    shown = escape.label(value).replace("\\", "")
+    assert not re.search(r"https?://|www\.|\w@\w", shown, re.IGNORECASE)
+    assert shown.replace("\u2060", "") == value
 
 
 def test_an_answer_shows_hostile_text_as_text() -> None:
