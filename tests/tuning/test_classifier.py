@@ -1,0 +1,135 @@
+"""The trainer: it learns, stops early, repeats itself by seed, and never splits a group."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.adapter_files import PACKAGED
+from models.sources import find_weights
+from tuning.classifier import Options, load_base, predict, train
+from tuning.classifier_report import auc, choose_threshold, confusion, report
+from tuning.classifier_rows import Row, folds_by_group, read_rows
+
+OPTIONS = Options(rank=4, epochs=3, batch=8, max_tokens=32, learning_rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_base(find_weights(PACKAGED), "cpu")
+
+
+def rows(count: int = 32) -> list[Row]:
+    made = []
+    for i in range(count):
+        about_food = i % 2
+        text = (
+            f"How do I cook {('rice', 'soup', 'fish')[i % 3]}?"
+            if about_food
+            else f"How do I fix my {('car', 'bike', 'van')[i % 3]}?"
+        )
+        made.append(Row(None, f"{text} ({i})", float(about_food), f"g{i // 2}", "food" if about_food else "wheels"))
+    return made
+
+
+def silent(_line: str) -> None:
+    pass
+
+
+def test_it_learns_and_repeats_itself(base):
+    first = train(rows(), base, OPTIONS, on_progress=silent)
+    again = train(rows(), base, OPTIONS, on_progress=silent)
+    unseen = [Row(None, "How do I bake bread?", 1.0, "x"), Row(None, "How do I repair my truck?", 0.0, "y")]
+    scores = predict(unseen, first.tensors, base, OPTIONS)
+    assert scores[0] > 0.5 > scores[1]
+    np.testing.assert_allclose(scores, predict(unseen, again.tensors, base, OPTIONS), atol=1e-4)
+
+
+def test_training_stops_when_held_out_rows_get_no_better(base):
+    wrong = [replace(row, label=1.0 - row.label) for row in rows(8)]
+    trained = train(rows(), base, replace(OPTIONS, epochs=6, patience=1), held_out=wrong, on_progress=silent)
+    assert trained.epochs < 6
+
+
+def test_pairs_are_scored_as_pairs(base):
+    pair = [Row("leave", "Twelve weeks of leave.", 1.0, "a"), Row(None, "Twelve weeks of leave.", 0.0, "b")]
+    trained = train(rows(8), base, replace(OPTIONS, epochs=1), on_progress=silent)
+    one, two = predict(pair, trained.tensors, base, OPTIONS)
+    assert one != two
+
+
+def test_progress_says_the_loss_and_the_time_left(base):
+    lines: list[str] = []
+    train(rows(8), base, replace(OPTIONS, epochs=1), on_progress=lines.append)
+    assert "loss" in lines[-1]
+    assert "left 0 s" in lines[-1]
+
+
+def test_groups_stay_together_and_folds_are_even():
+    found = folds_by_group(rows(40), 5, seed=1)
+    assert all(found[i] == found[i + 1] for i in range(0, 40, 2))
+    assert sorted(np.bincount(found)) == [8] * 5
+
+
+def test_a_row_without_a_label_is_left_out_and_a_bad_line_is_named(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": "a\u2028b", "label": 1}\n{"text": "c", "label": null}\n', encoding="utf-8")
+    assert [row.second for row in read_rows(file)] == ["a\u2028b"]
+    file.write_text('{"text": "a", "toxic": true}\n', encoding="utf-8")
+    assert read_rows(file, "toxic")[0].label == 1.0
+    file.write_text('{"text": "a", "label": 1}\n{"text": "b"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="line 2"):
+        read_rows(file)
+
+
+def test_metrics_are_what_a_hand_count_gives():
+    scores, labels = np.array([0.9, 0.8, 0.4, 0.3]), np.array([1.0, 0.0, 1.0, 0.0])
+    assert confusion(scores, labels, 0.5) == {
+        "precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5, "balanced_accuracy": 0.5,
+    }  # fmt: skip
+    assert auc(scores, labels) == 0.75
+    assert report(scores, labels, ["a", "a", "b", "b"], 0.5)["by_kind"]["a"]["false_positive_rate"] == 1.0
+
+
+def test_the_threshold_keeps_the_cap_of_a_kind():
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.1])
+    labels = np.array([1.0, 1.0, 0.0, 1.0, 0.0, 0.0])
+    kinds = ["a", "a", "hard:x", "a", "a", "a"]
+    assert 0.2 < choose_threshold(scores, labels, kinds, metric="f1") <= 0.6
+    assert choose_threshold(scores, labels, kinds, metric="f1", caps={"hard": 0.0}) > 0.7
+
+
+def test_a_rail_is_retrained_versioned_and_rolled_back(tmp_path):
+    from core.settings import Settings
+    from models.adapters import Classifier
+    from tuning.adapter_versions import list_versions, roll_back
+    from tuning.rail_training import RailTraining, train_rail
+
+    data = tmp_path / "rows.jsonl"
+    lines = [{"text": row.second, "toxic": bool(row.label), "group": row.group} for row in rows(60)]
+    data.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    settings = Settings(home=tmp_path)
+    before = Classifier("cpu", tmp_path).score("toxicity", ["How do I cook rice?"])[0]
+    result = train_rail(settings, RailTraining("toxicity", data, epochs=2))
+    assert result["version"] == "v1"
+    assert result["held_out"]["rows"] == 12
+    after = Classifier("cpu", tmp_path).score("toxicity", ["How do I cook rice?"])[0]
+    assert after > before
+    assert list_versions(tmp_path, "toxicity")["current"] == "v1"
+    assert roll_back(tmp_path, "toxicity")["current"] == "packaged"
+    assert Classifier("cpu", tmp_path).score("toxicity", ["How do I cook rice?"])[0] == before
+
+
+@pytest.mark.parametrize(
+    "content", ['{"text": "a", "toxic": true}', "", "{", "\n".join('{"text": "a", "toxic": true}' for _ in range(50))]
+)
+def test_rows_that_teach_nothing_are_refused(tmp_path, content):
+    from core.errors import InvalidInput
+    from core.settings import Settings
+    from tuning.rail_training import RailTraining, train_rail
+
+    data = tmp_path / "rows.jsonl"
+    data.write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidInput):
+        train_rail(Settings(home=tmp_path), RailTraining("toxicity", data))
