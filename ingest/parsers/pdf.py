@@ -19,6 +19,7 @@ OCR_SCALE = 200 / 72  # 200 dpi: tesseract gains little above, and time grows wi
 MIN_PAGE_CHARACTERS = 8  # a stamped page number over a scan is not the page's text
 
 
+_LINE_END = re.compile("[\n\x02\ufffe]")
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ue000-\uf8ff]")
 
 
@@ -148,8 +149,10 @@ def _lines(textpage: Any, frame: _Frame) -> tuple[str, list[PrintedLine]]:
     reference = ctypes.byref(rectangle)
     lines: list[PrintedLine] = []
     position = 0
-    for part in text.split("\n"):
+    for part in _LINE_END.split(text):
         start, position = position, position + len(part) + 1
+        if position <= len(text) and text[position - 1] != "\n":
+            part += "\x02"  # pdfium runs a hyphenated line on; the mark stands for its hyphen
         stripped = part.strip("\r \t\x02\ufffe")
         if not stripped:
             continue

@@ -15,6 +15,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+CHAOS_MARGIN = 0.02  # charset_normalizer's measure of mess; below it two readings are equally good
 _PARAGRAPH = re.compile(r"\n[ \t]*\n+|\f")
 _BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+\S")
 
@@ -44,12 +45,14 @@ def _guess(content: bytes) -> str:
             return content.decode(encoding, errors="replace")
     from charset_normalizer import from_bytes
 
-    best = from_bytes(content[:200_000]).best()
+    matches = from_bytes(content[:200_000])
+    best = matches.best()
     if best is None:
         raise Unparseable("the bytes are not text in any known encoding")
     encoding = best.encoding
-    # Short Latin text is as plausible in a dozen code pages; the Western one is by far the likeliest.
-    if len(content) < 64 and all(byte < 0x80 or byte >= 0xA0 for byte in content):
+    # Latin text is as plausible in a dozen code pages, and the Western one is by far the likeliest of them.
+    short = len(content) < 64 and all(byte < 0x80 or byte >= 0xA0 for byte in content)
+    if short or any(match.encoding == "cp1252" and match.chaos <= best.chaos + CHAOS_MARGIN for match in matches):
         encoding = "cp1252"
     return content.decode(encoding, errors="replace")
 

@@ -1,0 +1,120 @@
+"""The parser process is confined, and its death costs one file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.errors import ParseTimeout, SourceUnavailable, TooLarge, Unparseable
+from core.settings import IngestSettings
+from ingest.parsed import ParsedDocument
+from ingest.sandbox import ROOT, ParseJob, ParserPool, _environment, _error
+
+ATTEMPTS = """
+import json, os, socket, sys
+from pathlib import Path
+from ingest.confine import confine
+home = Path(sys.argv[1])
+confine(home, 512)
+def attempt(action):
+    try:
+        action()
+    except (OSError, MemoryError) as error:
+        return type(error).__name__
+    return "done"
+print(json.dumps({
+    "write inside": attempt(lambda: (home / "x").write_text("x")),
+    "write outside": attempt(lambda: Path(sys.argv[2]).write_text("x")),
+    "read outside": attempt(lambda: Path(sys.argv[3]).read_text()),
+    "read passwords": attempt(lambda: Path("/etc/passwd").read_text()),
+    "connect": attempt(lambda: socket.create_connection(("127.0.0.1", 9), 1)),
+    "resolve": attempt(lambda: socket.getaddrinfo("example.org", 80)),
+    "allocate": attempt(lambda: bytearray(900 * 2**20)),
+}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel confines on Linux only")
+def test_a_confined_process_reaches_neither_files_nor_network(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    command = [sys.executable, "-P", "-c", ATTEMPTS, str(home), str(tmp_path / "out.txt"), str(secret)]
+    result = subprocess.run(command, env=_environment(home), capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr.decode()
+    found = json.loads(result.stdout)
+    assert found.pop("write inside") == "done"
+    assert "done" not in found.values(), found
+    assert found["allocate"] == "MemoryError"
+
+
+def pool_with(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **limits: float) -> ParserPool:
+    """Return a pool whose worker is a script of our own."""
+    script = tmp_path / "worker.py"
+    script.write_text(f"import sys, json, os, time\nfor line in sys.stdin:\n    job = json.loads(line)\n{code}")
+    whole = subprocess.Popen
+
+    def start(command, **options):
+        return whole([sys.executable, str(script)], **options)
+
+    monkeypatch.setattr("ingest.sandbox.subprocess.Popen", start)
+    return ParserPool(IngestSettings(**limits), workers=1)
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "error"),
+    [
+        ("    os._exit(3)\n", {}, Unparseable),
+        ("    os.kill(os.getpid(), 11)\n", {}, Unparseable),
+        ("    time.sleep(60)\n", {"parse_timeout_s": 0.5}, ParseTimeout),
+        ("    hoard = bytearray(200 * 2**20); time.sleep(60)\n", {"parse_memory_mb": 64}, TooLarge),
+        ("    print(json.dumps({'document': {'text': 1}}), flush=True)\n", {}, Unparseable),
+    ],
+)
+def test_a_worker_that_misbehaves_costs_one_file(
+    code: str, limits: dict[str, float], error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    with pool_with(code, tmp_path, monkeypatch, **limits) as pool:
+        for _ in range(2):
+            with pytest.raises(error):
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+        monkeypatch.undo()
+        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+
+
+def test_a_file_beyond_the_limit_is_not_even_copied(tmp_path: Path) -> None:
+    big = tmp_path / "big.txt"
+    with big.open("wb") as file:
+        file.truncate(2 * 2**20)
+    with ParserPool(IngestSettings(max_file_mb=1), workers=1) as pool, pytest.raises(TooLarge):
+        pool.submit(ParseJob(big, "big.txt")).result(timeout=30)
+
+
+def test_a_file_that_is_gone_is_a_transient_failure(pool: ParserPool, tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable):
+        pool.submit(ParseJob(tmp_path / "gone", "gone")).result(timeout=30)
+
+
+def test_a_reply_that_points_outside_its_text_is_refused() -> None:
+    reply = ParsedDocument("text", [], "t", "text/plain", "text").to_json()
+    reply["spans"] = [{"kind": "text", "level": 0, "start": 0, "end": 99, "page": None}]
+    with pytest.raises(ValueError, match="outside"):
+        ParsedDocument.from_json(reply)
+
+
+def test_an_error_of_an_unknown_kind_is_not_believed() -> None:
+    assert isinstance(_error({"error": "KeyboardInterrupt", "message": "x"}), Unparseable)
+    assert isinstance(_error({"error": "Forbidden", "message": "x"}), Unparseable)
+
+
+def test_a_worker_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ATTEST_GENERATION__VLLM_API_KEY", "sk-secret")
+    assert "sk-secret" not in str(_environment(tmp_path))
+    assert (ROOT / "ingest").is_dir()
