@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +45,20 @@ def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory
             command = [sys.executable, "-m", "app.cli", *arguments]
             started.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True))
 
+    def alive() -> bool:
+        return all(process.poll() is None for process in started)
+
     try:
         start("serve", "--port", "0")
-        api = _wait(lambda: _announced(log), log)
-        _wait(lambda: _answers(f"{api}/readyz"), log)
-        pages = f"http://127.0.0.1:{_free_port()}"
-        start("ui", "--port", pages.rpartition(":")[2], "--api", api)
-        _wait(lambda: _answers(f"{pages}/_stcore/health"), log)
+        api = _wait(lambda: _announced(log), alive)
+        wait_until_answers(f"{api}/readyz", alive)
+        port = str(free_port())
+        start("ui", "--port", port, "--api", api)
+        pages = f"http://127.0.0.1:{port}"
+        wait_until_answers(f"{pages}/_stcore/health", alive)
         yield Site(pages, api)
+    except AssertionError as error:
+        raise AssertionError(f"{error}:\n{log.read_text(encoding='utf-8')}") from error
     finally:
         for process in started:
             os.killpg(process.pid, signal.SIGTERM)
@@ -65,27 +71,33 @@ def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory
 
 
 def _announced(log: Path) -> str | None:
-    found = re.search(r"API at (http://\S+)", log.read_text(encoding="utf-8") if log.exists() else "")
+    found = re.search(r"API at (http://\S+)", log.read_text(encoding="utf-8"))
     return found[1] if found else None
 
 
-def _answers(url: str) -> str | None:
-    try:
-        return url if httpx.get(url, timeout=2.0, trust_env=False).status_code == 200 else None
-    except httpx.TransportError:
-        return None
+def wait_until_answers(url: str, alive: Callable[[], bool]) -> None:
+    """Wait until a URL answers 200, as long as whoever is to answer is alive."""
+
+    def answers() -> str | None:
+        try:
+            return url if httpx.get(url, timeout=2.0, trust_env=False).status_code == 200 else None
+        except httpx.TransportError:
+            return None
+
+    _wait(answers, alive)
 
 
-def _wait(probe, log: Path) -> str:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if found := probe():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"the installation did not start:\n{log.read_text(encoding='utf-8')}")
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _wait(probe: Callable[[], str | None], alive: Callable[[], bool]) -> str:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and alive():
+        if found := probe():
+            return found
+        time.sleep(0.2)
+    raise AssertionError("it did not start in time, or ended")
