@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tuning.answerable_data import build
+from tuning.passages_data import held_out
+from tuning.verify_data import build as build_claims
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (DATA / "squad2").is_dir():
+        pytest.skip("the evaluation data is not on this machine")
+    out = tmp_path_factory.mktemp("built")
+    build(DATA, out)
+    build_claims(DATA, out)
+    return out
+
+
+def rows(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.slow
+def test_splits_share_no_group_and_spans_lie_in_their_context(built: Path) -> None:
+    train, test = rows(built / "reader.train.jsonl"), rows(built / "reader.test.jsonl")
+    assert not {row["group"] for row in train} & {row["group"] for row in test}
+    assert all(held_out(str(row["group"])) for row in test)
+    for row in train:
+        context = str(row["context"])
+        for span in row["spans"] or ():  # type: ignore[attr-defined]
+            assert context[span[0] : span[1]].strip()
+        assert bool(row["answerable"]) or not row["spans"]
+
+
+@pytest.mark.slow
+def test_rows_we_may_not_train_on_are_only_measured_on(built: Path) -> None:
+    kinds = {str(row["kind"]) for row in rows(built / "groundedness.train.jsonl")}
+    assert not any(kind.startswith(("faithbench", "qags")) for kind in kinds)
+    tested = rows(built / "groundedness.test.jsonl")
+    assert {str(row["kind"]).split("-")[0] for row in tested} == {"faithbench", "qags"}
