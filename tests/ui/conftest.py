@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,10 @@ CHROMIUM = "/usr/bin/chromium"
 START_S = 180.0
 
 
+class NotStarted(Exception):
+    """A server did not come up."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where the pages and the API of the installation answer."""
@@ -33,17 +38,36 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Serve a copy of the shared knowledge base and its pages, each in a process of its own."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(knowledge_base.home, folder / "home")
-    log = folder / "log.txt"
+    """Serve a copy of the shared knowledge base, without keys: whoever asks is the operator."""
+    home = tmp_path_factory.mktemp("site") / "home"
+    shutil.copytree(knowledge_base.home, home)
+    with installation(home) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def keyed_site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
+    """Serve a copy of the shared knowledge base that has a key, and return that key: it acts for `user:hana`."""
+    home = tmp_path_factory.mktemp("keyed") / "home"
+    shutil.copytree(knowledge_base.home, home)
+    command = [sys.executable, "-m", "app.cli", "keys", "create", "user:hana"]
+    made = subprocess.run(command, env=_environment(home), capture_output=True, text=True, check=True)
+    with installation(home) as served:
+        yield served, made.stdout.strip()
+
+
+@contextmanager
+def installation(home: Path) -> Iterator[Site]:
+    """Serve a home and its pages, each in a process of its own."""
+    log = home.parent / "log.txt"
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str) -> None:
-        environment = {**os.environ, "ATTEST_HOME": str(folder / "home")}
+        command = [sys.executable, "-m", "app.cli", *arguments]
         with log.open("ab") as out:
-            command = [sys.executable, "-m", "app.cli", *arguments]
-            started.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True))
+            started.append(
+                subprocess.Popen(command, env=_environment(home), stdout=out, stderr=out, start_new_session=True)
+            )
 
     def alive() -> bool:
         return all(process.poll() is None for process in started)
@@ -57,7 +81,7 @@ def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory
         pages = f"http://127.0.0.1:{port}"
         wait_until_answers(f"{pages}/_stcore/health", alive)
         yield Site(pages, api)
-    except AssertionError as error:
+    except NotStarted as error:
         raise AssertionError(f"{error}:\n{log.read_text(encoding='utf-8')}") from error
     finally:
         for process in started:
@@ -68,6 +92,10 @@ def site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "ATTEST_HOME": str(home)}
 
 
 def _announced(log: Path) -> str | None:
@@ -100,4 +128,4 @@ def _wait(probe: Callable[[], str | None], alive: Callable[[], bool]) -> str:
         if found := probe():
             return found
         time.sleep(0.2)
-    raise AssertionError("it did not start in time, or ended")
+    raise NotStarted("it did not start in time, or ended")
