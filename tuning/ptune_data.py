@@ -163,32 +163,37 @@ def _passages(path: Path) -> list[str]:
     return [text for text in cut if text]
 
 
-def describe(parts: Mapping[Part, Sequence[Mapping[str, Any]]]) -> str:
-    """Say what each part holds."""
-    return "\n".join(
-        f"{part}: {len(rows)} rows, {sum(row['answerable'] for row in rows)} answerable, "
-        f"{len({row['document'] for row in rows})} documents, passages "
-        f"{dict(sorted(Counter(row['messages'][0]['content'].count('<passage ') for row in rows).items()))}"
-        for part, rows in parts.items()
-    )
+def describe(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Say what a part holds."""
+    passages = Counter(str(row["messages"][0]["content"].count("<passage ")) for row in rows)
+    return {
+        "rows": len(rows),
+        "answerable": sum(row["answerable"] for row in rows),
+        "documents": len({row["document"] for row in rows}),
+        "passages": dict(sorted(passages.items())),
+    }
+
+
+def write_parts(docs: Path, questions: Path, out: Path, seed: int = 0) -> dict[str, Any]:
+    """Write train.jsonl, dev.jsonl and test.jsonl, and return what each holds."""
+    examples, passages = read_examples(questions, docs)
+    parts = build_rows([example for example in examples if example.document in passages], passages, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    for part, rows in parts.items():
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (out / f"{part}.jsonl").write_text(lines, encoding="utf-8")
+    return {part: describe(rows) for part, rows in parts.items()}
 
 
 def main() -> None:
-    """Write train.jsonl, dev.jsonl and test.jsonl."""
+    """Write the rows by the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--docs", type=Path, required=True)
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    examples, passages = read_examples(options.questions, options.docs)
-    examples = [example for example in examples if example.document in passages]
-    parts = build_rows(examples, passages, options.seed)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for part, rows in parts.items():
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (options.out / f"{part}.jsonl").write_text(lines, encoding="utf-8")
-    print(describe(parts))  # noqa: T201 - the script's answer
+    print(json.dumps(write_parts(options.docs, options.questions, options.out, options.seed)))  # noqa: T201
 
 
 if __name__ == "__main__":
