@@ -24,13 +24,13 @@ from retriever.candidates import (
     permitted_carry,
     rank,
 )
+from retriever.dense import DenseSearch, make_dense_search
 from retriever.explain import Explanation, Trail, lost_before_search, lost_in_search
 from retriever.follower import Follower, Indexes
 from retriever.lexical import LexicalHits
 from retriever.permitted import Permitted, PermittedCache
 from retriever.rerank import Reranker, make_reranker, rerank_hits
 from retriever.selection import cap_per_document, fold_near_duplicates
-from retriever.vectors import search_rows
 
 NO_FILTERS = Filters()
 
@@ -72,6 +72,7 @@ class Retriever:
         self._database, self._settings, self._encoder = database, settings, encoder
         self._follower = follower
         self._permitted = PermittedCache()
+        self._dense: DenseSearch = make_dense_search(settings)
         self._reranker: Reranker | None = make_reranker(settings)
 
     @classmethod
@@ -104,6 +105,7 @@ class Retriever:
     def close(self) -> None:
         """Stop following and release the indexes."""
         self._follower.close()
+        self._dense.close()
 
     def retrieve(
         self,
@@ -162,7 +164,7 @@ class Retriever:
         reranked = self._rerank(plan, hits)
         returned = cap_per_document(reranked, plan.k, self._per_document(plan))
         vector = self._encoder.encode([query.text], "query")
-        rows, _ = search_rows(view, vector, permitted.rows(view), view.count)
+        rows, _ = self._dense.search(view, vector, permitted.rows(view), view.count)
         words = indexes.lexical.search(query.text, view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
             dense=view.ids[rows[0]].tolist(),
@@ -206,7 +208,7 @@ class Retriever:
             with timings("embed"):
                 vector = self._encoder.encode([text], "query")[0]
             with timings("dense"):
-                best, _ = search_rows(view, vector[None, :], rows, plan.depth)
+                best, _ = self._dense.search(view, vector[None, :], rows, plan.depth)
                 dense_ids = view.ids[best[0]]
         if plan.mode != "dense":
             with timings("lexical"):

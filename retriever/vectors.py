@@ -33,6 +33,8 @@ class VectorView:
     count: int
     token: int
     """Names this moment, so that row sets computed for it can be kept."""
+    epoch: int
+    """Within one epoch a row keeps its content; copies elsewhere only need the rows added since."""
 
     centroid: Vectors
     """The mean of the live vectors, shape (dimension,)."""
@@ -60,6 +62,7 @@ class VectorIndex:
         self._alive = np.empty(0, dtype=np.bool_)
         self._row_of: dict[int, int] = {}
         self._used = 0
+        self._epoch = next(_tokens)
         self._sum = np.zeros(dimension, dtype=np.float64)
         self._view = self._make_view()
 
@@ -112,6 +115,7 @@ class VectorIndex:
         self._matrix, self._ids, self._versions = self._matrix[keep], self._ids[keep], self._versions[keep]
         self._alive = np.ones(len(keep), dtype=np.bool_)
         self._used = len(keep)
+        self._epoch = next(_tokens)
         self._row_of = dict(zip(self._ids.tolist(), range(len(keep)), strict=True))  # older views keep theirs
 
     def _make_view(self) -> VectorView:
@@ -123,6 +127,7 @@ class VectorIndex:
             alive=self._alive[:used],
             count=len(self._row_of),
             token=next(_tokens),
+            epoch=self._epoch,
             centroid=(self._sum / max(1, len(self._row_of))).astype(np.float32),
             row_of=self._row_of,
         )

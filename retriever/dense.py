@@ -1,0 +1,58 @@
+"""Which machine scores the vectors: the protocol, the CPU, and the choice between them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from core.errors import InvalidInput, MissingExtra
+from core.settings import Settings
+from models.devices import pick_device
+from retriever.vectors import Rows, Vectors, VectorView, search_rows
+
+
+class DenseSearch(Protocol):
+    """Exact search by inner product over chosen rows; safe to call from several threads."""
+
+    name: str
+
+    def search(self, view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple[Rows, Vectors]:
+        """Return the best `k` of `rows` for each query: rows and scores, (q, min(k, len(rows))), best first."""
+        ...
+
+    def close(self) -> None:
+        """Release what the search holds."""
+        ...
+
+
+class CpuSearch:
+    """Blocked matrix products in the caller's thread."""
+
+    name = "cpu"
+
+    def search(self, view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple[Rows, Vectors]:
+        """Return the best `k` of `rows` for each query."""
+        return search_rows(view, queries, rows, k)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def make_dense_search(settings: Settings) -> DenseSearch:
+    """Return the search of `retrieval.backend`; `auto` is the GPU where one and faiss-gpu are present.
+
+    Raises:
+        InvalidInput: `gpu` was asked for and there is none.
+        MissingExtra: `gpu` was asked for and faiss-gpu is not installed.
+    """
+    backend = settings.retrieval.backend
+    if backend == "cpu" or pick_device() == "cpu":
+        if backend == "gpu":
+            raise InvalidInput("retrieval.backend is gpu and this machine has no CUDA device; set it to auto or cpu")
+        return CpuSearch()
+    from retriever.gpu import GpuSearch, faiss_gpu_installed
+
+    if faiss_gpu_installed():
+        return GpuSearch("cuda")
+    if backend == "gpu":
+        raise MissingExtra("gpu", "faiss-gpu")
+    return CpuSearch()
