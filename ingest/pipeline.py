@@ -10,21 +10,21 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, IngestError, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
+from core.errors import AttestError, StoreUnavailable, Unparseable
 from core.settings import Settings
 from core.types import Verdict
 from ingest.commit import commit_document
 from ingest.containers import Containers
 from ingest.embed import EmbeddingStage
+from ingest.events import Broken, Event, outcome
 from ingest.known import Known
 from ingest.near import NearDuplicates
 from ingest.prepare import Preparer
@@ -37,24 +37,11 @@ from ingest.sync import delete_sources, move_documents, moves, vanished
 from ingest.walk import Source
 
 if TYPE_CHECKING:
+    from ingest.scale import DaskPool
     from models.encoder import Encoder
 
 MAX_CHUNKS_WAITING = 4096
 """Passages between parser and store; past it no new file is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    source: Source
-    result: ParseResult | AttestError
-
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    error: BaseException
-
-
-_Event: TypeAlias = _Parsed | Prepared | int | _Broken
 
 
 class Pipeline:
@@ -75,11 +62,11 @@ class Pipeline:
         self._known = Known(database, options.collection)
         self._preparer = Preparer(database, options.collection, settings, provide, self._known)
         self._near = NearDuplicates(database, options.collection, settings.ingest.near_duplicate_jaccard)
-        self._events: SimpleQueue[_Event] = SimpleQueue()
+        self._events: SimpleQueue[Event] = SimpleQueue()
         self._waiting: deque[Source] = deque()
         self._containers = Containers()
         self._parsing = self._chunks_waiting = self._embedding = 0
-        self._pool: ParserPool | None = None
+        self._pool: ParserPool | DaskPool | None = None
         self._stage: EmbeddingStage | None = None
 
     def run(self, files: Sequence[Source], roots: Sequence[Path] = ()) -> None:
@@ -154,13 +141,21 @@ class Pipeline:
                 self._progress.committed(source.source)
                 continue
             if self._pool is None:
-                self._pool = ParserPool(self._settings.ingest, workers, BlobStore(self._settings.blobs).put)
+                self._pool = self._make_pool(workers)
             self._parsing += 1
             future = self._pool.submit(ParseJob(source.path, source.name, self._options.password))
             future.add_done_callback(partial(self._report_parsed, source))
 
+    def _make_pool(self, workers: int) -> ParserPool | DaskPool:
+        keep = BlobStore(self._settings.blobs).put
+        if self._options.scheduler is None:
+            return ParserPool(self._settings.ingest, workers, keep)
+        from ingest.scale import DaskPool
+
+        return DaskPool(self._settings, self._options.scheduler, workers, keep)
+
     def _report_parsed(self, source: Source, future: Future[ParseResult]) -> None:
-        self._events.put(_outcome(source, future))
+        self._events.put(outcome(source, future))
 
     def _workers(self) -> int:
         return self._options.workers or self._settings.ingest.workers or max(1, min(8, os.cpu_count() or 1))
@@ -192,8 +187,8 @@ class Pipeline:
         self._progress.failed(source.source, failure.error)
         return True
 
-    def _handle(self, event: _Event) -> None:
-        if isinstance(event, _Broken):
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Broken):
             raise event.error
         if isinstance(event, int):
             self._progress.embedded(event)
@@ -211,7 +206,7 @@ class Pipeline:
     def _take(self, source: Source, result: ParseResult) -> None:
         """Chunk a parsed file and pass it on; a container waits until what is in it is in."""
         self._progress.parsed(source.source)
-        prepared = self._preparer.prepare(source, result.document, result.sha256)
+        prepared = self._prepared(source, result)
         prepared.allow = self._options.allow
         if self._settings.ingest.quarantine:
             prepared.quarantine = reason_for_quarantine(result.document, self._scan)
@@ -225,12 +220,18 @@ class Pipeline:
         else:
             self._events.put(prepared)
 
+    def _prepared(self, source: Source, result: ParseResult) -> Prepared:
+        if result.embedded is None:
+            return self._preparer.prepare(source, result.document, result.sha256)
+        chunks, vectors = result.embedded.chunks, result.embedded.vectors
+        return Prepared(source, result.document, result.sha256, chunks, vectors, missing=[])
+
     def _embedder(self) -> EmbeddingStage:
         if self._stage is None:
             self._stage = EmbeddingStage(
                 self._preparer.encoder,
                 done=self._events.put,
-                failed=lambda error: self._events.put(_Broken(error)),
+                failed=lambda error: self._events.put(Broken(error)),
                 on_batch=self._events.put,
             )
         return self._stage
@@ -289,14 +290,3 @@ class Pipeline:
         complete = self._containers.arrived(source, failed)
         if complete is not None:
             self._commit(complete)
-
-
-def _outcome(source: Source, future: Future[ParseResult]) -> _Event:
-    try:
-        return _Parsed(source, future.result())
-    except (IngestError, TooLarge) as error:
-        return _Parsed(source, error)
-    except CancelledError:
-        return _Parsed(source, SourceUnavailable("ingestion was stopped"))
-    except (AttestError, OSError, RuntimeError, ValueError) as error:
-        return _Broken(error)

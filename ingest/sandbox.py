@@ -21,17 +21,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import core.errors
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
+from ingest.process import resident_mb, worker_environment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ingest.chunk import ChunkDraft
 
 WATCH_INTERVAL_S = 0.1
 MAX_FILES_A_WORKER = 500  # libraries leak; a fresh process costs 0.1 s
 PIECE_BYTES = 1 << 20
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,21 @@ class ParseJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """Passages and their vectors, shape (passages, dimension), where a worker elsewhere already made them."""
+
+    chunks: list[ChunkDraft]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class ParseResult:
     """A parsed file, the sha256 of exactly the bytes that were parsed, and where its attachments lie."""
 
     document: ParsedDocument
     sha256: str
     spool: Path | None
+    embedded: Embedded | None = None
 
 
 class ParserPool:
@@ -146,7 +161,7 @@ class _Worker:
         if reply.get("retire"):
             self.stop("retired")
         if "error" in reply:
-            raise _error(reply)
+            raise typed_error(reply)
         try:
             return ParsedDocument.from_json(reply["document"]), sha256
         except (ValueError, KeyError, TypeError) as error:
@@ -160,7 +175,7 @@ class _Worker:
             return
         if time.monotonic() > deadline:
             self.stop("time")
-        elif _resident_mb(process.pid) > self._settings.parse_memory_mb:
+        elif resident_mb(process.pid) > self._settings.parse_memory_mb:
             self.stop("memory")
 
     def stop(self, reason: str) -> None:
@@ -189,7 +204,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(self.home),
+            env=worker_environment(self.home),
             cwd=self.home,
             start_new_session=True,
         )
@@ -260,27 +275,10 @@ class _Worker:
         return Unparseable(f"the parser died ({signal.Signals(-code).name if code < 0 else f'exit {code}'})")
 
 
-def _error(reply: dict[str, Any]) -> IngestError | TooLarge:
+def typed_error(reply: dict[str, Any]) -> IngestError | TooLarge:
     """Return the typed error a worker named; only ingestion's own types are believed."""
     kind = getattr(core.errors, str(reply["error"]), None)
     message = str(reply.get("message", ""))[:1000]
     if isinstance(kind, type) and issubclass(kind, IngestError | TooLarge):
         return kind(message)
     return Unparseable(f"{reply['error']}: {message}")
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """Return what a worker may know of ours: where programs and code are, and no secrets."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX") if name in os.environ}
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
-    ours = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp"), "HF_HUB_OFFLINE": "1"}
-    return kept | threads | ours | {"PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "true", "PYTHONUTF8": "1"}
-
-
-def _resident_mb(pid: int) -> float:
-    """Return the resident memory of a process in MB, 0 where the system does not tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -123,16 +123,9 @@ def test_boxes_of_a_rotated_page_are_where_it_is_shown(read) -> None:
 def test_running_heads_go_but_a_document_of_equal_pages_stays(read) -> None:
     assert read("b.pdf", pdf(*["Equal on all pages"] * 5)).text.count("Equal") == 5
     words = ("travel", "leave", "payment", "security", "equipment", "training")
-    pages = [f"Annual report\nEverything that {word} means is said on this page and nowhere else in the whole long book.\nPage {word}" for word in words]
-    found = read(
-        "c.pdf",
-        pdf(
-            *(
-                page.replace(f"Page {word}", f"Page {n}")
-                for n, (page, word) in enumerate(zip(pages, words, strict=True))
-            )
-        ),
-    )
+    said = "Everything that {} means is said on this page and nowhere else in the whole long book."
+    pages = [f"Annual report\n{said.format(word)}\nPage {n}" for n, word in enumerate(words)]
+    found = read("c.pdf", pdf(*pages))
     assert "Annual report" not in found.text
     assert found.report["repeated_lines_dropped"] == 12
 

@@ -12,7 +12,8 @@ import pytest
 from core.errors import ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
-from ingest.sandbox import ROOT, ParseJob, ParserPool, _environment, _error
+from ingest.process import ROOT, worker_environment
+from ingest.sandbox import ParseJob, ParserPool, typed_error
 
 ATTEMPTS = """
 import json, os, socket, sys
@@ -45,7 +46,7 @@ def test_a_confined_process_reaches_neither_files_nor_network(tmp_path: Path) ->
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
     command = [sys.executable, "-P", "-c", ATTEMPTS, str(home), str(tmp_path / "out.txt"), str(secret)]
-    result = subprocess.run(command, env=_environment(home), capture_output=True, check=False)
+    result = subprocess.run(command, env=worker_environment(home), capture_output=True, check=False)
     assert result.returncode == 0, result.stderr.decode()
     found = json.loads(result.stdout)
     assert found.pop("write inside") == "done"
@@ -110,11 +111,11 @@ def test_a_reply_that_points_outside_its_text_is_refused() -> None:
 
 
 def test_an_error_of_an_unknown_kind_is_not_believed() -> None:
-    assert isinstance(_error({"error": "KeyboardInterrupt", "message": "x"}), Unparseable)
-    assert isinstance(_error({"error": "Forbidden", "message": "x"}), Unparseable)
+    assert isinstance(typed_error({"error": "KeyboardInterrupt", "message": "x"}), Unparseable)
+    assert isinstance(typed_error({"error": "Forbidden", "message": "x"}), Unparseable)
 
 
 def test_a_worker_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ATTEST_GENERATION__VLLM_API_KEY", "sk-secret")
-    assert "sk-secret" not in str(_environment(tmp_path))
+    assert "sk-secret" not in str(worker_environment(tmp_path))
     assert (ROOT / "ingest").is_dir()
