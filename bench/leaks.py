@@ -114,9 +114,10 @@ class Machine:
         kind = self.draw.choice(
             ["put", "put", "put", "delete", "share", "share", "collection", "collection", "member", "inherit"]
         )
-        getattr(self, f"_{kind}")()
+        self.put() if kind == "put" else getattr(self, f"_{kind}")()
 
-    def _put(self) -> None:
+    def put(self) -> None:
+        """Add a document, change it, or write the same again."""
         collection, source = self.draw.choice(COLLECTIONS), self.draw.choice(SOURCES)
         others = [text for text, _ in self.model.documents.values()]
         text = " ".join(self.draw.choices(VOCABULARY, k=8)) + f" {self.draw.randrange(10**6)}."

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+import bench.leaks
 import retriever.authorise
 import retriever.permitted
 from bench.leaks import Leak, Machine
@@ -33,7 +34,7 @@ def lead(folder: Path, draw: random.Random, steps: int) -> int:
 
 
 @hypothesis_settings(
-    max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, print_blob=True
+    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, print_blob=True
 )
 @given(draw=st.randoms(use_true_random=False))
 def test_no_life_leaks(tmp_path_factory: pytest.TempPathFactory, draw: random.Random) -> None:
@@ -47,8 +48,9 @@ def test_a_longer_life(tmp_path: Path) -> None:
 def test_without_the_filter_before_ranking_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = retriever.permitted.retrievable_versions
     monkeypatch.setattr(retriever.permitted, "retrievable_versions", lambda _, filters: allowed(OPERATOR, filters))
+    monkeypatch.setattr(bench.leaks, "SOURCES", tuple(f"/d{number}" for number in range(60)))
     with pytest.raises(Leak):
-        lead(tmp_path, random.Random(2), 60)
+        crowd(tmp_path, random.Random(2))
 
 
 def test_without_the_second_authorisation_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,4 +61,21 @@ def test_without_the_second_authorisation_it_shows(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(retriever.authorise, "presentations", everything)
     with pytest.raises(Leak):
-        lead(tmp_path, random.Random(3), 60)
+        crowd(tmp_path, random.Random(3))
+
+
+def crowd(folder: Path, draw: random.Random, rounds: int = 8) -> None:
+    machine = Machine(load_settings(folder), draw)
+    try:
+        for _ in range(40):
+            machine.put()
+        for _ in range(rounds):
+            machine.edit()
+            machine.ask()
+    finally:
+        machine.close()
+
+
+def test_the_crowd_is_fine_with_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.leaks, "SOURCES", tuple(f"/d{number}" for number in range(60)))
+    crowd(tmp_path, random.Random(2), 2)
