@@ -14,7 +14,7 @@ from app.events import Concluded, Event
 from app.record import record
 from app.refusals import blocked, refused
 from app.runtime import Runtime
-from app.steps import check_retrieval, retrieve, rewrite_question, select, weigh
+from app.steps import check_input, check_retrieval, redact, retrieve, rewrite_question, select, weigh
 from app.trace import Conclusion, Trace
 from core.types import Answer, Question
 
@@ -63,10 +63,9 @@ def _conclude(
     runtime: Runtime, trace: Trace, streaming: bool, stopped: Callable[[], bool]
 ) -> Generator[Event, None, Conclusion | None]:
     """Lead one question through the pipeline; `None` where the reader went away."""
-    trace.question = question = yield from trace.step("authorise", recall, runtime.database, trace.question)
-    collection = question.filters.collection
-
-    verdicts = yield from trace.step("input_rails", runtime.rails.check_input, question.text, collection)
+    trace.question = yield from trace.step("authorise", recall, runtime.database, trace.question)
+    verdicts = yield from trace.step("input_rails", check_input, runtime, trace.question)
+    redact(runtime, trace, verdicts)
     if blocking := trace.judged(verdicts):
         return blocked(runtime, trace, blocking)
 

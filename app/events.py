@@ -32,13 +32,20 @@ class CitationReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftPiece:
+    """A piece of a draft nobody has verified yet; sent only where `answers.stream_unverified` asks for it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Concluded:
     """The whole answer; always the last event."""
 
     answer: Answer
 
 
-Event: TypeAlias = StageDone | ClaimReleased | CitationReleased | Concluded
+Event: TypeAlias = StageDone | DraftPiece | ClaimReleased | CitationReleased | Concluded
 
 
 def event_name(event: Event) -> str:
@@ -46,6 +53,8 @@ def event_name(event: Event) -> str:
     match event:
         case StageDone():
             return "stage"
+        case DraftPiece():
+            return "draft"
         case ClaimReleased():
             return "claim"
         case CitationReleased():
@@ -59,6 +68,8 @@ def event_json(event: Event) -> Json:
     match event:
         case StageDone():
             return {"stage": event.name, "ms": event.ms}
+        case DraftPiece():
+            return {"text": event.text}
         case ClaimReleased():
             return {**asdict(event.claim), "added": event.added}
         case CitationReleased():

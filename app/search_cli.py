@@ -11,6 +11,7 @@ from app.console import emit
 from app.runtime import Runtime, open_runtime
 from app.search import explain_json, search_json
 from core.db.access import principal_named
+from core.db.grants import require_principal
 from core.settings import load_settings
 from core.types import OPERATOR, Filters, Json, Principal, Query
 
@@ -71,11 +72,15 @@ def explain(
 
 
 def named_principal(runtime: Runtime, name: str | None) -> Principal:
-    """Return the principal of a name with its groups; the operator without one."""
+    """Return the principal of a name with its groups; the operator without one.
+
+    Raises:
+        InvalidInput: it is neither `public` nor `user:NAME` nor `group:NAME`.
+    """
     if name is None:
         return OPERATOR
     with runtime.database.read() as session:
-        return principal_named(session, name)
+        return principal_named(session, require_principal(name))
 
 
 def _hits_text(result: Json) -> str:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from app.runtime import Runtime
 from app.trace import Trace
-from core.types import Evidence, Query, Retrieval
+from core.types import Evidence, Query, Question, Retrieval, Verdict
+
+
+PRIVATE = frozenset({"pii", "secrets"})
+"""Rails whose finding must not be kept where the policy redacts or blocks it."""
+
+
+def check_input(runtime: Runtime, question: Question) -> tuple[Verdict, ...]:
+    """Let the input rails look at the question."""
+    return runtime.rails.check_input(question.text, question.filters.collection)
+
+
+def redact(runtime: Runtime, trace: Trace, verdicts: Sequence[Verdict]) -> None:
+    """Take personal data out of the question where the policy says so, before anything else sees or keeps it."""
+    if any(verdict.rail in PRIVATE and verdict.action in ("redact", "block") for verdict in verdicts):
+        text = runtime.rails.redact_input(trace.question.text, trace.question.filters.collection)
+        trace.question = replace(trace.question, text=text)
 
 
 def rewrite_question(runtime: Runtime, trace: Trace) -> Query:

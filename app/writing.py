@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from app.citations import Locator
-from app.events import CitationReleased, ClaimReleased, Event, StageDone
+from app.events import CitationReleased, ClaimReleased, DraftPiece, Event, StageDone
 from app.gate import Gate, strictest
 from app.runtime import Runtime
 from app.trace import Trace
@@ -43,7 +43,12 @@ class Writing:
         """Yield claims and citations as they leave; nothing follows one that a rail blocks."""
         trace, began = self._trace, time.perf_counter()
         checking_ms = 0.0
-        for item in self._runtime.verifier.verify_stream(trace.standalone, self._pieces(), trace.evidence):
+        pieces: Iterator[str] = self._pieces()
+        if self._runtime.settings.answers.stream_unverified:
+            for piece in pieces:
+                yield DraftPiece(piece)
+            pieces = iter((self._draft,))
+        for item in self._runtime.verifier.verify_stream(trace.standalone, pieces, trace.evidence):
             checked, length = time.perf_counter(), len(self.text)
             released = self._release(item)
             checking_ms += (time.perf_counter() - checked) * 1000

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,3 +240,19 @@ def test_a_spread_of_vectors_repeats_nothing() -> None:
 def test_an_answers_json_is_plain(runtime: Runtime) -> None:
     answer = ask(runtime, Question(LEAVE, OPERATOR))
     assert json.loads(json.dumps(answer.to_json()))["claims"][0]["citations"] == [1]
+
+
+@pytest.mark.parametrize("action", ["redact", "block"])
+def test_personal_data_leaves_the_question_where_the_policy_says_so(
+    own_knowledge_base: KnowledgeBase, action: Any
+) -> None:
+    off = {name: RailPolicy(enabled=False) for name in ("toxicity", "prompt_injection", "harmful_requests")}
+    rails = RailSettings(policy={**off, "secrets": RailPolicy(action=action)})
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    with open_runtime(own_knowledge_base.settings.model_copy(update={"rails": rails}), follow=False) as runtime:
+        answer = ask(runtime, Question(f"Who books flights? My token is {token}.", OPERATOR, conversation_id="c"))
+        assert token not in json.dumps(answer.to_json())
+        assert token not in json.dumps(show_conversation(runtime.database, OPERATOR, "c"))
+        from app.audit import find_record
+
+        assert token not in json.dumps(find_record(runtime.database, answer.id).record)

@@ -169,3 +169,20 @@ def test_an_obedient_model_gains_nothing_from_orders(
     assert own_knowledge_base.ids["merger.md"] not in str(answer.to_json())
     for request in double.requests:
         assert "Bluebird" not in str(request["messages"][0])
+
+
+def test_unverified_pieces_are_streamed_only_where_asked_for(
+    own_knowledge_base: KnowledgeBase, double: WireDouble
+) -> None:
+    from app.events import DraftPiece
+    from core.settings import AnswerSettings
+
+    settings = with_model(own_knowledge_base.settings.model_copy(update={"rails": NO_RAILS}), double.url)
+    question = only_leave(own_knowledge_base)
+    for wanted in (False, True):
+        answers = AnswerSettings(stream_unverified=wanted)
+        with open_runtime(settings.model_copy(update={"answers": answers}), follow=False) as runtime:
+            told = list(ask_events(runtime, question))
+        pieces = [event.text for event in told if isinstance(event, DraftPiece)]
+        assert bool(pieces) is wanted
+        assert [event for event in told if isinstance(event, ClaimReleased)]
