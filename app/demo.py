@@ -72,6 +72,8 @@ def answer_samples(settings: Settings) -> tuple[str, ...]:
     runtime = open_runtime(settings, follow=False)
     try:
         ingest_samples(runtime)
+        note("Loading the models …")
+        runtime.warm()
         outcomes = []
         for text in QUESTIONS:
             answer = ask(runtime, Question(text, OPERATOR))
@@ -107,12 +109,12 @@ def print_answer(runtime: Runtime, question: str, answer: Answer) -> None:
     if answer.outcome == "answered":
         out.append(_paragraph(answer.text, "A  "))
         for citation in answer.citations:
-            place = citation.source if citation.page is None else f"{citation.source}, page {citation.page}"
+            place = _shown(citation.source) + ("" if citation.page is None else f", page {citation.page}")
             out.append(f"   [{citation.marker}] {citation.title} · {place}")
             out.append(indent(passage(runtime, citation), "       │ "))
     else:
         out.append(_paragraph(f"{answer.outcome.capitalize()} ({answer.reason}): {answer.text}", "A  "))
-        out += [f"       nearest: {near.title} · {near.source}" for near in answer.nearest[:2]]
+        out += [f"       nearest: {near.title} · {_shown(near.source)}" for near in answer.nearest[:2]]
     seconds = answer.timings_ms["total"] / 1000
     out.append(f"   {answer.generator} generator, {seconds:.1f} s")
     sys.stdout.write("\n".join(out) + "\n")
@@ -222,6 +224,10 @@ def require_free_ports(settings: Settings) -> None:
                 probe.bind((host, port))
             except OSError as error:
                 raise Conflict(f"{host}:{port} is taken; choose another with ATTEST_{section}__PORT") from error
+
+
+def _shown(source: str) -> str:
+    return source.removeprefix(f"{CHECKOUT}/")
 
 
 def _paragraph(text: str, lead: str) -> str:
