@@ -1,0 +1,93 @@
+import pytest
+
+from core.errors import InvalidInput
+from evals.answers import filters_of
+from evals.cases import Case
+from evals.home import throwaway_home
+from evals.store import Store, documents_below
+
+
+@pytest.fixture
+def operator_home(tmp_path, monkeypatch):
+    home = tmp_path / "operator"
+    home.mkdir()
+    (home / "attest.toml").write_text(
+        '[storage]\ndatabase_url = "postgresql://real/data"\n[retrieval]\nk = 5\nmilvus_uri = "http://real"\n'
+    )
+    monkeypatch.setenv("ATTEST_HOME", str(home))
+    monkeypatch.delenv("ATTEST_CONFIG", raising=False)
+    return home
+
+
+def test_a_measurement_has_the_operators_settings_and_a_store_of_its_own(operator_home, monkeypatch):
+    monkeypatch.setenv("ATTEST_RETRIEVAL__CANDIDATES", "77")
+    with throwaway_home() as settings:
+        assert (settings.retrieval.k, settings.retrieval.candidates) == (5, 77)
+        assert settings.home != operator_home
+        assert settings.database_url == f"sqlite:///{settings.home / 'attest.db'}"
+        assert settings.retrieval.milvus_uri is None
+        (settings.home / "attest.db").write_text("x")
+        folder = settings.home
+    assert not folder.exists()
+    assert [path.name for path in operator_home.iterdir()] == ["attest.toml"]
+
+
+def test_an_address_of_a_database_in_the_environment_is_not_used(operator_home, monkeypatch):
+    monkeypatch.setenv("ATTEST_STORAGE__DATABASE_URL", "postgresql://real/data")
+    with throwaway_home() as settings:
+        assert settings.database_url.startswith("sqlite:///")
+
+
+def test_questions_are_never_ingested(tmp_path):
+    for name in (
+        "docs/a.md",
+        "docs/b.txt",
+        "questions.dev.jsonl",
+        "pages.jsonl",
+        "README.md",
+        "docs/README.md",
+        ".hidden",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    found = documents_below(tmp_path, tmp_path / "questions.dev.jsonl")
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["docs/README.md", "docs/a.md", "docs/b.txt"]
+    with pytest.raises(InvalidInput, match="does not exist"):
+        documents_below(tmp_path / "nowhere", tmp_path / "questions.dev.jsonl")
+
+
+SOURCES = {
+    "/d/18f/md/leave.md": "1",
+    "/d/18f/html/leave.md": "2",
+    "/d/xquad_docs/en/Bowl.md": "3",
+    "/d/xquad_docs/de/Bowl.md": "4",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("18f/md/leave.md", ("1",)),
+        ("/d/18f/md/leave.md", ("1",)),
+        ("leave.md", ("1", "2")),
+        ("xquad/en/Bowl.md", ("3",)),
+        ("other/leave.md", ()),
+        ("xleave.md", ()),
+        ("nowhere/deep/leave.md", ()),
+    ],
+)
+def test_a_rows_document_is_found_by_the_end_of_its_path(name, expected):
+    assert Store(None, SOURCES).find(name) == expected
+
+
+def test_a_scope_keeps_to_the_documents_of_the_rows_value():
+    store = Store(None, {"p1": "1", "p2": "2"}, {"p1": {"company": "acme"}, "p2": {"company": "other"}})
+    row = Case("q", "?", (), True, (), fields={"company": "acme"})
+    assert filters_of(row, store, "company").document_ids == ("1",)
+    assert filters_of(row, store, None).document_ids is None
+    named = Case("q", "?", (), True, (), fields={"company": "unknown", "doc": "p2"})
+    assert filters_of(named, store, "company").document_ids == ("2",)
+    absent = Case("q", "?", (), False, (), fields={"company": "gone", "doc": "p9"})
+    assert filters_of(absent, store, "company").document_ids == ()
+    with pytest.raises(InvalidInput, match="no field"):
+        filters_of(row, store, "region")
