@@ -71,7 +71,7 @@ def main() -> None:
         loads = [
             load
             for concurrency in arguments.concurrency
-            for load in _compare(clients, concurrency, max(arguments.requests, concurrency))
+            for load in _compare(clients, concurrency, _requests(arguments.requests, concurrency))
         ]
         report = {
             "model": str(arguments.model),
@@ -125,6 +125,11 @@ def _compare(clients: dict[str, Callable[[Prompt], Iterator[str]]], concurrency:
             prompts = _prompts(requests, seed=seed * 1000 + concurrency)
             loads[name] = _load(name, concurrency, *_round(client, prompts, concurrency))
     return list(loads.values())
+
+
+def _requests(most: int, concurrency: int) -> int:
+    """Return how many requests a round takes: sixteen for each place, so that one at a time does not take minutes."""
+    return max(concurrency, min(most, 16 * concurrency))
 
 
 def _round(
