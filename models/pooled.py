@@ -8,18 +8,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.single import SingleText
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Kind = Literal["query", "document"]
 Vectors = NDArray[np.float32]
 SLAB = 2048
 """Texts tokenised and sorted by length together; the next slab is tokenised while this one runs."""
+GPU_SLAB = 16384
+GPU_BATCH_TOKENS = 1 << 17
+"""Enough work a launch that a GPU computes rather than waits for the next one."""
 FEW = 4
 """Up to so many queries run one after the other without torch; more are worth a batch."""
 
@@ -68,7 +75,8 @@ class PooledTransformer:
 
         self.folder, self.spec, self.device, self._threads = folder, spec, device, threads
         self.dimension, self.max_tokens = spec.dimension, spec.max_tokens
-        self._batch_tokens = batch_size * spec.max_tokens
+        self._batch_tokens = batch_size * spec.max_tokens if device == "cpu" else GPU_BATCH_TOKENS
+        self._slab = SLAB if device == "cpu" else GPU_SLAB
         self._lock = threading.Lock()
         self._whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._whole.no_truncation()
@@ -90,26 +98,30 @@ class PooledTransformer:
         done = 0
         for start, slab in self._tokenized(texts, kind):
             order = sorted(range(len(slab)), key=lambda i: -len(slab[i]))
+            parts = []
             for batch in _batches(order, slab, self._batch_tokens):
-                vectors[[start + i for i in batch]] = self._forward([slab[i] for i in batch])
+                parts.append(self._forward([slab[i] for i in batch]))
                 done += len(batch)
                 if on_batch is not None:
                     on_batch(done)
+            # one copy a slab: a GPU is never waited for between batches
+            vectors[[start + i for i in order]] = _together(parts)
         return vectors
 
     def _tokenized(self, texts: Sequence[str], kind: Kind) -> Iterator[tuple[int, list[list[int]]]]:
         """Yield slabs of token ids, each tokenised while the one before it runs."""
-        if len(texts) <= SLAB:
+        size = self._slab
+        if len(texts) <= size:
             yield 0, self._tokenize(texts, kind)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="tokenize") as pool:
-            starts = range(0, len(texts), SLAB)
-            ahead = pool.submit(self._tokenize, texts[:SLAB], kind)
+            starts = range(0, len(texts), size)
+            ahead = pool.submit(self._tokenize, texts[:size], kind)
             for start in starts:
                 slab = ahead.result()
-                following = start + SLAB
+                following = start + size
                 if following < len(texts):
-                    ahead = pool.submit(self._tokenize, texts[following : following + SLAB], kind)
+                    ahead = pool.submit(self._tokenize, texts[following : following + size], kind)
                 yield start, slab
 
     def _tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
@@ -123,17 +135,17 @@ class PooledTransformer:
         unit: Vectors = pooled / max(float(np.linalg.norm(pooled)), 1e-12)
         return unit
 
-    def _forward(self, batch: list[list[int]]) -> Vectors:
+    def _forward(self, batch: list[list[int]]) -> Tensor:
+        """Return the unit vectors of a batch, shape (n, dimension) float32, on the model's device."""
         import torch
 
         model = self._loaded()
-        width = max(map(len, batch))
-        ids = torch.zeros((len(batch), width), dtype=torch.long)
-        mask = torch.zeros((len(batch), width), dtype=torch.long)
-        for row, tokens in enumerate(batch):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        ids, mask = ids.to(self.device), mask.to(self.device)
+        lengths = np.array([len(tokens) for tokens in batch])
+        inside = np.arange(lengths.max()) < lengths[:, None]
+        padded = np.zeros(inside.shape, dtype=np.int64)
+        padded[inside] = np.fromiter(chain.from_iterable(batch), np.int64, int(lengths.sum()))
+        ids = torch.from_numpy(padded).to(self.device, non_blocking=True)
+        mask = torch.from_numpy(inside.astype(np.int64)).to(self.device, non_blocking=True)
         with torch.inference_mode():
             hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             if self.spec.pooling == "cls":
@@ -141,9 +153,7 @@ class PooledTransformer:
             else:
                 weights = mask.unsqueeze(-1).to(hidden.dtype)
                 pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-            unit = torch.nn.functional.normalize(pooled, dim=1)
-        result: Vectors = unit.cpu().numpy()
-        return result
+            return torch.nn.functional.normalize(pooled, dim=1)
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -171,6 +181,13 @@ def _batches(order: Sequence[int], slab: Sequence[Sequence[int]], batch_tokens: 
         count = max(1, batch_tokens // width)
         yield list(order[start : start + count])
         start += count
+
+
+def _together(parts: list[Tensor]) -> Vectors:
+    import torch
+
+    vectors: Vectors = torch.cat(parts).cpu().numpy()
+    return vectors
 
 
 def _read_json(path: Path) -> dict[str, Any]:

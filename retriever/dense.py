@@ -38,21 +38,19 @@ class CpuSearch:
 
 
 def make_dense_search(settings: Settings) -> DenseSearch:
-    """Return the search of `retrieval.backend`; `auto` is the GPU where one and faiss-gpu are present.
+    """Return the search of `retrieval.backend`; `auto` is the GPU where there is one.
 
     Raises:
         InvalidInput: `gpu` was asked for and there is none.
-        MissingExtra: `gpu` was asked for and faiss-gpu is not installed.
+        MissingExtra: `milvus` was asked for, which this build does not carry.
     """
     backend = settings.retrieval.backend
+    if backend == "milvus":
+        raise MissingExtra("milvus", "the Milvus backend")
     if backend == "cpu" or pick_device() == "cpu":
         if backend == "gpu":
             raise InvalidInput("retrieval.backend is gpu and this machine has no CUDA device; set it to auto or cpu")
         return CpuSearch()
-    from retriever.gpu import GpuSearch, faiss_gpu_installed
+    from retriever.gpu import GpuSearch
 
-    if faiss_gpu_installed():
-        return GpuSearch("cuda")
-    if backend == "gpu":
-        raise MissingExtra("gpu", "faiss-gpu")
-    return CpuSearch()
+    return GpuSearch("cuda")

@@ -122,3 +122,15 @@ def test_after_closing_the_cpu_answers(index):
     search = GpuSearch("cpu")
     search.close()
     assert search.search(index.view(), unit(1, 7), np.arange(2000), 10)[0].shape == (1, 10)
+
+
+@pytest.mark.parametrize("columns", [5, 640, 64 * 50, 64 * 50 + 13])
+def test_grouped_selection_equals_selection(columns):
+    import torch
+
+    scores = torch.from_numpy(np.random.default_rng(6).standard_normal((7, columns)).astype(np.float32))
+    scores[0] = -float("inf")
+    scores[0, columns // 2 :: 3] = 1.0
+    for k in (1, 5):
+        chosen = scores.gather(1, subject._select(scores, k))
+        assert torch.equal(chosen.sort(dim=1).values, scores.topk(k, dim=1).values.sort(dim=1).values)
