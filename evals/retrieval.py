@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from retriever.retriever import Retriever
 
 from core.db.session import Database
 from core.errors import InvalidInput
 from core.types import OPERATOR, Mode, Query, ScoredChunk
 from evals import metrics
-from evals.cases import limited, read_corpus, read_qrels, read_queries
+from evals.cases import CorpusRow, limited, read_corpus, read_qrels, read_queries
 from evals.embedding_cache import CachedEncoder
 from evals.home import throwaway_home
 from evals.progress import tracked
 from evals.store import fill_from_corpus
 from models.encoder import load_encoder
+from retriever.retriever import Retriever
 
 DEPTH = 100  # documents judged per query: recall@100 is the deepest figure
 CHUNKS_PER_DOCUMENT = 3  # chunks asked for per judged document, so that long documents do not shorten the list
@@ -44,28 +44,57 @@ class RankedQuery:
     ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class RetrievalSet:
+    """A corpus, the queries that have a relevant document in it, and the grades."""
+
+    corpus: list[CorpusRow]
+    queries: list[tuple[str, str]]
+    grades: Mapping[str, Mapping[str, int]]
+
+    @classmethod
+    def read(cls, corpus: Path, queries: Path, qrels: Path) -> RetrievalSet:
+        """Read the three files of a BEIR set.
+
+        Raises:
+            InvalidInput: a file is malformed, or no query has a relevant document.
+        """
+        grades = read_qrels(qrels)
+        texts = {name: text for name, text in read_queries(queries).items() if _has_relevant(grades, name)}
+        if not texts:
+            raise InvalidInput(f"no query of {queries} has a relevant document in {qrels}")
+        return cls(read_corpus(corpus), sorted(texts.items()), grades)
+
+
 def measure_retrieval(corpus: Path, queries: Path, qrels: Path, options: RetrievalOptions) -> dict[str, Any]:
     """Fill a throw-away store with a corpus, search it with every judged query, and return the figures."""
-    grades = read_qrels(qrels)
-    texts = {
-        identifier: text for identifier, text in read_queries(queries).items() if _has_relevant(grades, identifier)
-    }
-    if not texts:
-        raise InvalidInput(f"no query of {queries} has a relevant document in {qrels}")
-    chosen = limited(sorted(texts.items()), options.limit)
-    rows = read_corpus(corpus)
+    named = RetrievalSet.read(corpus, queries, qrels)
+    with filled_retriever(named) as retriever:
+        return measure_with(retriever, named, options)
+
+
+@contextmanager
+def filled_retriever(named: RetrievalSet) -> Iterator[Retriever]:
+    """Yield the retriever of a throw-away store that holds the corpus."""
     with throwaway_home() as settings:
         database = Database.open(settings)
         encoder = load_encoder(settings.embedder)
         cached: Any = CachedEncoder(encoder)
-        fill_from_corpus(rows, database=database, settings=settings, encoder=cached)
-        retriever = Retriever.open(database, settings, encoder, follow=False)
         try:
-            ranked = list(search_all(retriever, chosen, options))
+            fill_from_corpus(named.corpus, database=database, settings=settings, encoder=cached)
+            retriever = Retriever.open(database, settings, encoder, follow=False)
+            try:
+                yield retriever
+            finally:
+                retriever.close()
         finally:
-            retriever.close()
             database.close()
-        return summarise(ranked, grades) | {"mode": options.mode or settings.retrieval.mode, "documents": len(rows)}
+
+
+def measure_with(retriever: Retriever, named: RetrievalSet, options: RetrievalOptions) -> dict[str, Any]:
+    """Search with every judged query and return the figures."""
+    ranked = list(search_all(retriever, limited(named.queries, options.limit), options))
+    return summarise(ranked, named.grades) | {"mode": options.mode, "documents": len(named.corpus)}
 
 
 def _has_relevant(grades: Mapping[str, Mapping[str, int]], query: str) -> bool:
