@@ -2,8 +2,8 @@
 
 Run: python -m bench.gpu.retrieval --base FOLDER --out retrieval.json [--rows 10000000] [--chunks texts.jsonl]
 
-`--base` is the packaged encoder's folder. Needs torch, numpy, tokenizers, transformers, sentence-transformers; and
-faiss-gpu where its kernel is to be compared. Each line: figure, floor from bytes or operations measured in the same run, ratio.
+`--base` is the packaged encoder's folder. Needs torch, numpy, tokenizers, transformers and sentence-transformers; with
+faiss-gpu its kernel is compared. Each line: figure, floor from bytes or operations measured in the same run, ratio.
 """
 
 from __future__ import annotations
