@@ -58,6 +58,8 @@ class IngestSettings(Section):
     near_duplicate_jaccard: float = Field(default=0.8, gt=0, le=1)
     quarantine: bool = True
     ocr: bool = True
+    allow_urls: bool = False
+    """Whether `attest ingest` may read web addresses and buckets named to it."""
 
 
 class RetrievalSettings(Section):

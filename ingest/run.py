@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from core.db.session import Database
 from core.settings import Settings
 from core.types import Verdict
 from ingest.pipeline import Pipeline
+from ingest.remote import bring, is_remote
 from ingest.report import IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
 from ingest.texts import ingest_records
@@ -45,11 +47,13 @@ def ingest(
         IndexMismatch: the store was built with another embedder or chunker.
     """
     began = time.perf_counter()
-    files = list(walk(sources))
+    folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
+    files = list(walk([source for source in sources if not is_remote(source)]))
+    files += bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest)
     run = RunRecord.start(database, options)
     pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
     try:
-        pipeline.run(files, [Path(path).expanduser().resolve() for path in sources if not isinstance(path, Source)])
+        pipeline.run(files, _roots(sources))
         run.report.state = "done"
     except KeyboardInterrupt:
         run.report.state = "interrupted"
@@ -58,6 +62,7 @@ def ingest(
         raise
     finally:
         pipeline.close()
+        folder.cleanup()
         run.report.seconds = time.perf_counter() - began
         run.finish()
     return run.report
@@ -91,6 +96,12 @@ def ingest_texts(
         run.report.seconds = time.perf_counter() - began
         run.finish()
     return run.report
+
+
+def _roots(sources: Sequence[Path | str | Source]) -> list[Path]:
+    """Return the folders that were named."""
+    paths = [Path(source).expanduser().resolve() for source in sources if not isinstance(source, Source)]
+    return [path for path in paths if path.is_dir()]
 
 
 def _provider(encoder: EncoderSource) -> Callable[[], Encoder]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import AttestError, MissingExtra, SourceUnavailable, TooLarge, Unparseable
-from core.settings import Settings
+from core.settings import IngestSettings, Settings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.parsed import ParsedDocument
 from ingest.sandbox import Embedded, ParseJob, ParseResult, ParserPool, typed_error
@@ -26,6 +26,8 @@ from ingest.tokens import TokenCounter
 
 LOCAL = "local"
 LOST_WORKERS_ALLOWED = 3
+START_TIMEOUT = "120s"
+"""A worker imports half of scientific Python before it answers; on a busy machine that takes a minute."""
 
 
 class DaskPool:
@@ -39,6 +41,7 @@ class DaskPool:
             SourceUnavailable: the scheduler does not answer.
         """
         try:
+            import dask
             from distributed import Client, LocalCluster
         except ImportError as error:
             raise MissingExtra("dask", "distributed") from error
@@ -46,12 +49,15 @@ class DaskPool:
         self._values = settings.model_dump(mode="json")
         self._home = tempfile.TemporaryDirectory(prefix="attest-dask-")
         self._cluster: Any = None
+        dask.config.set(
+            {"distributed.comm.timeouts.connect": START_TIMEOUT, "distributed.logging.distributed": "warning"}
+        )
         if scheduler == LOCAL:
             self._cluster = LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=self._home.name
             )
         try:
-            self._client: Any = Client(self._cluster or scheduler, timeout="20s")
+            self._client: Any = Client(self._cluster or scheduler, timeout=START_TIMEOUT)
         except (OSError, TimeoutError) as error:
             raise SourceUnavailable(f"the Dask scheduler {scheduler} does not answer") from error
 
@@ -119,7 +125,7 @@ def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: 
         file.write(content)
         file.flush()
         try:
-            result = _pool(settings).submit(ParseJob(Path(file.name), name, password)).result()
+            result = _pool(settings.ingest).submit(ParseJob(Path(file.name), name, password)).result()
         except AttestError as error:
             return {"error": error.kind, "message": str(error)}
     if result.sha256 != hashlib.sha256(content).hexdigest():
@@ -137,6 +143,6 @@ def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: 
 
 
 @lru_cache(maxsize=1)
-def _pool(settings: Settings) -> ParserPool:
+def _pool(settings: IngestSettings) -> ParserPool:
     """Return this worker's one parser, kept warm."""
-    return ParserPool(settings.ingest, workers=1)
+    return ParserPool(settings, workers=1)
