@@ -21,8 +21,9 @@ NEXT = {
     "input_rails": "Understanding the question",
     "rewrite": "Searching the documents",
     "retrieve": "Reading the passages",
-    "retrieval_rails": "Weighing the evidence",
-    "evidence": "Writing an answer",
+    "retrieval_rails": "Choosing the evidence",
+    "evidence": "Weighing whether it holds an answer",
+    "answerable": "Writing an answer",
     "generate": "Checking each sentence against its source",
     "verify": "Last checks",
 }
