@@ -25,7 +25,7 @@ _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]\n]{0,300})\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])")
 _PLAIN_LINK = re.compile(r"\[(?P<text>[^\[\]\n]{0,300})\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
 _TAG = re.compile(r"<(?:!--[\s\S]*?-->|[/!?]?[A-Za-z][^<>]*>)")
-_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|\bwww\.[^\s<>\[\]\"'`|]+")
+_URL = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|www\.[^\s<>\[\]\"'`|]+")
 _SCHEME = re.compile(r"(?i)\b(?:javascript|vbscript|data|file|mailto|xmpp|tel|blob|ftp|https?)\s*:(?=\S)")
 _TEX = re.compile(r"\\(?:href|url|includegraphics|html[A-Za-z]*)\b")
 _ENTITY = re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?")
@@ -107,7 +107,7 @@ def _broken(text: str, spoken: list[str]) -> str:
     text = text.replace("](", "] (").replace("]:", "] :").replace("![", "! [")
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
     text = _SCHEME.sub(lambda match: match[0] + " " if not _is_url(text, match) else match[0], text)
-    text = re.sub(r"(?i)(?<!//)\b(www\.)(?=\S)", r"\1 ", text)
+    text = re.sub(r"(?i)(?<!//)(www\.)(?=\S)", r"\1 ", text)
     return _TEX.sub("", text)
 
 

@@ -1,6 +1,6 @@
 """Instructions to the model hidden in a document: found when it is ingested and again when it is retrieved.
 
-Encoder + adapter `indirect_injection`. A passage is scored whole and sentence by sentence.
+Encoder + adapter `indirect_injection`. A passage is scored whole; one that fires, sentence by sentence too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$|[.!?])")
 _MAX_SENTENCES = 24
+_SENTENCE_THRESHOLD = 0.5
 _MAX_PASSAGES = 32
 _PASSAGE_CHARACTERS = 700
 _SUSPECT = re.compile(
@@ -39,25 +40,29 @@ class IndirectInjection:
 
     def __init__(self, classifier: Classifier) -> None:
         self.threshold = classifier.threshold(self.name)
+        self._classifier = classifier
 
     def requests(self, context: Context) -> Sequence[Request]:
-        """Score a passage whole, then each sentence; of a document only the passages that look suspect."""
+        """Score a passage whole; of a document only the passages that look suspect."""
         if not context.text.strip():
             return []
         if context.stage == "ingest":
             return [(self.name, plain(passage)) for passage in suspect_passages(context.text)]
-        parts = [context.text[start:end] for start, end in sentences(context.text)]
-        return [(self.name, plain(text)) for text in (context.text, *parts)]
+        return [(self.name, plain(context.text))]
 
     def judge(self, context: Context, scores: Sequence[float]) -> Finding:
-        """The whole passage decides; the sentences say what to blank."""
+        """The whole passage decides; the sentences say what to blank: the likely ones, or the likeliest."""
         if not scores:
             return Finding(0.0)
         if context.stage == "ingest":
             return Finding(max(scores), "instruction_in_document")
-        whole, parts = scores[0], scores[1:]
-        spans = [span for span, score in zip(sentences(context.text), parts, strict=True) if score >= self.threshold]
-        return Finding(whole, "instruction_in_document", blanked(context.text, spans))
+        if scores[0] < self.threshold / 2:  # a policy may set a lower threshold than the rail's own
+            return Finding(scores[0])
+        # Sentences are scored only here: scoring those of every passage doubles the cost of every question.
+        spans = sentences(context.text)
+        parts = self._classifier.score_many([(self.name, plain(context.text[start:end])) for start, end in spans])
+        orders = [span for span, score in zip(spans, parts, strict=True) if score >= self.threshold]
+        return Finding(scores[0], "instruction_in_document", blanked(context.text, orders))
 
 
 def suspect_passages(text: str) -> list[str]:

@@ -31,6 +31,12 @@ DEFAULT_ACTIONS: Mapping[str, Mapping[RailStage, Action]] = MappingProxyType(
     }
 )
 
+DEFAULT_THRESHOLDS: Mapping[tuple[str, RailStage], float] = MappingProxyType(
+    {
+        # Quarantine takes a whole document away, so it asks for more certainty than blanking a sentence does.
+        ("indirect_injection", "ingest"): 0.97,
+    }
+)
 OFF_BY_DEFAULT = frozenset({"groundedness"})
 """Rails that run only where the policy names them: the verifier does this one's work on every answer."""
 
@@ -53,6 +59,8 @@ def effective(settings: RailSettings, rail: str, stage: RailStage, collection: s
     general, special = settings.policy.get(rail, RailPolicy()), settings.policy.get(f"{stage}.{rail}", RailPolicy())
     action = _action(general, special, collection) or DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
     threshold = special.threshold if special.threshold is not None else general.threshold
+    if threshold is None:
+        threshold = DEFAULT_THRESHOLDS.get((rail, stage))
     fail = special.fail or general.fail or ("closed" if action in ("block", "redact") else "open")
     named = rail in settings.policy or f"{stage}.{rail}" in settings.policy or rail not in OFF_BY_DEFAULT
     return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled and named)
