@@ -103,6 +103,21 @@ def parse(
     show(measure_parsing(manifest, limit), as_json)
 
 
+@cli.command()
+def make(
+    docs: Annotated[list[Path], typer.Option(exists=True, help="A folder of documents; may be given again.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="The question set to write.")],
+    count: Annotated[int, typer.Option(min=2, help="Questions, half of them without an answer.")] = 100,
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Build a question set from your own documents, to notice when answers get worse."""
+    from evals.answers import Material
+    from evals.make import make_set
+
+    show(make_set(Material(tuple(docs)), out, count, seed), as_json)
+
+
 def show(figures: dict[str, Any], as_json: bool) -> None:
     """Print figures as one JSON object, or as lines for a reader."""
     if as_json:
