@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Exists, exists, func, or_, select, text
 from sqlalchemy.orm import aliased
 
+from app.audit import verify_chain
 from app.backup import restoring, unfinished_restores
 from app.doctor import Check, Finding, Patient
 from core.blobs import NO_BLOB, STALE_S
@@ -131,13 +132,37 @@ def generations(patient: Patient) -> Finding | None:
         without = session.scalars(
             select(Document.id)
             .join(DocumentVersion, DocumentVersion.document_key == Document.key)
-            .where(Document.state == "live", DocumentVersion.superseded_at.is_(None))
+            .where(Document.state == "live", DocumentVersion.superseded_at.is_(None), DocumentVersion.characters > 0)
             .where(~exists().where(ChunkRow.version_key == DocumentVersion.key, ChunkRow.generation_id == live.id))
         ).all()
     note = f"generation {live.id}: {live.embedder}, {live.dimension} dimensions"
     patient.notes["generations"] = note + "".join(f"; {one.embedder} is being built" for one in building)
     problems = [f"document {document} has no passages in the live generation" for document in without]
     return Finding(problems, "run: attest reindex") if problems else None
+
+
+def embedder(patient: Patient) -> Finding | None:
+    """The settings name the embedder that made the live generation."""
+    with patient.database.read() as session:
+        live = live_generation(session)
+    named = patient.settings.embedder.model
+    patient.notes["embedder"] = named
+    if live is None or live.embedder == named:
+        return None
+    fix = f'name embedder.model = "{live.embedder}" in the settings, or run: attest reindex --embedder {named}'
+    return Finding([f"the settings name {named}, the live generation was made by {live.embedder}"], fix)
+
+
+def audit(patient: Patient) -> Finding | None:
+    """The record of answers is whole: every row hangs on the one before it."""
+    report = verify_chain(patient.database)
+    patient.notes["audit"] = f"{report.rows} answers, chained"
+    problems = [f"row {row['seq']}: {row['why']}" for row in report.broken]
+    return (
+        Finding(problems, "somebody changed the record: compare it with a backup's; see attest audit")
+        if problems
+        else None
+    )
 
 
 def permissions(patient: Patient) -> Finding | None:
@@ -246,5 +271,7 @@ STORE_CHECKS: dict[str, Check] = {
     "duplicates": duplicates,
     "change_log": change_log,
     "generations": generations,
+    "embedder": embedder,
     "permissions": permissions,
+    "audit": audit,
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from app.doctor import examine
-from bench.kills import ONE_THREAD, in_child
+from bench.kills import DOUBLED, ONE_THREAD, in_child
 from bench.victim import WordEncoder, contents, torn_documents
 from core.db.session import Database
 from core.errors import AttestError
@@ -87,12 +87,12 @@ def look(home: Path, documents: Path) -> list[str]:
         if there.get("policy.txt") not in (OLD, NEW) or there.get("other.txt") not in (None, OTHER):
             problems.append(f"left with {there}")
         problems += [f"torn: {source}" for source in torn_documents(settings)]
-        problems += [f"doctor: {r.name}: {r.detail}" for r in examine(settings) if not r.ok]
+        problems += [f"doctor: {r.name}: {r.detail}" for r in examine(settings) if not r.ok and r.name != DOUBLED]
         if failed := take_in(settings, documents)["failed"]:
             problems.append(f"the second try failed: {failed}")
         if contents(settings) != {"policy.txt": NEW, "other.txt": OTHER}:
             problems.append(f"the second try left {contents(settings)}")
-        problems += [f"then doctor: {r.name}: {r.detail}" for r in examine(settings) if not r.ok]
+        problems += [f"then doctor: {r.name}: {r.detail}" for r in examine(settings) if not r.ok and r.name != DOUBLED]
         os.write(writer, json.dumps({"problems": problems}).encode())
 
     return list(_answer(work).get("problems", ["the inspection failed"]))
