@@ -18,7 +18,7 @@ HELD = "somebody reads or writes the store for long; when they are done: attest 
 def reclaim(database: Database) -> None:
     """Rewrite the database without its free space and empty its log.
 
-    SQLite: `secure_delete` zeroes freed cells, yet cells moved between pages leave copies in unallocated gaps, so the
+    SQLite: our connections zero what they free (`secure_delete`), yet another tool may have freed pages without; so the
     file is rewritten (VACUUM) and the write-ahead log truncated. PostgreSQL: the tables are rewritten; its write-ahead
     log recycles by itself and is the server's to keep.
 
