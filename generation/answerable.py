@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,6 @@ from generation.words import content_words, coverage
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
-
-NO_MARGIN = -20.0
-"""The margin of evidence in which the reader finds no span at all."""
 
 
 class Answerability:
@@ -36,23 +33,21 @@ class Answerability:
         return self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred)
 
     def features(self, question: str, evidence: Sequence[Evidence]) -> dict[str, float]:
-        """Return the scores that the probability is made of."""
-        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
-        wanted = content_words(question)
-        whole = [f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence]
-        names = content_words(" ".join(re.findall(r"(?<!^)\b[A-Z][\w'’-]+|\d[\d,.]*", question)))
-        dense = sorted((item.hit.scores.dense or 0.0 for item in evidence), reverse=True) or [0.0]
-        found = {
-            "dense": dense[0],
-            "coverage": max((coverage(wanted, text) for text in whole), default=0.0),
-            "names": max((coverage(names, text) for text in whole), default=0.0) if names else 1.0,
-            "unit": ranked[0][0] if ranked else 0.0,
-        }
+        """Return the scores that the probability is made of.
+
+        With a reader it is the best pair logit alone: span margins, shared words and names, and second-best logits
+        added nothing to it on held-out questions.
+        """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
-            found["pair"] = max(reading.logit for reading in readings)
-            found["margin"] = max(NO_MARGIN, *(reading.margin for reading in readings))
-        return found
+            return {"pair": max(reading.logit for reading in readings)}
+        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
+        whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
+        wanted = content_words(question)
+        return {
+            "unit": ranked[0][0] if ranked else 0.0,
+            "coverage": max((coverage(wanted, text) for text in whole), default=0.0),
+        }
 
     def score(self, question: str, evidence: Sequence[Evidence]) -> float:
         """Return the probability that the evidence answers the question; 0.0 without evidence."""
@@ -61,7 +56,9 @@ class Answerability:
         found = self.features(question, evidence)
         if self._calibration is not None and set(self._calibration.names) <= set(found):
             return self._calibration.probability(found)
-        return min(1.0, max(0.0, 0.3 * found["unit"] + 0.45 * found["coverage"] + 0.5 * found["dense"] - 0.25))
+        if "pair" in found:
+            return 1.0 / (1.0 + math.exp(-found["pair"]))
+        return 0.5 * min(1.0, found["unit"]) + 0.5 * found["coverage"]
 
     def reason(self, question: str, evidence: Sequence[Evidence]) -> str | None:
         """Return why to refuse before drafting, `None` to go on."""

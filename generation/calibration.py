@@ -26,6 +26,9 @@ Numbers = NDArray[np.float64]
 FOLDS = 5
 RIDGE = 1.0
 """Strength of the pull towards zero, in rows: enough to keep twenty questions from fitting noise."""
+WITHOUT_ANSWER = 0.2
+"""Share of the questions asked that we take to have no answer. Question sets hold as many as their makers put in,
+half or more; the curve is weighted to this share, or its wrong answers in a hundred would be those of the set."""
 FILE = "calibration.json"
 
 
@@ -106,18 +109,19 @@ def fit(rows: Sequence[Mapping[str, float]], answerable: Sequence[bool], source:
 
 
 def curve(scores: Numbers, labels: Numbers) -> list[Point]:
-    """Return what each threshold in steps of 0.01 gives."""
+    """Return what each threshold in steps of 0.01 gives, in a hundred questions of which twenty have no answer."""
     points = []
     for threshold in np.round(np.arange(0.0, 1.0, 0.01), 2):
         answered = scores >= threshold
-        right, wrong = float((answered * labels).sum()), float((answered * (1 - labels)).sum())
+        right = (1 - WITHOUT_ANSWER) * float(answered[labels > 0.5].mean())
+        wrong = WITHOUT_ANSWER * float(answered[labels < 0.5].mean())
         points.append(
             Point(
                 threshold=float(threshold),
-                coverage=round(float(answered.mean()), 4),
+                coverage=round(right + wrong, 4),
                 accuracy=round(right / (right + wrong), 4) if right + wrong else 1.0,
-                wrong_per_hundred=round(100 * wrong / len(labels), 2),
-                false_refusals=round(1 - right / float(labels.sum()), 4),
+                wrong_per_hundred=round(100 * wrong, 2),
+                false_refusals=round(1 - right / (1 - WITHOUT_ANSWER), 4),
             )
         )
     return points

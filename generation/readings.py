@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 KEPT = 64
 """Questions whose readings are kept: one question passes here two or three times within a second."""
-READ_AT_MOST = 8
-"""Passages read a question: about 40 ms each on one core; what ranks lower has held the answer in 2 % of cases."""
+READ_AT_MOST = 5
+"""Passages read a question: 30 to 50 ms each on one free core; what ranks lower seldom answers."""
 
 _kept: OrderedDict[tuple[str, tuple[tuple[int, str], ...]], list[Reading | None]] = OrderedDict()
 _lock = threading.Lock()

@@ -84,10 +84,9 @@ def _tell(items: Sequence[Judged]) -> dict[str, float | int | None]:
 
 
 def area(scores: Numbers, labels: NDArray[np.bool_]) -> float:
-    """Return the area under the ROC curve."""
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
+    """Return the area under the ROC curve; equal scores count half."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
     positive = int(labels.sum())
     return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * (len(labels) - positive)))
 
