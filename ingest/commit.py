@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
@@ -65,7 +66,7 @@ def _write(
     validity = validity_of(session, collection.id, prepared.document.metadata, options)
     document = known or _new_document(session, collection, prepared)
     if known is not None:
-        _supersede(session, known, generation_id)
+        _supersede(session, known, generation_id, validity.effective_from)
     canonical = None if prepared.quarantine else _canonical(session, document, prepared.text_sha256)
     _fill(document, prepared, validity, options, canonical)
     version = _add_version(session, document, prepared, validity)
@@ -127,11 +128,11 @@ def _new_document(session: Session, collection: Collection, prepared: Prepared) 
     return document
 
 
-def _supersede(session: Session, known: Document, generation_id: int) -> None:
-    """End the old version; whoever was its twin stands on its own from now on."""
+def _supersede(session: Session, known: Document, generation_id: int, heir_from: datetime | None) -> None:
+    """End the old version when the new one comes into force; whoever was its twin stands on its own from now on."""
     current = current_version(session, known)
     if current is not None and current.superseded_at is None:
-        current.superseded_at = now()
+        current.superseded_at = max(now(), heir_from) if heir_from is not None else now()
     leave_twins(session, known, generation_id)
 
 

@@ -16,6 +16,7 @@ from core.db.session import Database
 from core.errors import Conflict, Forbidden, NotFound
 from core.settings import Settings
 from core.types import OPERATOR, Json, Principal
+from ingest.known import DELETED_BY
 from ingest.promote import current_chunks, remove_document
 
 
@@ -88,6 +89,7 @@ def delete_document(database: Database, document_id: str, principal: Principal) 
         if not principal.operator and not _owns(document, principal):
             raise Forbidden("only the operator may delete a document that others read too")
         removed = remove_document(session, document)
+        document.attributes = {**document.attributes, DELETED_BY: principal.name}
     return {"id": document_id, "deleted": True, "documents": removed, "verified": _left(database, document_id)}
 
 

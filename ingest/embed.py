@@ -20,6 +20,10 @@ BATCH_CHUNKS = 512
 """Passages encoded at once: enough that sorting by length pays, few enough that commits flow."""
 
 
+class _Stopped(Exception):
+    """The run was stopped in the middle of a batch."""
+
+
 class EmbeddingStage:
     """Fills in the missing vectors of documents in the order they come; `done` is called from its thread."""
 
@@ -53,9 +57,16 @@ class EmbeddingStage:
                 self._encode(batch)
                 for prepared in batch:
                     self._done(prepared)
+        except _Stopped:
+            return
         except (AttestError, RuntimeError, ValueError, MemoryError, OSError) as error:
             if not self._stopping.is_set():
                 self._failed(error)
+
+    def _heard(self, _done: int) -> None:
+        """Leave the batch in hand at once where the run was stopped."""
+        if self._stopping.is_set():
+            raise _Stopped
 
     def _gather(self) -> list[Prepared] | None:
         """Wait for a document and take along what else is ready, up to a batch."""
@@ -81,7 +92,7 @@ class EmbeddingStage:
                 return
             part = places[start : start + BATCH_CHUNKS]
             began = time.perf_counter()
-            vectors = self._encoder.encode([p.chunks[number].embedded for p, number in part], "document")
+            vectors = self._encoder.encode([p.chunks[number].embedded for p, number in part], "document", self._heard)
             self.busy_s += time.perf_counter() - began
             for (prepared, number), vector in zip(part, np.asarray(vectors, dtype=np.float32), strict=True):
                 prepared.vectors[number] = vector

@@ -9,6 +9,9 @@ from sqlalchemy import select
 from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
 from core.db.session import Database
 
+DELETED_BY = "deleted_by"
+"""The attribute of a tombstone that a person made."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
@@ -19,6 +22,8 @@ class KnownDocument:
     text_sha256: str
     title: str
     allow: frozenset[str] | None
+    deleted_by: str | None
+    """Who deleted it by hand; `None` where it lives, or went because its file did."""
 
 
 class Known:
@@ -27,7 +32,7 @@ class Known:
     def __init__(self, database: Database, collection: str) -> None:
         query = (
             select(Document.source, Document.state, Document.key, Document.own_access, Document.title)
-            .add_columns(DocumentVersion.blob_sha256, DocumentVersion.text_sha256)
+            .add_columns(DocumentVersion.blob_sha256, DocumentVersion.text_sha256, Document.attributes)
             .join(DocumentVersion, DocumentVersion.document_key == Document.key)
             .join(Collection, Collection.id == Document.collection_id)
             .where(Collection.name == collection, DocumentVersion.version == Document.version)
@@ -49,6 +54,7 @@ class Known:
                 row.text_sha256,
                 row.title,
                 frozenset(lists[row.key]) if row.own_access else None,
+                row.attributes.get(DELETED_BY) if row.state == "deleted" else None,
             )
             for row in rows
         }

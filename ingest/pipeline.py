@@ -162,9 +162,12 @@ class Pipeline:
 
     def _unchanged(self, source: Source) -> bool:
         known = self._known.get(source.source)
-        if known is None or known.state == "deleted" or self._containers.must_open(source, self._known, self._options):
+        if known is None or self._containers.must_open(source, self._known, self._options):
             return False
-        if self._options.allow is not None and known.allow != frozenset(self._options.allow):
+        buried = known.deleted_by is not None and source.found
+        if known.state == "deleted" and not buried:
+            return False
+        if not buried and self._options.allow is not None and known.allow != frozenset(self._options.allow):
             return False
         try:
             with source.path.open("rb") as file:

@@ -11,6 +11,9 @@ from ingest.parsed import ParsedDocument
 LANGUAGE_SAMPLE_CHARACTERS = 2000
 MIN_LANGUAGE_CHARACTERS = 40
 MAX_GARBLED_SHARE = 0.2
+GARBLED_WARNING = 0.01
+DOUBTFUL_OCR = 0.6
+"""Mean confidence of clean print is 0.9; below this every third word is wrong."""
 
 _REPLACEMENT = re.compile("[\ufffd\ue000-\uf8ff]")
 
@@ -20,7 +23,22 @@ def assess(document: ParsedDocument) -> ParsedDocument:
     document.language = language(document.text)
     document.report["characters"] = len(document.text)
     document.report["garbled_share"] = round(garbled_share(document.text), 4)
+    document.warnings += findings(document)
     return document
+
+
+def findings(document: ParsedDocument) -> list[str]:
+    """Return what a reader should know of how a document was read."""
+    found = []
+    hidden = document.report.get("hidden_text", [])
+    if hidden:
+        found.append(f"{len(hidden)} pieces of hidden text were left out")
+    confidence = document.report.get("ocr_confidence")
+    if confidence is not None and confidence < DOUBTFUL_OCR:
+        found.append(f"its scanned pages were read with a confidence of only {confidence:.0%}")
+    if document.report["garbled_share"] > GARBLED_WARNING:
+        found.append(f"{document.report['garbled_share']:.1%} of its characters have no meaning")
+    return found
 
 
 def language(text: str) -> str | None:
@@ -48,7 +66,9 @@ def reason_for_quarantine(
     garbled = document.report.get("garbled_share", 0.0)
     if garbled > MAX_GARBLED_SHARE:
         return f"garbled_text: {garbled:.0%} of the characters have no meaning"
-    for verdict in scan(document.text) if scan else ():
-        if verdict.action == "block":
-            return f"{verdict.rail}: {verdict.reason or f'score {verdict.score:.2f}'}"
+    hidden = "\n".join(document.report.get("hidden_text", []))
+    for place, text in (("", document.text), ("hidden text, ", hidden)):
+        for verdict in scan(text) if scan and text else ():
+            if verdict.action == "block":
+                return f"{place}{verdict.rail}: {verdict.reason or f'score {verdict.score:.2f}'}"
     return None

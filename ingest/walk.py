@@ -22,6 +22,8 @@ class Source:
     parent: str | None = None
     """The source of the file it was found in."""
     depth: int = 0
+    found: bool = False
+    """Whether it was come upon in a folder, not named itself."""
 
 
 def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
@@ -42,11 +44,12 @@ def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
         if not path.exists():
             raise NotFound(f"no such file or folder: {given}")
         root = path.resolve()
-        for file in [root] if root.is_file() else _below(root):
+        found = root.is_dir()
+        for file in _below(root) if found else [root]:
             source = str(file)
             if source not in seen:
                 seen.add(source)
-                yield Source(source, file, file.name)
+                yield Source(source, file, file.name, found=found)
 
 
 def _below(root: Path) -> Iterator[Path]:

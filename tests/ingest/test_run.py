@@ -119,15 +119,31 @@ def test_sync_never_empties_a_collection_because_a_share_is_not_mounted(run: Run
         run(sync=True)
 
 
-def test_a_deleted_document_comes_back_when_its_file_is_ingested_again(
+def test_what_was_deleted_by_hand_stays_deleted_until_its_file_is_named_or_changes(
     run: Run, docs: Path, database: Database
 ) -> None:
     (docs / "a.md").write_text("# A\n\nText.\n")
     run()
     delete_document(database, document(database, "a.md").id, OPERATOR)
+    assert run().unchanged == 1
     assert list_documents(database, OPERATOR) == []
+    assert run(docs / "a.md").updated == 1
+    delete_document(database, document(database, "a.md").id, OPERATOR)
+    (docs / "a.md").write_text("# A\n\nNew text.\n")
     assert run().updated == 1
-    assert document(database, "a.md").version == 2
+    assert document(database, "a.md").version == 3
+
+
+def test_what_a_sync_deleted_comes_back_with_its_file(run: Run, docs: Path, database: Database) -> None:
+    for name in ("a.md", "b.md"):
+        (docs / name).write_text(f"# {name}\n\nText of {name}.\n")
+    run()
+    (docs / "a.md").rename(docs.parent / "a.md")
+    run(sync=True)
+    assert sources(database) == ["b.md"]
+    (docs.parent / "a.md").rename(docs / "a.md")
+    assert run(sync=True).updated == 1
+    assert sources(database) == ["a.md", "b.md"]
 
 
 def test_a_failure_is_listed_again_but_tried_again_only_when_asked(run: Run, docs: Path, database: Database) -> None:
