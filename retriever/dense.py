@@ -7,7 +7,13 @@ from typing import Protocol
 from core.errors import InvalidInput, MissingExtra
 from core.settings import Settings
 from models.devices import pick_device
+from retriever.coarse import CoarseRows
 from retriever.vectors import Rows, Vectors, VectorView, search_rows
+
+COARSE_FROM = 150_000
+"""Permitted rows from which codes pay for the second scoring."""
+COARSE_QUERIES = 4
+"""Above so many queries a matrix product uses the processor better than a scan."""
 
 
 class DenseSearch(Protocol):
@@ -25,16 +31,23 @@ class DenseSearch(Protocol):
 
 
 class CpuSearch:
-    """Blocked matrix products in the caller's thread."""
+    """Blocked matrix products for few rows or many queries, 8-bit codes before exact scores for one over many."""
 
     name = "cpu"
 
+    def __init__(self) -> None:
+        self._coarse = CoarseRows() if CoarseRows.available() else None
+
     def search(self, view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple[Rows, Vectors]:
         """Return the best `k` of `rows` for each query."""
-        return search_rows(view, queries, rows, k)
+        if self._coarse is None or len(queries) > COARSE_QUERIES or len(rows) < COARSE_FROM:
+            return search_rows(view, queries, rows, k)
+        return self._coarse.search(view, queries, rows, k)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Stop the scanning threads."""
+        if self._coarse is not None:
+            self._coarse.close()
 
 
 def make_dense_search(settings: Settings) -> DenseSearch:
