@@ -101,16 +101,6 @@ def presentations(
     return found
 
 
-def permitted_until(session: Session, moment: datetime | None = None) -> datetime | None:
-    """Return when the next version comes into force or expires, so that a cached permitted set can end with it."""
-    start = moment or now()
-    dates = [
-        session.scalar(select(func.min(column)).where(column > start))
-        for column in (DocumentVersion.effective_from, DocumentVersion.expires_at)
-    ]
-    return min((date for date in dates if date is not None), default=None)
-
-
 def principal_named(session: Session, name: str) -> Principal:
     """Return the principal of a name with its groups."""
     groups = session.scalars(select(Membership.group).where(Membership.user == name)).all()
@@ -176,8 +166,10 @@ def _presented(
 
 
 def _in_force(version: type[DocumentVersion], moment: datetime) -> ColumnElement[bool]:
+    """Without a date of its own, a first version holds since ever and a later one since it came."""
+    undated = and_(version.effective_from.is_(None), or_(version.version == 1, version.created_at <= moment))
     return and_(
-        or_(version.effective_from.is_(None), version.effective_from <= moment),
+        or_(undated, version.effective_from <= moment),
         or_(version.expires_at.is_(None), version.expires_at > moment),
         or_(version.superseded_at.is_(None), version.superseded_at > moment),
     )

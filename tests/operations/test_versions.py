@@ -1,0 +1,118 @@
+"""Versions, dates and deletions as a reader meets them, with indexes that follow and a store that decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bench.victim import WordEncoder
+from core.clock import now
+from core.db.models import Document
+from core.db.session import Database
+from core.settings import Settings
+from core.types import OPERATOR, Filters, Principal, Query
+from ingest.documents import delete_document, document_text, show_document
+from ingest.purge import purge_document
+from ingest.report import IngestOptions, TextRecord
+from ingest.run import ingest_texts
+from retriever.retriever import Retriever
+
+Put = Callable[..., str]
+ANA = Principal("user:ana")
+
+
+@pytest.fixture
+def put(database: Database, settings: Settings) -> Put:
+    def one(source: str, text: str, **options: object) -> str:
+        ingest_texts(
+            [TextRecord(source, text)],
+            IngestOptions(allow=("public",), **options),
+            database=database,
+            settings=settings,
+            encoder=WordEncoder(64),
+        )
+        with database.read() as session:
+            return session.scalars(select(Document.id).where(Document.source == source)).one()
+
+    return one
+
+
+@pytest.fixture
+def retriever(database: Database, settings: Settings) -> Iterator[Retriever]:
+    opened = Retriever.open(database, settings, WordEncoder(64))
+    yield opened
+    opened.close()
+
+
+def texts(retriever: Retriever, query: str, as_of: datetime | None = None) -> list[str]:
+    retriever.sync()
+    return [hit.chunk.text for hit in retriever.retrieve(Query(query), ANA, filters=Filters(as_of=as_of)).hits]
+
+
+def test_the_next_version_replaces_the_last_and_history_stays(
+    database: Database, put: Put, retriever: Retriever
+) -> None:
+    put("/policy", "Leave is twenty days a year.")
+    moment = now()
+    document_id = put("/policy", "Leave is thirty days a year.")
+    assert texts(retriever, "leave days") == ["Leave is thirty days a year."]
+    assert texts(retriever, "leave days", as_of=moment) == ["Leave is twenty days a year."]
+    assert document_text(database, document_id, ANA, 1) == "Leave is twenty days a year."
+    assert document_text(database, document_id, ANA) == "Leave is thirty days a year."
+    assert [row["version"] for row in show_document(database, document_id, ANA)["versions"]] == [1, 2]
+
+
+def test_what_comes_into_force_is_found_from_then_on(put: Put, retriever: Retriever) -> None:
+    soon = now() + timedelta(seconds=6)
+    put("/old", "Travel is booked by telephone.", expires_at=soon)
+    put("/new", "Travel is booked by the portal.", effective_from=soon)
+    assert texts(retriever, "travel booked") == ["Travel is booked by telephone."]
+    assert texts(retriever, "travel booked", as_of=soon) == ["Travel is booked by the portal."]
+    while now() <= soon:
+        time.sleep(0.1)
+    assert texts(retriever, "travel booked") == ["Travel is booked by the portal."]  # nothing was written meanwhile
+
+
+def test_a_successor_hides_its_predecessor_while_it_lives(database: Database, put: Put, retriever: Retriever) -> None:
+    put("/pay-2025", "Pay is weekly.")
+    successor = put("/pay-2026", "Pay is monthly.", supersedes="/pay-2025")
+    assert texts(retriever, "pay is") == ["Pay is monthly."]
+    delete_document(database, successor, OPERATOR)
+    assert texts(retriever, "pay is") == ["Pay is weekly."]
+
+
+def test_a_deletion_is_honoured_at_once_by_an_index_that_has_not_heard(
+    database: Database, settings: Settings, put: Put
+) -> None:
+    document_id = put("/a", "The merger is announced in May.")
+    deaf = Retriever.open(database, settings, WordEncoder(64), follow=False)
+    delete_document(database, document_id, OPERATOR)
+    for mode in ("dense", "lexical", "hybrid"):
+        assert deaf.retrieve(Query("merger May"), OPERATOR, mode=mode).hits == ()
+    deaf.close()
+
+
+def test_a_purge_makes_running_processes_build_anew(
+    database: Database, settings: Settings, put: Put, retriever: Retriever
+) -> None:
+    put("/kept", "The canteen opens at noon.")
+    document_id = put("/gone", "The merger is announced in May.")
+    retriever.sync()
+    before = set(settings.indexes.glob("work/*/*"))
+    assert set(purge_document(database, settings, document_id, OPERATOR)["verified"].values()) == {0}
+    folders = {path for path in settings.indexes.glob("work/*/*") if path.is_dir()}
+    assert folders
+    assert not folders & before
+    assert texts(retriever, "merger") == ["The canteen opens at noon."]  # the only one left, by vectors
+
+
+def test_the_old_version_holds_until_the_new_one_comes_into_force(put: Put, retriever: Retriever) -> None:
+    tomorrow = now() + timedelta(days=1)
+    put("/fee", "The fee is ten.")
+    put("/fee", "The fee is twelve.", effective_from=tomorrow)
+    assert texts(retriever, "fee") == ["The fee is ten."]
+    assert texts(retriever, "fee", as_of=tomorrow) == ["The fee is twelve."]
