@@ -13,13 +13,14 @@ from typing import Any
 from app.ask import ask
 from app.runtime import Runtime, open_runtime
 from core.errors import InvalidInput
-from core.types import OPERATOR, Answer, Filters, GeneratorChoice, Query, Question, ScoredChunk
+from core.types import OPERATOR, Filters, GeneratorChoice, Question, ScoredChunk
 from evals.cases import Case, limited, read_cases, read_corpus
 from evals.embedding_cache import CachedEncoder
 from evals.home import throwaway_home
 from evals.judging import HIT_DEPTH, Judge, Judged, summarise
 from evals.progress import tracked
 from evals.store import COLLECTION, Store, fill_from_corpus, fill_from_folders
+from generation.rewrite import rewrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,10 @@ def _judge_all(
     for case in tracked(cases, "ask"):
         filters = filters_of(case, store, options.scope)
         started = time.perf_counter()
-        answer = ask(runtime, Question(case.question, OPERATOR, filters, generator=options.generator))
+        question = Question(case.question, OPERATOR, filters, generator=options.generator, history=case.history)
+        answer = ask(runtime, question)
         ms = (time.perf_counter() - started) * 1000
-        row = judge.judge(case, answer, find(runtime, answer, filters), ms)
+        row = judge.judge(case, answer, find(runtime, question), ms)
         if options.details is not None:
             details.append(
                 {"id": case.id, "judged": asdict(row), "case": dict(case.fields), "answer": answer.to_json()}
@@ -103,7 +105,7 @@ def filters_of(case: Case, store: Store, scope: str | None) -> Filters:
     return Filters(collection=COLLECTION, document_ids=store.scoped(scope, value, map(str, filter(None, named))))
 
 
-def find(runtime: Runtime, answer: Answer, filters: Filters) -> tuple[ScoredChunk, ...]:
-    """Return the best passages for the query that the answer was made from."""
-    found = runtime.retriever.retrieve(Query(answer.query or answer.question), OPERATOR, filters=filters, k=HIT_DEPTH)
-    return found.hits
+def find(runtime: Runtime, question: Question) -> tuple[ScoredChunk, ...]:
+    """Return the best passages for a question, rewritten as `ask` does, also where a rail stopped it before."""
+    query = rewrite(question, runtime.generator(question.generator))
+    return runtime.retriever.retrieve(query, question.principal, filters=question.filters, k=HIT_DEPTH).hits

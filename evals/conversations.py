@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.ask import ask
-from core.types import OPERATOR, Filters, Query, Question
+from core.types import OPERATOR, Filters, Question
 from evals import metrics
 from evals.answers import Material, open_store
 from evals.cases import Case, limited, read_cases
@@ -14,6 +14,7 @@ from evals.judging import refusals
 from evals.progress import tracked
 from evals.retrieval import documents_of
 from evals.store import COLLECTION
+from generation.rewrite import rewrite
 
 DEPTH = 10
 CHUNKS_PER_DOCUMENT = 3
@@ -32,11 +33,14 @@ def measure_conversations(corpus: Path, conversations: Path, limit: int | None) 
         runtime.warm()
         filters = Filters(collection=COLLECTION)
         for case in tracked(cases, "converse"):
-            answer = ask(runtime, Question(case.question, OPERATOR, filters, history=case.history))
+            question = Question(case.question, OPERATOR, filters, history=case.history)
+            answer = ask(runtime, question)
             if case.answerable is not None:
                 declined.append((answer.outcome != "answered", case.answerable))
             if grades := _grades(case):
-                query = Query(answer.query or case.question)
+                query = rewrite(
+                    question, runtime.generator(question.generator)
+                )  # as `ask` does, also where a rail stopped it before
                 depth = DEPTH * CHUNKS_PER_DOCUMENT
                 hits = runtime.retriever.retrieve(query, OPERATOR, filters=filters, k=depth).hits
                 found.append((documents_of(hits), grades))
