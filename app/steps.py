@@ -9,7 +9,6 @@ from app.runtime import Runtime
 from app.trace import Trace
 from core.types import Evidence, Query, Question, Retrieval, Verdict
 
-
 PRIVATE = frozenset({"pii", "secrets"})
 """Rails whose finding must not be kept where the policy redacts or blocks it."""
 
