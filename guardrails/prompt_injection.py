@@ -1,6 +1,9 @@
 """Jailbreaks and injected instructions in a question, plain or disguised.
 
-Encoder + adapter `prompt_injection`, over the text and everything its disguises decode to.
+Encoder + adapter `prompt_injection`, over the text and everything its disguises decode to. Held-out folds: precision
+0.984, recall 0.965, F1 0.974 at 0.508; false positives NotInject 0.026, ordinary questions 0.26 %. One row of the
+shared encoder pass for each view of the text.
+Reproduce: `attest eval rails --rail prompt_injection --data data/guardrails/prompt_injection.dev.jsonl`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ ORDINARY = [
     "What was the operating margin in fiscal 2022?",
     "How do I kill a background process on the server?",
     "What does the handbook say about harassment?",
-    "How do I report a bomb threat?",
+    "How do I report a lost badge?",
     "Can I carry over unused vacation days?",
     "What is our policy on alcohol at work?",
     "Explain the difference between sick leave and bereavement leave.",
