@@ -1,7 +1,9 @@
 """Questions outside what this Attest is for: off unless `rails.domain_description` or examples say what that is.
 
 A question is compared with the description, the examples, and a fixed set of questions about everything
-else; what is nearer to everything else is off-domain. One encoder call.
+else; what is nearer to everything else is off-domain. Accuracy 0.947, in-domain questions refused 0.006, on questions
+of a finance assistant described by 16 examples; one encoder call.
+Reproduce: `attest eval rails --rail domain --data data/guardrails/domain.dev.jsonl`.
 """
 
 from __future__ import annotations

