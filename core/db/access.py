@@ -101,6 +101,16 @@ def presentations(
     return found
 
 
+def permitted_until(session: Session, moment: datetime | None = None) -> datetime | None:
+    """Return when the next version comes into force or leaves it, so that a cached permitted set can end with it."""
+    start = moment or now()
+    dates = [
+        session.scalar(select(func.min(column)).where(column > start))
+        for column in (DocumentVersion.effective_from, DocumentVersion.expires_at, DocumentVersion.superseded_at)
+    ]
+    return min((date for date in dates if date is not None), default=None)
+
+
 def principal_named(session: Session, name: str) -> Principal:
     """Return the principal of a name with its groups."""
     groups = session.scalars(select(Membership.group).where(Membership.user == name)).all()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from core.clock import now
 from core.db import grants
-from core.db.access import NO_FILTERS, presentations, principal_named, retrievable_versions
+from core.db.access import NO_FILTERS, permitted_until, presentations, principal_named, retrievable_versions
 from core.db.models import Document, DocumentVersion
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound
@@ -103,6 +103,9 @@ def test_what_is_in_force_depends_on_the_date(database: Database, settings: Sett
     assert seen(database, OPERATOR) == ["present"]
     assert seen(database, OPERATOR, Filters(as_of=moment - 2 * day)) == ["past", "replaced"]
     assert seen(database, OPERATOR, Filters(as_of=moment + day)) == ["future"]  # expiry is exclusive, effect inclusive
+    with database.read() as session:
+        assert permitted_until(session, moment) == moment + day
+        assert permitted_until(session, moment + 2 * day) is None
 
 
 def test_a_document_hides_what_it_supersedes_once_it_is_in_force(database: Database, settings: Settings) -> None:
