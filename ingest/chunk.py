@@ -254,6 +254,8 @@ def _common_path(units: list[_Unit]) -> tuple[str, ...]:
     """Return the headings that stand above every one of some units."""
     paths = [unit.path for unit in units if unit.kind != "heading"] or [unit.path[:-1] for unit in units]
     common = paths[0]
+    if all(path == common for path in paths):
+        return common
     for path in paths[1:]:
         shared = 0
         while shared < min(len(common), len(path)) and common[shared] == path[shared]:

@@ -23,23 +23,26 @@ class TokenCounter:
 
     def __call__(self, text: str) -> list[tuple[int, int]]:
         """Return the (start, end) of every token."""
-        found = [(piece.start(), piece.end(), piece.group()) for piece in _PIECE.finditer(text)]
-        self._learn({word for _, _, word in found if word not in self._counts})
+        words = set(_PIECE.findall(text))
+        if len(self._counts) > MAX_WORDS:
+            self._counts.clear()
+        self._learn(words.difference(self._counts))
         counts = self._counts
         spans: list[tuple[int, int]] = []
-        for start, end, word in found:
-            count = counts[word]
+        for piece in _PIECE.finditer(text):
+            count = counts[piece[0]]
             if count == 1:
-                spans.append((start, end))
+                spans.append(piece.span())
             else:
+                start, end = piece.span()
                 width = (end - start) / max(count, 1)
                 spans += [(start + int(n * width), start + int((n + 1) * width)) for n in range(count)]
         return spans
 
     def _learn(self, words: set[str]) -> None:
         """Tokenise words, one a line, and note how many tokens each has."""
-        if len(self._counts) + len(words) > MAX_WORDS:
-            self._counts.clear()
+        if not words:
+            return
         ordered = sorted(words)
         ends, length = [], 0
         for word in ordered:
