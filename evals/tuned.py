@@ -52,13 +52,15 @@ def with_examples(row: Mapping[str, Any], examples: Sequence[Mapping[str, Any]])
     """Return a row's messages with solved examples before it, each with its own passages."""
     rules, _, _ = row["messages"][0]["content"].partition("\n\nPassages:")
     messages = [{"role": "system", "content": rules}]
-    for shown in (*examples, row):
-        passages = shown["messages"][0]["content"].partition("\n\nPassages:")[2]
-        question = shown["messages"][-1]["content"]
-        messages.append({"role": "user", "content": f"Passages:{passages}\n\n{question}"})
-        if shown is not row:
-            messages.append({"role": "assistant", "content": shown["target"]})
-    return messages
+    for shown in examples:
+        messages += [_asked(shown), {"role": "assistant", "content": shown["target"]}]
+    return [*messages, _asked(row)]
+
+
+def _asked(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return a row's passages and question as one message of the user."""
+    passages = row["messages"][0]["content"].partition("\n\nPassages:")[2]
+    return {"role": "user", "content": f"Passages:{passages}\n\n{row['messages'][-1]['content']}"}
 
 
 def answers(tokenizer: Any, model: Any, prefix: str, prompts: Sequence[str], batch: int) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from core.errors import InvalidInput
+from tuning.ptune_data import part_of, write_parts
+
+SENTENCE = "The {name} of chapter {n} holds {lamps} lamps and a keeper called Keeper{n}."
+
+
+def sentence(name, n):
+    return SENTENCE.format(name=name, n=n, lamps=n * 11)
+
+
+@pytest.fixture
+def source(tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    rows = []
+    for name in (f"House{number}" for number in range(8)):
+        marked = (f"<!-- paragraph {n} -->\n{sentence(name, n)}\n\n" for n in range(1, 9))
+        (docs / f"{name}.md").write_text(f"# {name}\n\n" + "".join(marked))
+        for n in range(1, 9):
+            text = f"The {name} of chapter {n} holds {n * 11} lamps and a keeper called Keeper{n}."
+            row = {"id": f"{name}-{n}", "doc": f"{name}.md", "evidence": [{"doc": f"{name}.md", "text": text}]}
+            asked = {
+                "question": f"How many lamps does {name} hold in chapter {n}?",
+                "answers": [str(n * 11)],
+                "answerable": True,
+            }
+            if n % 2:
+                asked = {"question": f"Who painted {name} in chapter {n}?", "answers": [], "answerable": False}
+            rows.append(row | asked)
+    rows.append(rows[1] | {"id": "again"})
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return docs, tmp_path / "questions.jsonl"
+
+
+def read(folder, part):
+    return [json.loads(line) for line in (folder / f"{part}.jsonl").read_text().splitlines()]
+
+
+def test_rows_are_split_by_document_balanced_and_without_repeats(source, tmp_path):
+    report = write_parts(*source, tmp_path / "out")
+    parts = {part: read(tmp_path / "out", part) for part in ("train", "dev", "test")}
+    documents = {part: {row["document"] for row in rows} for part, rows in parts.items()}
+    assert not documents["train"] & documents["test"] | documents["dev"] & documents["test"]
+    for part, rows in parts.items():
+        assert report[part]["rows"] == len(rows) == 2 * report[part]["answerable"] > 0
+    ids = [row["id"] for rows in parts.values() for row in rows]
+    assert len(ids) == len(set(ids))
+    assert not {"House0-2", "again"} <= set(ids)
+
+
+def test_the_marker_names_the_passage_that_holds_the_answer(source, tmp_path):
+    write_parts(*source, tmp_path / "out")
+    for row in read(tmp_path / "out", "train"):
+        prompt = row["messages"][0]["content"]
+        if not row["answerable"]:
+            assert row["target"] == "NOT_IN_DOCUMENTS"
+            continue
+        passage = prompt.split(f'<passage id="{row["marker"]}"')[1].split("</passage>")[0]
+        assert row["answers"][0] in passage
+        assert row["target"] == f"{row['answers'][0]} [{row['marker']}]"
+        others = [part for part in prompt.split("<passage id=")[1:] if not part.startswith(f'"{row["marker"]}"')]
+        assert not any(f" {row['answers'][0]} " in other for other in others)
+
+
+def test_two_runs_write_the_same_rows_and_another_seed_others(source, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_parts(*source, tmp_path / name, seed)
+    assert read(tmp_path / "a", "train") == read(tmp_path / "b", "train") != read(tmp_path / "c", "train")
+
+
+def test_too_few_documents_cannot_be_split():
+    with pytest.raises(InvalidInput, match="three documents"):
+        part_of(["a", "b"], 0)
