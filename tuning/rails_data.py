@@ -36,10 +36,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--passages", type=Path)
     parser.add_argument("--questions", type=Path)
+    parser.add_argument("--pasted", type=int, default=0, help="so many long texts as people paste them")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
-    asked = list(ordinary(_lines(args.questions) if args.questions else [], random.Random(args.seed)))
+    asked = _lines(args.questions) if args.questions else []
+    asked += _pasted(passages, args.pasted, random.Random(args.seed))
+    asked = list(ordinary(asked, random.Random(args.seed)))
     rows = {
         "toxicity": [*toxicity(args.data, random.Random(args.seed)), *asked],
         "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked],
@@ -70,6 +73,19 @@ def ordinary(asked: Sequence[Fields], chance: random.Random) -> Iterator[Fields]
         fields = {"id": group, "text": text, "label": 0, "group": group, "weight": 0.3}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
     yield from _templates("office_questions", 0, 10, chance, 0.3)
+
+
+def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
+    """Return texts as people paste them: a passage or a few in a row, some with a request before or after them."""
+    made = []
+    for _ in range(count if len(passages) >= 3 else 0):
+        text = "\n\n".join(chance.sample(passages, chance.choice((1, 1, 2, 3))))
+        ask = chance.choice(
+            ("", "", "Summarise this:", "What does this mean?", "Is this still right?", "Shorten this text.")
+        )
+        text = f"{ask}\n{text}" if chance.random() < 0.5 else f"{text}\n{ask}"
+        made.append({"text": text.strip(), "source": "pasted"})
+    return made
 
 
 def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
