@@ -96,11 +96,11 @@ def _judge_all(
 
 def filters_of(case: Case, store: Store, scope: str | None) -> Filters:
     """Return what narrows a case's search: with a scope, the documents of the row's value of that field."""
-    if scope is None:
-        return Filters(collection=COLLECTION)
-    value = case.fields.get(scope)
-    if value is None:
+    if scope is not None and scope not in case.fields:
         raise InvalidInput(f"row {case.id} has no field {scope!r} to scope by")
+    value = None if scope is None else case.fields[scope]
+    if scope is None or value is None:  # a row that names no document is asked of all of them
+        return Filters(collection=COLLECTION)
     named = [value] if scope == "doc" else [case.fields.get("doc"), *case.documents]
     return Filters(collection=COLLECTION, document_ids=store.scoped(scope, value, map(str, filter(None, named))))
 

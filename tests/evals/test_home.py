@@ -89,5 +89,7 @@ def test_a_scope_keeps_to_the_documents_of_the_rows_value():
     assert filters_of(named, store, "company").document_ids == ("2",)
     absent = Case("q", "?", (), False, (), fields={"company": "gone", "doc": "p9"})
     assert filters_of(absent, store, "company").document_ids == ()
+    unnamed = Case("q", "?", (), False, (), fields={"doc": None})
+    assert filters_of(unnamed, store, "doc").document_ids is None
     with pytest.raises(InvalidInput, match="no field"):
         filters_of(row, store, "region")
