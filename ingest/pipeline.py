@@ -149,7 +149,7 @@ class Pipeline:
     def _make_pool(self, workers: int) -> ParserPool | DaskPool:
         keep = BlobStore(self._settings.blobs).put
         if self._options.scheduler is None:
-            return ParserPool(self._settings.ingest, workers, keep)
+            return ParserPool(self._settings.ingest, workers, keep, self._settings.home / "parsing")
         from ingest.scale import DaskPool
 
         return DaskPool(self._settings, self._options.scheduler, workers, keep)

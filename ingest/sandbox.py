@@ -27,7 +27,7 @@ import core.errors
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
-from ingest.process import resident_mb, worker_environment
+from ingest.process import own_folder, resident_mb, worker_environment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +70,15 @@ class ParseResult:
 class ParserPool:
     """Runs parse jobs in sandboxed processes, as many at once as it has workers."""
 
-    def __init__(self, settings: IngestSettings, workers: int, keep: Callable[[Path], str] | None = None) -> None:
-        """`keep` stores the bytes of a file that parsed and returns their sha256."""
-        self._home = Path(tempfile.mkdtemp(prefix="attest-parse-"))
+    def __init__(
+        self,
+        settings: IngestSettings,
+        workers: int,
+        keep: Callable[[Path], str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`keep` stores the bytes of a file that parsed and returns their sha256; workers live below `folder`."""
+        self._home = own_folder(folder)
         self._keep = keep
         self._workers = [_Worker(settings, self._home / f"worker{number}") for number in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()

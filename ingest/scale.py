@@ -99,6 +99,8 @@ class DaskPool:
             done.set_result(self._result(remote.result(), content))
         except AttestError as error:
             done.set_exception(error)
+        except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+            done.set_exception(Unparseable(f"its worker's reply was malformed: {error}"))
 
     def _result(self, reply: dict[str, Any], content: bytes) -> ParseResult:
         if "error" in reply:
