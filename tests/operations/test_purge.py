@@ -141,7 +141,7 @@ def test_an_interrupted_purge_hides_at_once_and_is_finished_later(
         assert session.scalar(select(Document.id).where(Document.id == "secret", Document.state == "live")) is None
         assert session.get_one(Purge, "secret").finished_at is None
     assert not all(result.ok for result in examine(settings))
-    assert all(result.ok for result in examine(settings, repair=True))
+    assert [result for result in examine(settings, repair=True) if not result.ok] == []
     assert SECRET.encode() not in everything(settings)
 
 
