@@ -19,6 +19,9 @@ from core.db.models import Collection, CollectionAccess, Document, DocumentAcces
 from core.types import Filters, Principal
 
 NO_FILTERS = Filters()
+# Made once: an alias computes its columns anew, and a search asks for them three times.
+_TWIN, _TWIN_VERSION, _TWIN_COLLECTION = aliased(Document), aliased(DocumentVersion), aliased(Collection)
+_HEIR, _HEIR_VERSION = aliased(Document), aliased(DocumentVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def presentations(
     that is absent from the result must not leave the retriever.
     """
     keys = sorted(set(version_keys))
-    twin, twin_version, twin_collection = aliased(Document), aliased(DocumentVersion), aliased(Collection)
+    twin, twin_version, twin_collection = _TWIN, _TWIN_VERSION, _TWIN_COLLECTION
     own = (
         _presented(Document, DocumentVersion, Collection, DocumentVersion.key)
         .join(Document, Document.key == DocumentVersion.document_key)
@@ -131,7 +134,7 @@ def _serves(
 
 
 def _through_twin(principal: Principal, filters: Filters) -> ColumnElement[bool]:
-    twin, twin_version, twin_collection = aliased(Document), aliased(DocumentVersion), aliased(Collection)
+    twin, twin_version, twin_collection = _TWIN, _TWIN_VERSION, _TWIN_COLLECTION
     return and_(
         Document.state == "live",
         exists().where(
@@ -148,7 +151,7 @@ def _same_text(twin: type[Document], version: type[DocumentVersion]) -> ColumnEl
 
 
 def _superseded(document: type[Document], moment: datetime) -> ColumnElement[bool]:
-    heir, heir_version = aliased(Document), aliased(DocumentVersion)
+    heir, heir_version = _HEIR, _HEIR_VERSION
     return exists().where(
         heir.supersedes == document.key,
         heir.key != document.key,
