@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from guardrails.measure import measure_rail
-
 from evals.cases import limited, read_rows
 from evals.home import throwaway_home
+from guardrails.measure import measure_rail
 
 
 def measure_rail_on(name: str, data: Path, limit: int | None) -> dict[str, Any]:
