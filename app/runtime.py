@@ -131,7 +131,7 @@ class Runtime:
     def _load_classifier(self) -> Classifier:
         from models.adapters import load_classifier
 
-        return load_classifier(self.settings.embedder)
+        return load_classifier(self.settings.embedder, self.settings.home)
 
     def _open_rails(self) -> Rails:
         from guardrails.rails import Rails

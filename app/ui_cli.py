@@ -1,10 +1,9 @@
-"""`attest ui`: Streamlit in a process of its own."""
+"""`attest ui`: Streamlit in the place of this process."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -38,10 +37,5 @@ def ui(
         "--server.address", host, "--server.port", str(port),
         "--server.headless", "true", "--browser.gatherUsageStats", "false",
     ]  # fmt: skip
-    with subprocess.Popen(command, env=environment, cwd=folder) as process:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            status = 130
-    raise typer.Exit(status)
+    os.chdir(folder)  # Streamlit reads its settings from the folder it runs in
+    os.execvpe(command[0], command, environment)  # in this process's place: a signal to us stops the pages

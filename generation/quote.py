@@ -35,12 +35,12 @@ class QuoteGenerator:
         self._classifier = classifier
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
-        """Yield the chosen sentences in the order in which their documents have them."""
+        """Yield the chosen sentences, the one that answers best first."""
         for index, passage in enumerate(self.choose(question, evidence)):
             yield ("\n" if index else "") + f"{passage_text(passage)} [{passage.evidence.marker}]"
 
     def choose(self, question: str, evidence: Sequence[Evidence]) -> list[Passage]:
-        """Return the quotable pieces that answer best, in the order of the evidence."""
+        """Return the quotable pieces that answer best, the best first."""
         ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
         chosen: list[Passage] = []
         for score, passage in ranked:
@@ -54,7 +54,7 @@ class QuoteGenerator:
         opposite = opposing(chosen, [passage for score, passage in ranked if score >= CONTRARY * ranked[0][0]])
         if opposite is not None and opposite not in chosen:
             chosen.append(opposite)
-        return sorted(chosen, key=lambda passage: (passage.evidence.marker, passage.unit.start))
+        return chosen
 
 
 def _same(one: Passage, other: Passage) -> bool:
