@@ -73,8 +73,7 @@ class RetrievalSettings(Section):
     rerank: bool = False
     rerank_depth: int = Field(default=30, ge=1)
     reranker: str | None = None
-    backend: Literal["auto", "cpu", "gpu", "milvus"] = "auto"
-    milvus_uri: str | None = None
+    backend: Literal["auto", "cpu", "gpu"] = "auto"
     follow_interval_s: float = Field(default=0.5, gt=0)
 
 

@@ -24,8 +24,7 @@ def throwaway_home() -> Iterator[Settings]:
 
 def isolated(settings: Settings) -> Settings:
     """Return the settings with every store moved into their home."""
-    retrieval = settings.retrieval.model_copy(update={"milvus_uri": None})
-    return settings.model_copy(update={"storage": Storage(), "retrieval": retrieval})
+    return settings.model_copy(update={"storage": Storage()})
 
 
 def operator_config() -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.errors import InvalidInput, MissingExtra
+from core.errors import InvalidInput
 from core.settings import Settings
 from models.devices import pick_device
 from retriever.coarse import CoarseRows
@@ -55,11 +55,8 @@ def make_dense_search(settings: Settings) -> DenseSearch:
 
     Raises:
         InvalidInput: `gpu` was asked for and there is none.
-        MissingExtra: `milvus` was asked for, which this build does not carry.
     """
     backend = settings.retrieval.backend
-    if backend == "milvus":
-        raise MissingExtra("milvus", "the Milvus backend")
     if backend == "cpu" or pick_device() == "cpu":
         if backend == "gpu":
             raise InvalidInput("retrieval.backend is gpu and this machine has no CUDA device; set it to auto or cpu")

@@ -12,7 +12,7 @@ def operator_home(tmp_path, monkeypatch):
     home = tmp_path / "operator"
     home.mkdir()
     (home / "attest.toml").write_text(
-        '[storage]\ndatabase_url = "postgresql://real/data"\n[retrieval]\nk = 5\nmilvus_uri = "http://real"\n'
+        '[storage]\ndatabase_url = "postgresql://real/data"\n[retrieval]\nk = 5\n'
     )
     monkeypatch.setenv("ATTEST_HOME", str(home))
     monkeypatch.delenv("ATTEST_CONFIG", raising=False)
@@ -25,7 +25,6 @@ def test_a_measurement_has_the_operators_settings_and_a_store_of_its_own(operato
         assert (settings.retrieval.k, settings.retrieval.candidates) == (5, 77)
         assert settings.home != operator_home
         assert settings.database_url == f"sqlite:///{settings.home / 'attest.db'}"
-        assert settings.retrieval.milvus_uri is None
         (settings.home / "attest.db").write_text("x")
         folder = settings.home
     assert not folder.exists()
