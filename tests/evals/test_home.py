@@ -11,9 +11,7 @@ from evals.store import Store, documents_below
 def operator_home(tmp_path, monkeypatch):
     home = tmp_path / "operator"
     home.mkdir()
-    (home / "attest.toml").write_text(
-        '[storage]\ndatabase_url = "postgresql://real/data"\n[retrieval]\nk = 5\n'
-    )
+    (home / "attest.toml").write_text('[storage]\ndatabase_url = "postgresql://real/data"\n[retrieval]\nk = 5\n')
     monkeypatch.setenv("ATTEST_HOME", str(home))
     monkeypatch.delenv("ATTEST_CONFIG", raising=False)
     return home
