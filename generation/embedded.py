@@ -1,7 +1,7 @@
 """A small instruct model run in this process, for a laptop without a model server.
 
-The packaged SmolLM2-135M cannot cite or refuse without tuning (marker rate 0.00, refusal recall 0.00 on 60
-questions), so its drafts are always verified and `auto` does not choose it.
+The packaged SmolLM2-135M is not tuned for citing or refusing, so its drafts are always verified and `auto` does not
+choose it; its first figures are in `docs/results/2026-11-23-answers-2.md`.
 """
 
 from __future__ import annotations
