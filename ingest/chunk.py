@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from core.settings import IngestSettings
 from ingest.parsed import Kind, ParsedDocument, Span
-from ingest.tokens import TokenSpans
+from ingest.tokens import TokenCounter
 
 CHUNKER_VERSION = 1
 """Raise it when the same text gives other passages: stores made before must be reindexed."""
@@ -24,9 +24,12 @@ MAX_TABLE_HEADER_CHARACTERS = 200
 SPECIAL_TOKENS = 2
 SEPARATOR = " › "
 
+# Begins with the characters that can end a sentence, so that the search skips from one to the next.
 _SENTENCE = re.compile(
-    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bNo\.)(?<!\bMr\.)(?<!\bDr\.)(?<!\bMs\.)(?<!\bInc\.)(?<!\bCorp\.)(?<!\bU\.S\.)"
-    r"[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9À-ÞА-ЯΑ-Ω•*-])|(?<=[。！？])|\n+"
+    r"[.!?。！？\n](?:"
+    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bNo\.)(?<!\bMr\.)(?<!\bDr\.)(?<!\bMs\.)"
+    r"(?<!\bInc\.)(?<!\bCorp\.)(?<!\bU\.S\.)[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9À-ÞА-ЯΑ-Ω•*-])"
+    r"|(?<=[。！？])|(?<=\n)\n*)"
 )
 _RULE = re.compile(r"^\|(?: -+ \|)+$")
 _DIGITS = re.compile(r"\d")
@@ -48,7 +51,7 @@ class ChunkDraft:
         return f"{self.heading}\n{self.text}" if self.heading else self.text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Unit:
     """The smallest piece that is not cut where that can be avoided."""
 
@@ -59,6 +62,7 @@ class _Unit:
     path: tuple[str, ...]
     header: str = ""
     """The header of the table the unit is a row of, where the unit is not that header."""
+    tokens: int = 0
 
 
 def chunker_spec(settings: IngestSettings) -> str:
@@ -75,14 +79,11 @@ def chunker_spec(settings: IngestSettings) -> str:
 
 
 def chunk(
-    document: ParsedDocument, settings: IngestSettings, token_spans: TokenSpans, max_tokens: int
+    document: ParsedDocument, settings: IngestSettings, tokens: TokenCounter, max_tokens: int
 ) -> list[ChunkDraft]:
     """Cut a document into passages of at most `chunk_tokens` tokens that, with their heading, fit `max_tokens`."""
-    packer = _Packer(document, settings, token_spans, max_tokens)
-    for unit in _units(document):
-        for piece in packer.fitting(unit):
-            packer.add(piece)
-    packer.flush()
+    packer = _Packer(document, settings, tokens, max_tokens)
+    packer.pack(list(_units(document)))
     return packer.chunks
 
 
@@ -90,55 +91,79 @@ class _Packer:
     """Gathers units until the next one would overflow or begins something new."""
 
     def __init__(
-        self, document: ParsedDocument, settings: IngestSettings, token_spans: TokenSpans, max_tokens: int
+        self, document: ParsedDocument, settings: IngestSettings, tokens: TokenCounter, max_tokens: int
     ) -> None:
         self.chunks: list[ChunkDraft] = []
         self._text, self._title = document.text, document.title
-        self._starts = [start for start, _ in token_spans(document.text)]
-        self._token_spans, self._settings = token_spans, settings
+        self._counter, self._settings = tokens, settings
         self._room = max_tokens - SPECIAL_TOKENS
-        self._heading_tokens: dict[str, int] = {}
+        self._headings: dict[tuple[tuple[str, ...], str], tuple[str, int]] = {}
         self._held: list[_Unit] = []
+        self._tokens = 0
+        """Of the units held."""
+        self._path: tuple[str, ...] | None = None
+        """The headings above every unit held that is no heading itself; nothing while there is no such unit."""
 
-    def add(self, unit: _Unit) -> None:
+    def pack(self, units: list[_Unit]) -> None:
+        """Take a document's units in order."""
+        for unit, tokens in zip(units, self._counter.counts([self._slice(unit) for unit in units]), strict=True):
+            unit.tokens = tokens
+            if tokens <= self._budget(_above(unit), unit.header):
+                self._add(unit)
+            else:
+                for piece in self._cut(unit):
+                    self._add(piece)
+        self._flush()
+
+    def _add(self, unit: _Unit) -> None:
         """Take the next unit, ending the passage before it where needed."""
         if self._held:
             if self._breaks(unit):
-                self.flush()
-            elif self._tokens(self._held[0].start, unit.end) > self._budget([*self._held, unit]):
+                self._flush()
+            elif self._tokens + unit.tokens > self._budget(self._path_with(unit), self._held[0].header):
                 overlap = self._overlap(unit)
-                self.flush()
-                self._held = [*overlap, *self._held] if not self._held else self._held
+                self._flush()
+                if not self._held:
+                    self._hold(overlap)
+        self._path = self._path_with(unit) if unit.kind != "heading" else self._path
         self._held.append(unit)
+        self._tokens += unit.tokens
 
-    def fitting(self, unit: _Unit) -> Iterator[_Unit]:
-        """Yield a unit, cut between words where it alone overflows a passage."""
-        budget = self._budget([unit])
-        first, last = bisect_left(self._starts, unit.start), bisect_left(self._starts, unit.end)
-        if last - first <= budget:
-            yield unit
-            return
-        start = unit.start
+    def _hold(self, units: list[_Unit]) -> None:
+        """Begin a passage with some units."""
+        self._held = units
+        self._tokens = sum(unit.tokens for unit in units)
+        self._path = _common_path(units) if any(unit.kind != "heading" for unit in units) else None
+
+    def _cut(self, unit: _Unit) -> list[_Unit]:
+        """Cut a unit that alone overflows a passage between its words."""
+        budget = self._budget(_above(unit), unit.header)
+        starts = [unit.start + start for start, _ in self._counter.spans(self._slice(unit))]
+        pieces: list[_Unit] = []
+        start, first, last = unit.start, 0, len(starts)
         while last - first > budget:
-            cut = self._word_start(self._starts[first + budget], start)
-            yield replace(unit, start=start, end=_trim_end(self._text, start, cut))
-            start, first = cut, bisect_left(self._starts, cut)
-        yield replace(unit, start=start)
+            cut = self._word_start(starts[first + budget], start)
+            pieces.append(replace(unit, start=start, end=_trim_end(self._text, start, cut)))
+            start, first = cut, bisect_left(starts, cut)
+        pieces.append(replace(unit, start=start))
+        for piece, tokens in zip(pieces, self._counter.counts([self._slice(piece) for piece in pieces]), strict=True):
+            piece.tokens = tokens
+        return pieces
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """End the passage being gathered; headings at its end go to the next."""
-        held, self._held = self._held, []
+        held = self._held
+        self._hold([])
         body = [number for number, unit in enumerate(held) if unit.kind != "heading"]
         if body:
-            self._held = held[body[-1] + 1 :]
+            self._hold(held[body[-1] + 1 :])
             held = held[: body[-1] + 1]
             path = _common_path(held)
-            leading = held[: body[0]]
-            if all(unit.path == path[: len(unit.path)] for unit in leading):
+            if all(unit.path == path[: len(unit.path)] for unit in held[: body[0]]):
                 held = held[body[0] :]
         if held:
             start, end = held[0].start, held[-1].end
-            heading = self._heading(held)
+            heading, _ = self._heading(_common_path(held), held[0].header)
             self.chunks.append(ChunkDraft(start, end, held[0].page, heading, self._text[start:end]))
 
     def _breaks(self, unit: _Unit) -> bool:
@@ -147,41 +172,52 @@ class _Packer:
             return True
         if unit.kind != "heading" or before.kind == "heading":
             return False
-        enough = SECTION_MIN_SHARE * self._settings.chunk_tokens
-        return self._tokens(self._held[0].start, before.end) >= enough
+        return self._tokens >= SECTION_MIN_SHARE * self._settings.chunk_tokens
 
     def _overlap(self, unit: _Unit) -> list[_Unit]:
         """Return the last sentences of the passage, repeated at the head of the next where prose goes on."""
         taken: list[_Unit] = []
         if unit.kind != "text":
             return taken
+        tokens = 0
         for before in reversed(self._held[1:]):
             if before.kind != "text" or before.path != unit.path:
                 break
-            if self._tokens(before.start, unit.start) > self._settings.chunk_overlap_tokens:
+            tokens += before.tokens
+            if tokens > self._settings.chunk_overlap_tokens:
                 break
             taken.insert(0, before)
-        if taken and self._tokens(taken[0].start, unit.end) > self._budget([*taken, unit]):
-            return []
-        return taken
+        whole = sum(before.tokens for before in taken) + unit.tokens
+        return taken if whole <= self._budget(unit.path, unit.header) else []
 
-    def _budget(self, units: list[_Unit]) -> int:
-        heading = self._heading(units)
-        if heading not in self._heading_tokens:
-            self._heading_tokens[heading] = len(self._token_spans(heading))
-        return max(32, min(self._settings.chunk_tokens, self._room - self._heading_tokens[heading]))
+    def _path_with(self, unit: _Unit) -> tuple[str, ...]:
+        """Return the headings above the units held and one more."""
+        if self._path is None:
+            return _common_path([*self._held, unit])
+        if unit.kind == "heading" or unit.path is self._path:
+            return self._path
+        return _shared(self._path, unit.path)
 
-    def _heading(self, units: list[_Unit]) -> str:
-        names = [self._title, *(name for name in _common_path(units) if name != self._title)]
-        heading = SEPARATOR.join(name for name in names if name)
-        if len(heading) > MAX_HEADING_CHARACTERS:  # the document and the innermost section say the most
-            heading = (
-                SEPARATOR.join((names[0][:80], names[-1][:90])) if len(names) > 1 else names[0][:MAX_HEADING_CHARACTERS]
-            )
-        return f"{heading}\n{units[0].header}" if units[0].header else heading
+    def _budget(self, path: tuple[str, ...], header: str) -> int:
+        """Return how many tokens a passage may have below some headings and a table's header."""
+        _, tokens = self._heading(path, header)
+        return max(32, min(self._settings.chunk_tokens, self._room - tokens))
 
-    def _tokens(self, start: int, end: int) -> int:
-        return bisect_left(self._starts, end) - bisect_left(self._starts, start)
+    def _heading(self, path: tuple[str, ...], header: str) -> tuple[str, int]:
+        """Return what stands above a passage, and its tokens."""
+        known = self._headings.get((path, header))
+        if known is None:
+            names = [name for name in (self._title, *(name for name in path if name != self._title)) if name]
+            heading = SEPARATOR.join(names)
+            if len(heading) > MAX_HEADING_CHARACTERS:  # the document and the innermost section say the most
+                ends = (names[0][:80], names[-1][:90]) if len(names) > 1 else (names[0][:MAX_HEADING_CHARACTERS],)
+                heading = SEPARATOR.join(ends)
+            heading = f"{heading}\n{header}" if header else heading
+            known = self._headings[path, header] = heading, self._counter.count(heading)
+        return known
+
+    def _slice(self, unit: _Unit) -> str:
+        return self._text[unit.start : unit.end]
 
     def _word_start(self, position: int, after: int) -> int:
         """Return the start of the word around a position, or the position where the word fills everything."""
@@ -250,15 +286,26 @@ def _trim_end(text: str, start: int, end: int) -> int:
     return end
 
 
-def _common_path(units: list[_Unit]) -> tuple[str, ...]:
+def _above(unit: _Unit) -> tuple[str, ...]:
+    """Return the headings above a unit; a heading is not above itself."""
+    return unit.path[:-1] if unit.kind == "heading" else unit.path
+
+
+def _common_path(units: Sequence[_Unit]) -> tuple[str, ...]:
     """Return the headings that stand above every one of some units."""
-    paths = [unit.path for unit in units if unit.kind != "heading"] or [unit.path[:-1] for unit in units]
+    paths = [unit.path for unit in units if unit.kind != "heading"] or [_above(unit) for unit in units]
     common = paths[0]
-    if all(path == common for path in paths):
-        return common
-    for path in paths[1:]:
-        shared = 0
-        while shared < min(len(common), len(path)) and common[shared] == path[shared]:
-            shared += 1
-        common = common[:shared]
+    for path in paths:
+        if path is not common:
+            common = _shared(common, path)
     return common
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what two paths begin with."""
+    if one == other:
+        return one
+    shared = 0
+    while shared < min(len(one), len(other)) and one[shared] == other[shared]:
+        shared += 1
+    return one[:shared]

@@ -16,7 +16,7 @@ from ingest.chunk import chunk, chunker_spec
 from ingest.known import Known
 from ingest.parsed import ParsedDocument
 from ingest.prepared import Prepared, text_sha256
-from ingest.tokens import TokenCounter, TokenSpans
+from ingest.tokens import TokenCounter
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Preparer:
         self._provide, self._known = provide, known
         self._encoder: Encoder | None = None
         self._spec: GenerationSpec | None = None
-        self._tokens: TokenSpans = lambda text: []
+        self._tokens = TokenCounter(lambda text: [])
 
     @property
     def encoder(self) -> Encoder:

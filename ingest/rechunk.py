@@ -14,6 +14,7 @@ from ingest.chunk import ChunkDraft, chunk
 from ingest.parsed import ParsedDocument, Span
 from ingest.prepared import text_sha256
 from ingest.sandbox import ParseJob, ParserPool
+from ingest.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
@@ -27,6 +28,7 @@ class Rechunker:
 
     def __init__(self, settings: Settings, encoder: Encoder, blobs: BlobStore) -> None:
         self._settings, self._encoder, self._blobs = settings, encoder, blobs
+        self._tokens = TokenCounter(encoder.token_spans)
         self._pool: ParserPool | None = None
 
     def cut(self, version: DocumentVersion) -> list[ChunkDraft]:
@@ -38,7 +40,7 @@ class Rechunker:
         document = self._parsed(version)
         if document is None or text_sha256(document.text) != version.text_sha256:
             document = self._plain(version)
-        return chunk(document, self._settings.ingest, self._encoder.token_spans, self._encoder.max_tokens)
+        return chunk(document, self._settings.ingest, self._tokens, self._encoder.max_tokens)
 
     def close(self) -> None:
         """Stop the parser."""

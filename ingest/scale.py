@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import AttestError, MissingExtra, SourceUnavailable, TooLarge, Unparseable
-from core.settings import IngestSettings, Settings
+from core.settings import EmbedderSettings, IngestSettings, Settings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.parsed import ParsedDocument
 from ingest.sandbox import Embedded, ParseJob, ParseResult, ParserPool, typed_error
@@ -134,7 +134,7 @@ def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: 
         return {"error": "Unparseable", "message": "the file changed on its way"}
     encoder = load_encoder(settings.embedder)
     document = result.document
-    chunks = chunk(document, settings.ingest, TokenCounter(encoder.token_spans), encoder.max_tokens)
+    chunks = chunk(document, settings.ingest, _tokens(settings.embedder), encoder.max_tokens)
     vectors = encoder.encode([draft.embedded for draft in chunks], "document")
     return {
         "attachments": [Path(attachment.path).read_bytes() for attachment in document.attachments],
@@ -148,3 +148,11 @@ def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: 
 def _pool(settings: IngestSettings) -> ParserPool:
     """Return this worker's one parser, kept warm."""
     return ParserPool(settings, workers=1)
+
+
+@lru_cache(maxsize=1)
+def _tokens(embedder: EmbedderSettings) -> TokenCounter:
+    """Return this worker's table of words."""
+    from models.encoder import load_encoder
+
+    return TokenCounter(load_encoder(embedder).token_spans)

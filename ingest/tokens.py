@@ -1,56 +1,80 @@
-"""Token positions, counted word by word: a corpus repeats its words, so most are tokenised once."""
+"""How many tokens a text has, counted word by word: a corpus repeats its words, so most are tokenised once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
 
-MAX_WORDS = 200_000
+MAX_WORDS = 400_000
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 class TokenCounter:
-    """Gives the offsets of a text's tokens; exact where the tokeniser splits at white space and punctuation first.
+    """Counts an encoder's tokens; exact where the tokeniser splits at white space and punctuation first.
 
-    Within a word of several tokens the offsets are evenly spaced.
+    Two tables: what stands between white space (`$12,345.67)`) and the pieces it is made of (`$`, `12`, `,`, …). New
+    figures are put together from known pieces, so the tokeniser sees each piece once and each word is added up once.
     """
 
     def __init__(self, token_spans: TokenSpans) -> None:
         self._token_spans = token_spans
-        self._counts: dict[str, int] = {}
+        self._words: dict[str, int] = {}
+        self._pieces: dict[str, int] = {}
 
-    def __call__(self, text: str) -> list[tuple[int, int]]:
-        """Return the (start, end) of every token."""
-        words = set(_PIECE.findall(text))
-        if len(self._counts) > MAX_WORDS:
-            self._counts.clear()
-        self._learn(words.difference(self._counts))
-        counts = self._counts
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has."""
+        return self.counts((text,))[0]
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has."""
+        parted = [text.split() for text in texts]
+        self._learn(set().union(*parted))
+        known = self._words.__getitem__
+        return [sum(map(known, words)) for words in parted]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return the (start, end) of every token; those of one piece are evenly spaced over it."""
+        self._learn_pieces(set(_PIECE.findall(text)))
         spans: list[tuple[int, int]] = []
         for piece in _PIECE.finditer(text):
-            count = counts[piece[0]]
-            if count == 1:
-                spans.append(piece.span())
-            else:
-                start, end = piece.span()
-                width = (end - start) / max(count, 1)
-                spans += [(start + int(n * width), start + int((n + 1) * width)) for n in range(count)]
+            count = self._pieces[piece[0]]
+            start, end = piece.span()
+            width = (end - start) / max(count, 1)
+            spans += [(start + int(n * width), start + int((n + 1) * width)) for n in range(count)]
         return spans
 
     def _learn(self, words: set[str]) -> None:
-        """Tokenise words, one a line, and note how many tokens each has."""
-        if not words:
+        if len(self._words) > MAX_WORDS:
+            self._words.clear()
+        new = words.difference(self._words)
+        if not new:
             return
-        ordered = sorted(words)
+        parted = {word: _PIECE.findall(word) for word in new}
+        self._learn_pieces(set().union(*parted.values()))
+        known = self._pieces.__getitem__
+        for word, pieces in parted.items():
+            self._words[word] = sum(map(known, pieces))
+
+    def _learn_pieces(self, pieces: set[str]) -> None:
+        if len(self._pieces) > MAX_WORDS:
+            self._pieces.clear()
+        new = pieces.difference(self._pieces)
+        if new:
+            self._pieces.update(self._tokenised(new))
+
+    def _tokenised(self, pieces: Iterable[str]) -> dict[str, int]:
+        """Tokenise pieces, one a line, and return how many tokens each has."""
+        ordered = sorted(pieces)
         ends, length = [], 0
-        for word in ordered:
-            length += len(word) + 1
+        for piece in ordered:
+            length += len(piece) + 1
             ends.append(length)
-            self._counts[word] = 0
+        counts = dict.fromkeys(ordered, 0)
         at = 0
         for start, _ in self._token_spans("\n".join(ordered)):
             while start >= ends[at]:
                 at += 1
-            self._counts[ordered[at]] += 1
+            counts[ordered[at]] += 1
+        return counts

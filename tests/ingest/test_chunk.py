@@ -69,7 +69,8 @@ def test_a_word_without_end_is_cut_all_the_same(encoder: Encoder) -> None:
 
 def test_words_are_counted_as_the_encoder_counts_them(encoder: Encoder) -> None:
     text = "Unbelievably, the re-electrified tramway's cost: $12,345.67 (approx.)\n\nNaïve façades & ünïcödé."
-    assert len(TokenCounter(encoder.token_spans)(text)) == len(encoder.token_spans(text))
+    tokens = TokenCounter(encoder.token_spans)
+    assert tokens.count(text) == len(tokens.spans(text)) == len(encoder.token_spans(text))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
