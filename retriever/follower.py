@@ -117,12 +117,13 @@ class Follower:
         """Start from the newest snapshot of this identity made since the last reset, or from nothing."""
         place = self._workplace.fresh()
         folder = self._settings.indexes / f"g{identity.generation}"
-        snapshot = load_newest(folder, identity, place, range(reset, last_seq(session) + 1))
         vectors = VectorIndex(identity.dimension)
+        seqs = range(reset, last_seq(session) + 1)
+        snapshot = load_newest(folder, identity, place, seqs, room=vectors.room)
         if snapshot is None:
             shutil.rmtree(place, ignore_errors=True)
             return Indexes(identity, vectors, LexicalIndex(place), seq=0)
-        vectors.add(snapshot.ids, snapshot.versions, snapshot.vectors)
+        vectors.take(snapshot.ids, snapshot.versions)
         return Indexes(identity, vectors, LexicalIndex(place), snapshot.seq)
 
     def _take(self, indexes: Indexes) -> None:
@@ -154,6 +155,7 @@ def _replay(session: Session, indexes: Indexes) -> None:
         for ids in _slices([*removed, *added]):  # the added ones too: none is ever there twice
             indexes.lexical.remove(ids)
     indexes.vectors.remove(removed)
+    indexes.vectors.room(len(added))
     for ids in _slices(added):
         _add_chunks(session, indexes, ids)
     if final:

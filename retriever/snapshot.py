@@ -12,9 +12,11 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,9 @@ from retriever.vectors import Vectors, VectorView
 
 logger = logging.getLogger(__name__)
 FORMAT = 1
+PIECE_BYTES = 1 << 22
+ROWS_AT_ONCE = 1 << 14
+"""Rows written at once: 25 MB at 384 dimensions, so that a snapshot needs no second matrix."""
 KEPT = 2
 """Snapshots kept: the newest, and the one a slow reader may still be loading."""
 
@@ -50,6 +55,10 @@ class Snapshot:
     ids: NDArray[np.int64]
     versions: NDArray[np.int64]
     vectors: Vectors
+
+
+Room = Callable[[int], Vectors]
+"""Gives the place of so many vectors, shape (count, dimension), float32 in one piece."""
 
 
 class SnapshotDamaged(Exception):
@@ -80,16 +89,20 @@ def publish(folder: Path, identity: IndexIdentity, seq: int, view: VectorView, l
     return target
 
 
-def load_newest(folder: Path, identity: IndexIdentity, lexical: Path, seqs: range) -> Snapshot | None:
+def load_newest(
+    folder: Path, identity: IndexIdentity, lexical: Path, seqs: range, *, room: Room | None = None
+) -> Snapshot | None:
     """Read the newest sound snapshot of this identity taken within `seqs`, placing its tantivy files at `lexical`.
 
-    A damaged or foreign snapshot is named in the log and passed over.
+    A damaged or foreign snapshot is named in the log and passed over. `room` says where vectors are read to, so that
+    they are never in memory twice; what lies there is of no use unless a snapshot is returned.
     """
+    room = room or partial(_new_rows, identity.dimension)
     for path in reversed(_published(folder)):
         if _seq(path) not in seqs:
             continue  # of another history of the store
         try:
-            return _load(path, identity, lexical)
+            return _load(path, identity, lexical, room)
         except (SnapshotDamaged, OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("index snapshot %s is not used and will be rebuilt: %s", path.name, error)
             shutil.rmtree(lexical, ignore_errors=True)
@@ -119,7 +132,7 @@ def drop_snapshots(indexes: Path) -> int:
     return len(folders)
 
 
-def _load(path: Path, identity: IndexIdentity, lexical: Path) -> Snapshot:
+def _load(path: Path, identity: IndexIdentity, lexical: Path, room: Room) -> Snapshot:
     manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     if manifest["identity"] != asdict(identity):
         raise SnapshotDamaged(f"made as {manifest['identity']}, wanted {asdict(identity)}")
@@ -131,26 +144,49 @@ def _load(path: Path, identity: IndexIdentity, lexical: Path) -> Snapshot:
     shutil.rmtree(lexical, ignore_errors=True)
     lexical.parent.mkdir(parents=True, exist_ok=True)
     copy_lexical(path / "lexical", lexical)
-    arrays: dict[str, bytes] = {}
     for name, expected in files.items():
-        content = (path / name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise SnapshotDamaged(f"{name} does not match its checksum")
-        if not name.startswith("lexical/"):
-            arrays[name] = content
-    ids = np.frombuffer(arrays["ids.i64"], dtype="<i8")
-    versions = np.frombuffer(arrays["versions.i64"], dtype="<i8")
-    vectors = np.frombuffer(arrays["vectors.f32"], dtype="<f4").reshape(-1, identity.dimension)
-    if not len(ids) == len(versions) == len(vectors) == manifest["count"]:
+        if name.startswith("lexical/"):
+            with (path / name).open("rb") as stream:
+                _compare(name, hashlib.file_digest(stream, "sha256").hexdigest(), expected)
+    count = manifest["count"]  # no checksum covers it: compared with the files before memory is taken for it
+    if (path / "vectors.f32").stat().st_size != 4 * count * identity.dimension:
         raise SnapshotDamaged("row counts differ")
-    return Snapshot(int(manifest["seq"]), ids, versions, vectors)
+    keys, vectors = np.empty((2, count), dtype="<i8"), room(count)
+    for row, name in zip(keys, ("ids.i64", "versions.i64"), strict=True):
+        _read(path / name, files[name], row)
+    _read(path / "vectors.f32", files["vectors.f32"], vectors)
+    return Snapshot(int(manifest["seq"]), keys[0], keys[1], vectors)
+
+
+def _read(path: Path, expected: str, into: NDArray[Any]) -> None:
+    """Fill an array with a file's bytes, which must be as many and of the checksum expected."""
+    if path.stat().st_size != into.nbytes:
+        raise SnapshotDamaged("row counts differ")
+    digest, place = hashlib.sha256(), into.data.cast("B") if into.size else memoryview(b"")
+    with path.open("rb", buffering=0) as stream:
+        at = 0
+        while got := stream.readinto(place[at : at + PIECE_BYTES]):
+            digest.update(place[at : at + got])
+            at += got
+    _compare(path.name, digest.hexdigest(), expected)
+
+
+def _compare(name: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise SnapshotDamaged(f"{name} does not match its checksum")
+
+
+def _new_rows(dimension: int, count: int) -> Vectors:
+    return np.empty((count, dimension), dtype="<f4")
 
 
 def _write_vectors(folder: Path, view: VectorView) -> None:
     rows = np.flatnonzero(view.alive)
     view.ids[rows].astype("<i8").tofile(folder / "ids.i64")
     view.versions[rows].astype("<i8").tofile(folder / "versions.i64")
-    view.matrix[rows].astype("<f4").tofile(folder / "vectors.f32")
+    with (folder / "vectors.f32").open("wb") as stream:
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            stream.write(view.matrix[rows[start : start + ROWS_AT_ONCE]].astype("<f4", copy=False).data)
 
 
 def _write_manifest(folder: Path, identity: IndexIdentity, seq: int, count: int) -> None:

@@ -15,6 +15,8 @@ Keys = NDArray[np.int64]
 Rows = NDArray[np.int64]
 COMPACT_SHARE = 0.2
 """Dead rows beyond this share are dropped by copying the live ones together."""
+HEADROOM = 4
+"""Room is kept for one row more in every so many; pages nobody wrote to cost address space, not memory."""
 GATHER_SHARE = 0.5
 """Up to this share of permitted rows, gathering them costs less than scoring every row."""
 BLOCK_SCORES = 1 << 22
@@ -70,6 +72,25 @@ class VectorIndex:
         """Return the present moment of the index."""
         return self._view
 
+    def room(self, count: int) -> Vectors:
+        """Return the place of the next `count` rows, shape (count, dimension), to be written and then `take`n."""
+        with self._lock:
+            self._reserve(self._used + count)
+            return self._matrix[self._used : self._used + count]
+
+    def take(self, ids: Keys, versions: Keys) -> None:
+        """Make rows of what was written into the room; the ids are new.
+
+        Raises:
+            ValueError: an id occurs twice or is there already.
+        """
+        with self._lock:
+            fresh = set(ids.tolist())
+            if len(fresh) != len(ids) or not fresh.isdisjoint(self._row_of):
+                raise ValueError("an id occurs twice")
+            self._append(ids, versions, None)
+            self._view = self._make_view()
+
     def add(self, ids: Keys, versions: Keys, vectors: Vectors) -> None:
         """Add rows, shape (n, dimension); ids already present are skipped."""
         with self._lock:
@@ -92,15 +113,23 @@ class VectorIndex:
                 self._compact()
             self._view = self._make_view()
 
-    def _append(self, ids: Keys, versions: Keys, vectors: Vectors) -> None:
+    def _append(self, ids: Keys, versions: Keys, vectors: Vectors | None) -> None:
+        """Make rows of vectors, or of what lies in the room already where none are given."""
         end = self._used + len(ids)
-        if end > len(self._ids):
-            self._grow(max(end, len(self._ids) * 3 // 2, 1024))
+        self._reserve(end)
         rows = slice(self._used, end)
-        self._matrix[rows], self._ids[rows], self._versions[rows], self._alive[rows] = vectors, ids, versions, True
+        if vectors is not None:
+            self._matrix[rows] = vectors
+        self._ids[rows], self._versions[rows], self._alive[rows] = ids, versions, True
         self._row_of.update(zip(ids.tolist(), range(self._used, end), strict=True))
-        self._sum += vectors.sum(axis=0, dtype=np.float64)
+        self._sum += self._matrix[rows].sum(axis=0, dtype=np.float64)
         self._used = end
+
+    def _reserve(self, rows: int) -> None:
+        """Make room for so many rows in all, and some more, by one copy at most."""
+        capacity = len(self._ids)
+        if rows > capacity:
+            self._grow(max(rows + rows // HEADROOM, capacity * 3 // 2, 1024))
 
     def _grow(self, capacity: int) -> None:
         used = self._used

@@ -99,3 +99,22 @@ def test_an_id_may_come_back(filled):
     row = view.positions(keys([2]))[0]
     assert (view.matrix[row] == vector[0]).all()
     assert view.versions[row] == 5
+
+
+def test_rows_written_into_the_room_become_rows_when_taken(filled):
+    before, rows = filled.view(), unit(5000, 9)
+    room = filled.room(5000)
+    room[:] = rows
+    assert filled.view().count == before.count
+    filled.take(keys(range(10_000, 15_000)), keys(range(5000)))
+    view = filled.view()
+    np.testing.assert_array_equal(view.matrix[view.positions(keys(range(10_000, 15_000)))], rows)
+    np.testing.assert_allclose(view.centroid, view.matrix[view.alive].mean(axis=0), atol=1e-6)
+
+
+def test_an_id_that_is_there_is_not_taken_again(filled):
+    filled.room(2)[:] = unit(2, 9)
+    for twice in ([2, 9000], [9000, 9000]):
+        with pytest.raises(ValueError, match="twice"):
+            filled.take(keys(twice), keys([1, 1]))
+    assert 9000 not in filled.view().row_of
