@@ -11,17 +11,14 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
-from pydantic import SecretStr
-
-from core.errors import ContextTooLong, GenerationError, GeneratorTimeout, GeneratorUnavailable, InvalidInput
+from core.errors import GenerationError, GeneratorTimeout, GeneratorUnavailable
 from core.settings import GenerationSettings
 from core.types import Evidence, GeneratorName, Message
 from generation.chat import chat_messages
+from generation.completions import pool, stream_chat
 
 BACKOFF_S = 0.2
-_TOO_LONG = ("context length", "maximum context", "max_model_len", "too long", "input length")
 
 
 class VllmGenerator:
@@ -90,49 +87,25 @@ class VllmGenerator:
     def _request(
         self, url: str, messages: list[dict[str, str]], max_tokens: int, salt: str, timeout_s: float
     ) -> Iterator[str]:
-        import httpx
-        import openai
-
-        try:
-            client = _client(self._settings, url, self.model)
-            stream = client.bind(max_tokens=max_tokens, timeout=timeout_s, extra_body={"cache_salt": salt}).stream(
-                messages
-            )
-            try:
-                for chunk in stream:
-                    if chunk.text:
-                        yield chunk.text
-            finally:
-                close = getattr(stream, "close", None)
-                if close is not None:  # closing the response makes the server drop the request
-                    close()
-        except (openai.OpenAIError, httpx.HTTPError) as error:
-            raise _translated(error, url) from error
-
-
-@cache
-def _client(settings: GenerationSettings, url: str, model: str) -> Any:
-    from langchain_openai import ChatOpenAI
-
-    key = settings.vllm_api_key or SecretStr("none")
-    return ChatOpenAI(
-        base_url=url,
-        api_key=key,
-        model=model,
-        temperature=settings.temperature,
-        max_retries=0,
-        timeout=settings.timeout_s,
-    )
+        body = {
+            "model": self.model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": self._settings.temperature,
+            "cache_salt": salt,
+        }
+        return stream_chat(url, body, _key(self._settings), timeout_s)
 
 
 def _served_model(settings: GenerationSettings) -> str:
     import httpx
 
-    key = settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else "none"
     failure: Exception | None = None
     for url in settings.vllm_urls:
         try:
-            reply = httpx.get(f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {key}"}, timeout=5.0)
+            reply = pool().get(
+                f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {_key(settings)}"}, timeout=5.0
+            )
             reply.raise_for_status()
             return str(reply.json()["data"][0]["id"])
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as error:
@@ -140,21 +113,8 @@ def _served_model(settings: GenerationSettings) -> str:
     raise GeneratorUnavailable(f"no model server at {', '.join(settings.vllm_urls)} lists its model") from failure
 
 
-def _translated(error: Exception, url: str) -> GenerationError | InvalidInput:
-    """Return our error for one of the client's."""
-    import httpx
-    import openai
-
-    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-        return GeneratorTimeout(f"{url} did not answer in time")
-    if isinstance(error, openai.APIStatusError) and error.status_code in (400, 413, 422):
-        message = str(error).lower()
-        if any(sign in message for sign in _TOO_LONG):
-            return ContextTooLong("question and passages exceed the model's window; lower retrieval.k")
-        return GenerationError(f"{url} refused the request with status {error.status_code}")
-    if isinstance(error, openai.APIStatusError):
-        return GeneratorUnavailable(f"{url} answered with status {error.status_code}")
-    return GeneratorUnavailable(f"{url} cannot be reached")
+def _key(settings: GenerationSettings) -> str:
+    return settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else "none"
 
 
 def _salt(evidence: Sequence[Evidence]) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from core.errors import ContextTooLong, GeneratorTimeout, GeneratorUnavailable, InvalidInput
 from core.settings import GenerationSettings, load_settings
+from generation.completions import pieces
 from generation.generators import make_generator, write_draft
 from generation.vllm import VllmGenerator
 from tests.generation.passages import CONTACT, LEAVE, evidence_of
@@ -75,3 +76,30 @@ def test_asking_for_a_server_that_is_not_set_says_what_to_set(tmp_path: Path) ->
     assert make_generator(settings, "auto").name == "quote"
     served = settings.model_copy(update={"generation": settings_for("http://127.0.0.1:9/v1")})
     assert make_generator(served, "auto").name == "vllm"
+
+
+def test_a_stream_that_breaks_off_is_an_error_not_a_short_answer() -> None:
+    with wire_double(mode="drop", say="") as double:
+        draft = VllmGenerator(settings_for(double.url, vllm_model=MODEL)).draft("?", evidence_of(CONTACT))
+        with pytest.raises(GeneratorUnavailable):
+            list(draft)
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (['data: {"error": {"message": "engine died", "code": 500}}'], GeneratorUnavailable),
+        (['data: {"error": {"message": "maximum context length", "code": 400}}'], ContextTooLong),
+        (["data: not json"], GeneratorUnavailable),
+        (['data: {"choices": [{"delta": {"content": "half"}}]}'], GeneratorUnavailable),
+    ],
+)
+def test_an_event_that_is_no_text_is_an_error(lines: list[str], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        list(pieces(iter(lines), "http://model"))
+
+
+def test_comments_and_empty_pieces_in_a_stream_are_skipped() -> None:
+    lines = [": keep-alive", "", 'data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}']
+    lines += ['data:{"choices": [{"delta": {"content": "yes"}}]}', 'data: {"choices": []}', "data: [DONE]"]
+    assert list(pieces(iter(lines), "http://model")) == ["yes"]

@@ -1,0 +1,87 @@
+"""Chat completions of an OpenAI-compatible server as a stream of text, over one pooled HTTP client.
+
+A small model writes thousands of tokens a second over all requests, so what is done for each token counts: see
+`python -m bench.clients` for what this costs beside the clients it is written instead of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from core.errors import ContextTooLong, GenerationError, GeneratorTimeout, GeneratorUnavailable
+
+if TYPE_CHECKING:
+    import httpx
+
+_TOO_LONG = ("context length", "maximum context", "max_model_len", "too long", "input length")
+_DATA = "data:"
+_END = "[DONE]"
+
+
+def stream_chat(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Iterator[str]:
+    """Yield the pieces of one completion; closing the iterator closes the connection, and the server stops writing.
+
+    Raises:
+        GeneratorUnavailable: the server cannot be reached, fails, or breaks off.
+        GeneratorTimeout: it was silent for `timeout_s`.
+        ContextTooLong: the messages exceed the model's window.
+        GenerationError: it refuses the request.
+    """
+    import httpx
+
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        with pool().stream(
+            "POST",
+            f"{url.rstrip('/')}/chat/completions",
+            json={**body, "stream": True},
+            headers=headers,
+            timeout=timeout_s,
+        ) as response:
+            if response.status_code != httpx.codes.OK:
+                raise _refusal(response.status_code, response.read().decode("utf-8", "replace"), url)
+            yield from pieces(response.iter_lines(), url)
+    except httpx.TimeoutException as error:
+        raise GeneratorTimeout(f"{url} did not answer in time") from error
+    except httpx.HTTPError as error:
+        raise GeneratorUnavailable(f"{url} cannot be reached") from error
+
+
+@cache
+def pool() -> httpx.Client:
+    """Return the process's client: a connection is kept for every request that ran at once."""
+    import httpx
+
+    return httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=256), trust_env=False)
+
+
+def pieces(lines: Iterator[str], url: str) -> Iterator[str]:
+    """Yield the text in server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    for line in lines:
+        if not line.startswith(_DATA):
+            continue
+        data = line[len(_DATA) :].strip()
+        if data == _END:
+            return
+        try:
+            event = json.loads(data)
+            if "error" in event:
+                raise _refusal(int(event["error"].get("code") or 500), str(event["error"].get("message")), url)
+            for choice in event["choices"]:
+                if text := choice["delta"].get("content"):
+                    yield text
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise GeneratorUnavailable(f"{url} sent an event that is no chat completion") from error
+    raise GeneratorUnavailable(f"{url} broke off before the end of its answer")
+
+
+def _refusal(status: int, message: str, url: str) -> GenerationError:
+    """Return our error for a status and what the server says of it."""
+    if status not in (400, 413, 422):
+        return GeneratorUnavailable(f"{url} answered with status {status}")
+    if any(sign in message.lower() for sign in _TOO_LONG):
+        return ContextTooLong("question and passages exceed the model's window; lower retrieval.k")
+    return GenerationError(f"{url} refused the request with status {status}")
