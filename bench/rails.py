@@ -81,7 +81,10 @@ def latency(args: argparse.Namespace) -> dict[str, Any]:
         "input_rails": _timed(lambda i: rails.check_input(f"{QUESTION} {i}"), 100),
         "input_rules_alone": _timed(every_rule, 100),
         "output_rails": _timed(lambda i: rails.check_output(f"{QUESTION} {i}. [1]", ()), 50),
-        "retrieval_rail_8_passages": _timed(lambda i: rails.check_retrieval([_hit(f"{QUESTION} {i} " * 4)] * 8), 5),
+        "retrieval_rail_8_passages": _timed(
+            lambda i: rails.check_retrieval([_hit(f"{QUESTION} {i} {n} " * 4) for n in range(8)]), 5
+        ),
+        "retrieval_rail_8_passages_seen_before": _timed(lambda _: rails.check_retrieval([_hit(QUESTION * 4)] * 8), 5),
         "load_1min": os.getloadavg()[0],
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
     }

@@ -22,6 +22,7 @@ from core.errors import NotFound
 from core.settings import EmbedderSettings, default_home
 from models.adapter_files import Adapter, adapter_folder, read_adapter, read_base, stacked
 from models.devices import pick_device
+from models.score_memory import ScoreMemory, key_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -61,6 +62,7 @@ class Classifier:
         self._adapters: dict[Path, Adapter] = {}
         self._base: tuple[AdaptedBert, Tokenizer] | None = None
         self._stacks: dict[tuple[int, ...], LoraWeights] = {}
+        self._memory = ScoreMemory()
         self._loading = threading.RLock()
 
     def has(self, adapter: str) -> bool:
@@ -87,12 +89,22 @@ class Classifier:
     def score_many(self, requests: Sequence[tuple[str, Input]]) -> NDArray[np.float32]:
         """Return the probability of the positive label for each (adapter, text or pair), shape (n,).
 
-        A text too long for the encoder is cut into overlapping windows, and the highest counts.
+        A text too long for the encoder is cut into overlapping windows, and the highest counts. What was scored
+        lately is not scored again.
 
         Raises:
             NotFound: an adapter is not on this machine.
             Conflict: an adapter is damaged or was trained on other base weights.
         """
+        keys = [key_of(self._found(name), text) for name, text in requests]
+        known = [self._memory.get(key) for key in keys]
+        fresh = [position for position, score in enumerate(known) if score is None]
+        for position, score in zip(fresh, self._scored([requests[i] for i in fresh]), strict=True):
+            known[position] = float(score)
+            self._memory.put(keys[position], float(score))
+        return np.array(known, dtype=np.float32)
+
+    def _scored(self, requests: Sequence[tuple[str, Input]]) -> NDArray[np.float32]:
         scores = np.zeros(len(requests), dtype=np.float32)
         if not requests:
             return scores

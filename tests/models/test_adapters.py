@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from core.errors import Conflict, NotFound
 from core.settings import EmbedderSettings
 from models.adapter_files import PACKAGED, WEIGHTS
 from models.adapters import Classifier, load_classifier
+from models.score_memory import ScoreMemory, key_of
 from models.sources import find_weights
 
 RAILS = ("toxicity", "prompt_injection", "harmful_requests")
@@ -26,6 +28,13 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory) -> Classifier:
     return Classifier("cpu", tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def forgetful(classifier, monkeypatch) -> Classifier:
+    """The classifier when it has to compute every score."""
+    monkeypatch.setattr(classifier, "_memory", ScoreMemory(entries=0))
+    return classifier
 
 
 @pytest.fixture
@@ -53,18 +62,18 @@ def test_the_forward_pass_is_that_of_the_original_model(classifier):
     assert torch.allclose(ours[batch.mask.bool()], theirs[batch.mask.bool()], atol=1e-5)
 
 
-def test_several_adapters_in_one_pass_score_as_each_alone(classifier):
+def test_several_adapters_in_one_pass_score_as_each_alone(forgetful):
     requests = [(name, text) for text in TEXTS for name in RAILS]
-    together = classifier.score_many(requests)
-    alone = np.array([classifier.score(name, [text])[0] for name, text in requests])
+    together = forgetful.score_many(requests)
+    alone = np.array([forgetful.score(name, [text])[0] for name, text in requests])
     assert together.shape == (12,)
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert together.std() > 0.1
 
 
-def test_a_large_set_scores_as_a_small_one(classifier):
-    many = classifier.score_many([(name, text) for _ in range(5) for text in TEXTS for name in RAILS])
-    few = classifier.score_many([(name, text) for text in TEXTS for name in RAILS])
+def test_a_large_set_scores_as_a_small_one(forgetful):
+    many = forgetful.score_many([(name, text) for _ in range(5) for text in TEXTS for name in RAILS])
+    few = forgetful.score_many([(name, text) for text in TEXTS for name in RAILS])
     np.testing.assert_allclose(many.reshape(5, -1), np.tile(few, (5, 1)), atol=1e-5)
 
 
@@ -75,15 +84,41 @@ def test_the_end_of_a_long_text_is_seen(classifier):
     assert high > classifier.threshold("toxicity") > low
 
 
+def test_what_was_scored_is_not_scored_again_until_the_adapter_changes(tmp_path, own, monkeypatch):
+    classifier, passes = Classifier("cpu", tmp_path), []
+    forward = classifier._forward
+    monkeypatch.setattr(classifier, "_forward", lambda *given: passes.append(1) or forward(*given))
+    first = classifier.score("toxicity", TEXTS)
+    assert (classifier.score("toxicity", [*TEXTS[1:], TEXTS[0]]) == np.roll(first, -1)).all()
+    assert len(passes) == 1
+    shutil.copytree(own, own.with_name("v2"))
+    (own.parent / "current").write_text("v2\n", encoding="utf-8")
+    classifier.score("toxicity", TEXTS)
+    classifier.score("prompt_injection", TEXTS)
+    assert len(passes) == 3
+
+
+def test_the_memory_keeps_digests_and_the_latest_scores_only():
+    memory = ScoreMemory(entries=2)
+    keys = [key_of(Path("a"), text) for text in ("one", "two", ("three", "pair"))]
+    assert len({*keys, key_of(Path("b"), "one"), key_of(Path("a"), ("threep", "air"))}) == 5
+    for score, key in enumerate(keys[:2]):
+        memory.put(key, float(score))
+    assert memory.get(keys[0]) == 0.0
+    memory.put(keys[2], 2.0)
+    assert [memory.get(key) for key in keys] == [0.0, None, 2.0]
+    assert "one" not in repr(memory.__dict__)
+
+
 def test_nothing_to_score_is_no_error(classifier):
     assert classifier.score_many([]).shape == (0,)
     assert classifier.score("toxicity", [""]).shape == (1,)
 
 
-def test_threads_get_the_scores_one_thread_gets(classifier):
-    expected = classifier.score("toxicity", TEXTS)
+def test_threads_get_the_scores_one_thread_gets(forgetful):
+    expected = forgetful.score("toxicity", TEXTS)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(classifier.score("toxicity", TEXTS))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(forgetful.score("toxicity", TEXTS))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
