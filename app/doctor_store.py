@@ -242,6 +242,19 @@ def purges(patient: Patient) -> Finding | None:
     return Finding(problems, REPAIR, finish) if problems else None
 
 
+def runs(patient: Patient) -> Finding | None:
+    """No ingest is recorded as running whose process was killed."""
+    from ingest.runs import dead_runs, settle_runs
+
+    with patient.database.read() as session:
+        problems = [f"run {row.id} was killed" for row in dead_runs(session, patient.settings)]
+
+    def settle() -> None:
+        settle_runs(patient.database, patient.settings)
+
+    return Finding(problems, REPAIR, settle) if problems else None
+
+
 def _being_purged() -> Exists:
     return exists().where(Purge.document_id == Document.id)
 
@@ -265,6 +278,7 @@ STORE_CHECKS: dict[str, Check] = {
     "sql": integrity,
     "leftovers": leftovers,
     "purges": purges,
+    "runs": runs,
     "blobs": blobs,
     "orphan_blobs": orphan_blobs,
     "chunks": chunks,

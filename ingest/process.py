@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def own_folder(parent: Path | None) -> Path:
-    """Make a folder for this process below `parent` (the system's own without one), clearing what dead ones left."""
-    if parent is None:
-        return Path(tempfile.mkdtemp(prefix="attest-parse-"))
-    parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.iterdir():
-        owner = left.name.split("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
 
 
 def worker_environment(home: Path) -> dict[str, str]:

@@ -7,16 +7,17 @@ index files, and the bytes SQLite keeps in free pages and its log; the record is
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from core.blobs import NO_BLOB, BlobStore
+from core.blobs import NO_BLOB, BlobStore, sha256_of
+from core.claims import sweep
 from core.clock import now
 from core.db.changes import append_changes, demand_rebuild, touch_access
 from core.db.models import (
@@ -39,7 +40,6 @@ from core.types import Json, Principal
 from ingest.promote import remove_document
 from ingest.remnants import Probes, collect_probes, files_holding
 from retriever.snapshot import drop_snapshots
-from retriever.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,9 @@ def _finish(database: Database, settings: Settings, document_id: str) -> dict[st
     indexes = _scrub_indexes(database, settings)
     reclaim(database)
     failpoint("purge.reclaimed")
-    verified = {**_count_left(database, settings, document_id, blobs, probes), "indexes": indexes}
+    parsing = _copies_left(settings.home / "parsing", set(blobs))
+    left = _count_left(database, settings, document_id, blobs, probes)
+    verified = {**left, "indexes": indexes, "parsing": parsing}
     if not any(verified.values()):
         with database.write() as session:
             session.get_one(Purge, document_id).finished_at = now()
@@ -182,20 +184,30 @@ def _delete_rows(session: Session, document_id: str) -> None:
 
 def _scrub_indexes(database: Database, settings: Settings) -> int:
     """Drop every snapshot, and have every running process build its index anew; return how many did not in time."""
-    old = _working_indexes(settings)
     with database.write() as session:
         demand_rebuild(session)
+    old = _working_indexes(settings)  # a process that has not met the reset works in one of these
     failpoint("purge.reset")
     deadline = time.monotonic() + settings.storage.busy_timeout_s
     while True:
-        drop_snapshots(settings.indexes)
-        for staged in settings.indexes.glob("g*/.*"):  # of a process that died, or that publishes what is to go
-            shutil.rmtree(staged, ignore_errors=True)
-        Workplace(settings.indexes).close()  # clears what dead processes left
+        sweep(settings.indexes / "work")
         left = old & _working_indexes(settings)
+        drop_snapshots(settings.indexes)  # after looking: what was being published until then goes too
         if not left or time.monotonic() > deadline:
             return len(left)
         time.sleep(0.1)
+
+
+def _copies_left(folder: Path, names: set[str]) -> int:
+    """Clear what parsers that died left, and count the copies of the originals that are still being read."""
+    sweep(folder)
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # its parser is done with it
+            if path.is_file():
+                with path.open("rb") as stream:
+                    found += sha256_of(stream) in names
+    return found
 
 
 def _working_indexes(settings: Settings) -> set[Path]:

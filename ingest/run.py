@@ -50,7 +50,7 @@ def ingest(
     folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
     files = list(walk([source for source in sources if not is_remote(source)]))
     files += bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest)
-    run = RunRecord.start(database, options)
+    run = RunRecord.start(database, settings, options)
     pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
     try:
         pipeline.run(files, _roots(sources))
@@ -83,7 +83,7 @@ def ingest_texts(
         IndexMismatch: the store was built with another embedder or chunker.
     """
     began = time.perf_counter()
-    run = RunRecord.start(database, options)
+    run = RunRecord.start(database, settings, options)
     try:
         ingest_records(records, options, run.report, database, settings, _provider(encoder), progress or Silent())
         run.report.state = "done"

@@ -24,10 +24,11 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import core.errors
+from core.claims import Claim, sweep
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
-from ingest.process import own_folder, resident_mb, worker_environment
+from ingest.process import resident_mb, worker_environment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +79,11 @@ class ParserPool:
         folder: Path | None = None,
     ) -> None:
         """`keep` stores the bytes of a file that parsed and returns their sha256; workers live below `folder`."""
-        self._home = own_folder(folder)
+        parent = folder or Path(tempfile.mkdtemp(prefix="attest-parse-"))
+        self._scratch = parent if folder is None else None
+        sweep(parent)
+        self._claim = Claim(parent)
+        self._home = self._claim.folder
         self._keep = keep
         self._workers = [_Worker(settings, self._home / f"worker{number}") for number in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
@@ -100,7 +105,9 @@ class ParserPool:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for worker in self._workers:
             worker.stop("closing")
-        shutil.rmtree(self._home, ignore_errors=True)
+        self._claim.release()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> ParserPool:
         return self
@@ -118,6 +125,7 @@ class ParserPool:
                 raise Unparseable("the parser changed the file it was given")
             return ParseResult(document, sha256, self._take_spool(worker, document))
         finally:
+            worker.copy.unlink(missing_ok=True)
             self._idle.put(worker)
 
     def _take_spool(self, worker: _Worker, document: ParsedDocument) -> Path | None:

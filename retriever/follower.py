@@ -21,7 +21,7 @@ from core.errors import AttestError, IndexMismatch
 from core.settings import Settings
 from models.encoder import Encoder
 from retriever.lexical import LexicalEntry, LexicalIndex
-from retriever.snapshot import IndexIdentity, load_newest, publish
+from retriever.snapshot import IndexIdentity, Published, load_newest, publish
 from retriever.vectors import VectorIndex
 from retriever.workplace import Workplace
 
@@ -139,7 +139,8 @@ class Follower:
             return
         folder = self._settings.indexes / f"g{indexes.identity.generation}"
         indexes.lexical.settle()
-        publish(folder, indexes.identity, indexes.seq, indexes.vectors.view(), indexes.lexical.folder)
+        written = Published(indexes.identity, indexes.seq, indexes.vectors.view(), indexes.lexical.folder)
+        publish(folder, written, self._workplace.fresh())
         indexes.unpublished = 0
 
 

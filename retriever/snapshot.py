@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -57,6 +56,16 @@ class Snapshot:
     vectors: Vectors
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a snapshot is written from: a moment of the vectors and the committed tantivy folder of the same seq."""
+
+    identity: IndexIdentity
+    seq: int
+    view: VectorView
+    lexical: Path
+
+
 Room = Callable[[int], Vectors]
 """Gives the place of so many vectors, shape (count, dimension), float32 in one piece."""
 
@@ -65,17 +74,20 @@ class SnapshotDamaged(Exception):
     """A snapshot does not hold what its manifest says; the message says where."""
 
 
-def publish(folder: Path, identity: IndexIdentity, seq: int, view: VectorView, lexical: Path) -> Path | None:
-    """Write the indexes as `folder/v<seq>`; `None` where another process published that one first."""
-    target = folder / f"v{seq:012d}"
+def publish(folder: Path, indexes: Published, staged: Path) -> Path | None:
+    """Write indexes as `folder/v<seq>`; `None` where another process published that one first.
+
+    `staged` is a new folder of the caller's own on the same file system, which does not outlive a caller that dies.
+    """
+    target = folder / f"v{indexes.seq:012d}"
     if target.exists():
         return None
-    staged = folder / f".staged-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True, exist_ok=True)
     staged.mkdir(parents=True)
     try:
-        _write_vectors(staged, view)
-        copy_lexical(lexical, staged / "lexical")
-        _write_manifest(staged, identity, seq, view.count)
+        _write_vectors(staged, indexes.view)
+        copy_lexical(indexes.lexical, staged / "lexical")
+        _write_manifest(staged, indexes)
         failpoint("snapshot.before_publish")
         os.rename(staged, target)
     except OSError:
@@ -84,7 +96,7 @@ def publish(folder: Path, identity: IndexIdentity, seq: int, view: VectorView, l
             return None
         raise
     _sync_folder(folder)
-    for old in [path for path in _published(folder) if _seq(path) <= seq][:-KEPT]:
+    for old in [path for path in _published(folder) if _seq(path) <= indexes.seq][:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return target
 
@@ -189,14 +201,15 @@ def _write_vectors(folder: Path, view: VectorView) -> None:
             stream.write(view.matrix[rows[start : start + ROWS_AT_ONCE]].astype("<f4", copy=False).data)
 
 
-def _write_manifest(folder: Path, identity: IndexIdentity, seq: int, count: int) -> None:
+def _write_manifest(folder: Path, indexes: Published) -> None:
     digests = {}
     for name in _files(folder):
         path = folder / name
         with path.open("rb") as stream:
             digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
             os.fsync(stream.fileno())
-    manifest = {"identity": asdict(identity), "seq": seq, "count": count, "sha256": digests}
+    about = {"identity": asdict(indexes.identity), "seq": indexes.seq, "count": indexes.view.count}
+    manifest = {**about, "sha256": digests}
     with (folder / "manifest.json").open("w", encoding="utf-8") as stream:
         json.dump(manifest, stream, indent=1)
         stream.flush()
