@@ -13,16 +13,18 @@ from uuid import uuid4
 from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.orm import Session
 
+from core.blobs import NO_BLOB, BlobStore
 from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import GenerationSpec, ensure_live_generation
 from core.db.models import ChunkRow, Collection, Document, DocumentAccess, DocumentVersion, EmbeddingRow, IngestFailure
 from core.db.session import Database
+from core.errors import SourceUnavailable
 from core.failpoints import failpoint
 from ingest.prepared import Prepared
 from ingest.promote import leave_twins, remove_document
 from ingest.report import IngestOptions
-from ingest.validity import Validity, validity_of
+from ingest.validity import Validity, refuse_circle, validity_of
 
 Outcome: TypeAlias = Literal["added", "updated", "unchanged", "duplicate", "quarantined"]
 
@@ -37,17 +39,34 @@ class Committed:
     chunks: int
 
 
-def commit_document(database: Database, spec: GenerationSpec, prepared: Prepared, options: IngestOptions) -> Committed:
-    """Write a document, its version, chunks, vectors and change log entries, visible all at once."""
-    return commit_documents(database, spec, [prepared], options)[0]
+def commit_document(
+    database: Database,
+    spec: GenerationSpec,
+    prepared: Prepared,
+    options: IngestOptions,
+    blobs: BlobStore | None = None,
+) -> Committed:
+    """Write a document, its version, chunks, vectors and change log entries, visible all at once.
+
+    Raises:
+        Conflict: it would supersede what supersedes it.
+        SourceUnavailable: a purge took the original since it was read, and the file has changed or gone.
+    """
+    return commit_documents(database, spec, [prepared], options, blobs)[0]
 
 
 def commit_documents(
-    database: Database, spec: GenerationSpec, documents: Sequence[Prepared], options: IngestOptions
+    database: Database,
+    spec: GenerationSpec,
+    documents: Sequence[Prepared],
+    options: IngestOptions,
+    blobs: BlobStore | None = None,
 ) -> list[Committed]:
-    """Write several documents in one transaction; each is whole or absent."""
+    """Write several documents in one transaction; each is whole or absent. `blobs` holds their originals."""
     failpoint("ingest.before_commit")
     with database.write() as session:
+        for prepared in documents if blobs is not None else ():
+            _keep_original(blobs, prepared)
         generation = ensure_live_generation(session, spec)
         collection = collection_named(session, options.collection)
         committed = [_write(session, generation.id, collection, prepared, options) for prepared in documents]
@@ -69,6 +88,7 @@ def _write(
         _supersede(session, known, generation_id, validity.effective_from)
     canonical = None if prepared.quarantine else _canonical(session, document, prepared.text_sha256)
     _fill(document, prepared, validity, options, canonical)
+    refuse_circle(session, document)
     version = _add_version(session, document, prepared, validity)
     _set_access(session, document, prepared)
     chunk_ids = _add_chunks(session, generation_id, document, version, prepared)
@@ -77,6 +97,18 @@ def _write(
     _adopt(session, document, prepared)
     forget_failure(session, collection.id, prepared.source.source)
     return Committed(_outcome(prepared, canonical, known), document.key, known is not None, len(chunk_ids))
+
+
+def _keep_original(blobs: BlobStore, prepared: Prepared) -> None:
+    """Store the original again where a purge of its twin took it since it was read; no purge comes between now."""
+    if prepared.blob_sha256 == NO_BLOB or blobs.exists(prepared.blob_sha256):
+        return
+    try:
+        kept = blobs.put(prepared.source.path)
+    except OSError as error:
+        raise SourceUnavailable(f"cannot read the file again: {error.strerror or error}") from error
+    if kept != prepared.blob_sha256:
+        raise SourceUnavailable("the file changed while it was being read")
 
 
 def collection_named(session: Session, name: str) -> Collection:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, StoreUnavailable, Unparseable
+from core.errors import AttestError, Conflict, SourceUnavailable, StoreUnavailable, Unparseable
 from core.settings import Settings
 from core.types import Verdict
 from ingest.commit import commit_document
@@ -59,6 +59,7 @@ class Pipeline:
     ) -> None:
         self._report, self._options, self._progress, self._scan = report, options, progress, scan
         self._database, self._settings = database, settings
+        self._blobs = BlobStore(settings.blobs)
         self._known = Known(database, options.collection)
         self._preparer = Preparer(database, options.collection, settings, provide, self._known)
         self._near = NearDuplicates(database, options.collection, settings.ingest.near_duplicate_jaccard)
@@ -147,7 +148,7 @@ class Pipeline:
             future.add_done_callback(partial(self._report_parsed, source))
 
     def _make_pool(self, workers: int) -> ParserPool | DaskPool:
-        keep = BlobStore(self._settings.blobs).put
+        keep = self._blobs.put
         if self._options.scheduler is None:
             return ParserPool(self._settings.ingest, workers, keep, self._settings.home / "parsing")
         from ingest.scale import DaskPool
@@ -248,8 +249,8 @@ class Pipeline:
         signature, prepared.near_duplicate_of = self._near.find(prepared.document.text, prepared.source.source)
         prepared.document.report["minhash"] = signature
         try:
-            committed = commit_document(self._database, self._preparer.spec, prepared, self._options)
-        except StoreUnavailable as error:
+            committed = commit_document(self._database, self._preparer.spec, prepared, self._options, self._blobs)
+        except (Conflict, SourceUnavailable, StoreUnavailable) as error:
             self._fail(prepared.source, error)
             return
         report = self._report

@@ -36,8 +36,9 @@ def remove_document(session: Session, document: Document) -> int:
         ids = session.scalars(
             select(ChunkRow.id).where(ChunkRow.document_key == document.key, ChunkRow.generation_id == generation.id)
         ).all()
-        if document.duplicate_of is None:
-            append_changes(session, "remove", ids, generation.id)
+        # a duplicate's newest passages were never indexed, those from before it became one were
+        never = set(current_chunks(session, document, generation.id)) if document.duplicate_of is not None else set()
+        append_changes(session, "remove", [chunk_id for chunk_id in ids if chunk_id not in never], generation.id)
         leave_twins(session, document, generation.id)
     document.state = "deleted"
     document.duplicate_of = document.near_duplicate_of = document.supersedes = None

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from core.db.models import Document
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from ingest.report import IngestOptions
 
 
@@ -32,6 +32,20 @@ def validity_of(session: Session, collection_id: int, metadata: Mapping[str, Any
         options.expires_at or _moment(metadata.get("expires_at")),
         _document_named(session, collection_id, str(named)) if named else None,
     )
+
+
+def refuse_circle(session: Session, document: Document) -> None:
+    """Refuse a document that supersedes, through whatever lies between, what supersedes it: neither would be found.
+
+    Raises:
+        Conflict: it does.
+    """
+    seen, key = {document.key}, document.supersedes
+    while key is not None:
+        if key in seen:
+            raise Conflict(f"{document.source} would supersede a document that supersedes it: name only one of them")
+        seen.add(key)
+        key = session.scalar(select(Document.supersedes).where(Document.key == key, Document.state == "live"))
 
 
 def read_moment(text: str) -> datetime:

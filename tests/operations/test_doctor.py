@@ -13,9 +13,11 @@ from app.cli import run
 from app.doctor import CheckResult, examine
 from core.blobs import BlobStore
 from core.db.changes import append_changes
-from core.db.models import Change, ChunkRow, Document, DocumentAccess, DocumentVersion, EmbeddingRow
+from core.db.models import Change, ChunkRow, Document, DocumentAccess, DocumentVersion, EmbeddingRow, IngestRun
 from core.db.session import Database
 from core.settings import Settings
+from ingest.report import IngestOptions
+from ingest.runs import RunRecord
 from tests.operations.seeding import Seed, plant
 
 
@@ -174,3 +176,24 @@ def test_keys_access_and_groups_from_the_command_line(
     for words in (["keys", "create"], ["access", "show"], ["access", "grant", "nobody", "--collection", "hr"]):
         assert run(words) == 1
     assert run(["keys", "nonsense"]) == 2
+
+
+def test_a_killed_run_is_settled_by_the_doctor_and_by_the_next_run(database: Database, settings: Settings) -> None:
+    def begin(name: str) -> None:
+        run = RunRecord.start(database, settings, IngestOptions(run_id=name))
+        run._claim._lock.close()  # what the system does for a process that dies
+
+    def states() -> dict[str, str]:
+        with database.read() as session:
+            return dict(session.execute(select(IngestRun.id, IngestRun.state)).tuples().all())
+
+    begin("one")
+    assert set(wrong(settings)) == {"runs"}
+    assert wrong(settings, repair=True) == {}
+    assert states() == {"one": "interrupted"}
+    begin("two")
+    living = RunRecord.start(database, settings, IngestOptions(run_id="three"))
+    assert states() == {"one": "interrupted", "two": "interrupted", "three": "running"}
+    assert wrong(settings) == {}
+    living.finish()
+    assert list((settings.home / "runs").iterdir()) == []

@@ -8,15 +8,20 @@ import pytest
 from sqlalchemy import select
 
 from app.doctor import examine
+from bench.victim import WordEncoder
 from core.blobs import BlobStore
-from core.db.models import AuditRow, Conversation, Document, Purge, Turn
+from core.claims import Claim
+from core.db.models import AuditRow, Conversation, Document, DocumentVersion, Purge, Turn
 from core.db.session import Database
 from core.errors import Conflict, Forbidden, NotFound
 from core.settings import Settings
 from core.types import OPERATOR, Principal
+from ingest import pipeline
 from ingest import purge as purging
 from ingest.purge import finish_purges, purge_document
 from ingest.remnants import Probes
+from ingest.report import IngestOptions, IngestReport
+from ingest.run import ingest
 from tests.operations.seeding import Seed, plant, vector_of
 
 SECRET = "The salary of Ines Fontaine is four hundred thousand."
@@ -143,6 +148,48 @@ def test_an_interrupted_purge_hides_at_once_and_is_finished_later(
     assert not all(result.ok for result in examine(settings))
     assert [result for result in examine(settings, repair=True) if not result.ok] == []
     assert SECRET.encode() not in everything(settings)
+
+
+def test_a_file_whose_twin_is_purged_between_reading_and_commit_keeps_its_original(
+    database: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(SECRET)
+    take_in(database, settings, tmp_path / "one")
+    whole = pipeline.commit_document
+
+    def purge_first(*arguments: object) -> object:
+        monkeypatch.undo()
+        with database.read() as session:
+            twin = session.scalars(select(Document.id)).one()
+        assert purge_document(database, settings, twin, OPERATOR)["deleted"]
+        return whole(*arguments)
+
+    monkeypatch.setattr(pipeline, "commit_document", purge_first)
+    assert not take_in(database, settings, tmp_path / "two").failed
+    assert [result for result in examine(settings) if not result.ok and result.name != "embedder"] == []
+    with database.read() as session:
+        blob = session.scalars(select(DocumentVersion.blob_sha256)).one()
+    assert BlobStore(settings.blobs).read(blob) == SECRET.encode()
+
+
+def test_copies_that_parsers_left_are_cleared_or_counted(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("secret", SECRET, allow=("public",)))
+    dead, living = settings.home / "parsing" / "12-dead", Claim(settings.home / "parsing")
+    dead.mkdir()
+    for folder in (dead, living.folder):
+        (folder / "input").write_text(SECRET)
+    with pytest.raises(Conflict, match="1 in parsing"):
+        purge_document(database, settings, "secret", OPERATOR)
+    assert not dead.exists()
+    living.release()
+    assert finish_purges(database, settings) == 1
+    assert SECRET.encode() not in everything(settings)
+
+
+def take_in(database: Database, settings: Settings, folder: Path) -> IngestReport:
+    return ingest([folder], IngestOptions(workers=1), database=database, settings=settings, encoder=WordEncoder())
 
 
 def test_probes_miss_nothing_of_the_kinds_of_file_we_write(tmp_path: Path) -> None:

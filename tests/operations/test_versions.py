@@ -12,7 +12,9 @@ from sqlalchemy import select
 from bench.victim import WordEncoder
 from core.clock import now
 from core.db.models import Document
+from core.db.replay import log_gaps
 from core.db.session import Database
+from core.errors import Conflict
 from core.settings import Settings
 from core.types import OPERATOR, Filters, Principal, Query
 from ingest.documents import delete_document, document_text, show_document
@@ -83,6 +85,29 @@ def test_a_successor_hides_its_predecessor_while_it_lives(database: Database, pu
     assert texts(retriever, "pay is") == ["Pay is monthly."]
     delete_document(database, successor, OPERATOR)
     assert texts(retriever, "pay is") == ["Pay is weekly."]
+
+
+def test_documents_that_supersede_one_another_in_a_circle_are_refused(put: Put, retriever: Retriever) -> None:
+    put("/a", "Pay is weekly.")
+    put("/b", "Pay is monthly.", supersedes="/a")
+    put("/c", "Pay is yearly.", supersedes="/b")
+    with pytest.raises(Conflict, match="/a would supersede"):
+        put("/a", "Pay is daily.", supersedes="/c")
+    assert texts(retriever, "pay is") == ["Pay is yearly."]
+
+
+def test_deleting_a_duplicate_takes_its_older_versions_out_of_the_index(
+    database: Database, put: Put, retriever: Retriever
+) -> None:
+    put("/first", "Notice is one month.")
+    second = put("/second", "Notice is three months.")
+    put("/second", "Notice is one month.")  # a duplicate now, whose first version was indexed
+    delete_document(database, second, OPERATOR)
+    retriever.sync()
+    view = retriever._follower.indexes.vectors.view()
+    assert view.count == 1
+    with database.read() as session:
+        assert log_gaps(session) == ([], [])
 
 
 def test_a_deletion_is_honoured_at_once_by_an_index_that_has_not_heard(
