@@ -45,8 +45,8 @@ def render_evidence(evidence: Sequence[Evidence]) -> str:
         render(
             "passage",
             marker=str(item.marker),
-            title=_inline(item.hit.title),
-            heading=_inline(item.hit.chunk.heading),
+            title=inline(item.hit.title),
+            heading=inline(item.hit.chunk.heading),
             date=(item.hit.effective_from or item.hit.updated_at).date().isoformat(),
             text=item.hit.chunk.text.replace("<passage", "‹passage").replace("</passage", "‹/passage"),
         )
@@ -54,5 +54,6 @@ def render_evidence(evidence: Sequence[Evidence]) -> str:
     )
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
+    """Return a text as one line that cannot close an attribute or open a tag."""
     return re.sub(r"[\s<>\"]+", " ", text).strip()

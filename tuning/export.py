@@ -3,9 +3,10 @@
     python -m tuning.export --model MODEL --task answer=RUN/best --check DATA/test.jsonl --out FOLDER
 
 The virtual tokens become added tokens `<|ptune_answer_0|>` …; a request for the task is ordinary text that starts with
-them (`task_prefix`). With tied embeddings their logits would beat every real token, so the head is untied, and the rows
-of the added tokens are turned against what the model puts out: the export measures, on every position of the check
-prompts, by how much they lose, and refuses where that is not enough at any usual temperature.
+them (`task_prefix`), and the chat template writes them where `chat_template_kwargs` names the task. With tied
+embeddings their logits would beat every real token, so the head is untied, and the rows of the added tokens are turned
+against what the model puts out: the export measures, on every position of the check prompts, by how much they lose, and
+refuses where that is not enough at any usual temperature.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from tuning.base_model import load_plain
+from tuning.judge import pad_left
+from tuning.ptune_loop import TASK_FILE
+from tuning.ptune_rows import messages_of, read_rows
 
 MAX_DIFFERENCE = 1e-3  # logits, float32: beyond it the folder does not do what was trained
+TOGETHER = 25  # prompts continued in one batch
 LOSING_MARGIN = 1000.0  # nats below the best real token: nothing even at a temperature of 20
 
 
@@ -129,38 +135,54 @@ def compare(tokenizer: Any, baked: Any, base: Any, task: str, rows: Any, prompts
     import torch
 
     prefix, real = task_prefix(task, rows.shape[0]), base.get_input_embeddings().weight.shape[0]
-    worst, same = 0.0, 0
+    rows, worst, same = rows.to(base.device), 0.0, 0
     with torch.no_grad():
-        for prompt in prompts:
-            ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids.to(base.device)
-            embedded = torch.cat([rows.to(base.device)[None], base.get_input_embeddings()(ids)], dim=1)
-            wanted = base(inputs_embeds=embedded).logits[0, rows.shape[0] :]
-            full = tokenizer(prefix + prompt, return_tensors="pt", add_special_tokens=False).input_ids.to(base.device)
-            found = baked(input_ids=full).logits[0, rows.shape[0] :, :real]
-            worst = max(worst, float((wanted - found).abs().max()))
-            same += greedy(base, embedded) == greedy(baked, baked.get_input_embeddings()(full))
+        for start in range(0, len(prompts), TOGETHER):
+            by_hand, by_token = [], []
+            for prompt in prompts[start : start + TOGETHER]:
+                ids = tokenizer(prompt, return_tensors="pt", add_special_tokens=False).input_ids.to(base.device)
+                by_hand.append(torch.cat([rows, base.get_input_embeddings()(ids)[0]]))
+                wanted = base(inputs_embeds=by_hand[-1][None]).logits[0, len(rows) :]
+                full = tokenizer(prefix + prompt, return_tensors="pt", add_special_tokens=False).input_ids
+                found = baked(input_ids=full.to(base.device)).logits[0, len(rows) :, :real]
+                worst = max(worst, float((wanted - found).abs().max()))
+                by_token.append(baked.get_input_embeddings()(full.to(base.device))[0])
+            texts = zip(greedy(base, by_hand), greedy(baked, by_token), strict=True)
+            same += sum(one == other for one, other in texts)
     return {"prompts": len(prompts), "max_logit_difference": worst, "greedy_identical": same / max(len(prompts), 1)}
 
 
-def greedy(model: Any, embedded: Any, length: int = 24) -> list[int]:
-    """Continue embeddings greedily and return the new token ids."""
-    import torch
-
-    mask = torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device)
+def greedy(model: Any, rows: Sequence[Any], length: int = 32) -> list[list[int]]:
+    """Continue embeddings greedily and return the new token ids of each, up to the end of the reply."""
+    embedded, mask = pad_left(rows)
+    end = model.generation_config.eos_token_id
+    ends = set(end if isinstance(end, list) else [end])
     made = model.generate(inputs_embeds=embedded, attention_mask=mask, max_new_tokens=length, do_sample=False)
-    return [int(token) for token in made[0]]
+    return [list(takewhile(lambda token: token not in ends, row)) for row in made.tolist()]
 
 
-def read_prompts(path: Path, tokenizer: Any, limit: int) -> list[str]:
+def read_prompts(path: Path, tokenizer: Any, limit: int, prompt: str) -> list[str]:
     """Return the first prompts of a data file, as the chat template renders them."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:limit]]
-    return [tokenizer.apply_chat_template(row["messages"], add_generation_prompt=True, tokenize=False) for row in rows]
+    messages = [messages_of(row, prompt) for row in read_rows(path, limit)]
+    return [tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=False) for one in messages]
+
+
+def add_tasks(template: str, tasks: Mapping[str, int]) -> str:
+    """Return a chat template that puts a task's tokens in front where a request names the task."""
+    known = ", ".join(f"'{task}': '{task_prefix(task, count)}'" for task, count in tasks.items())
+    return (
+        f"{{%- set attest_tasks = {{{known}}} -%}}"
+        "{%- if task is defined and task -%}"
+        "{%- if task not in attest_tasks -%}{{- raise_exception('no task of this name') -}}{%- endif -%}"
+        "{{- attest_tasks[task] -}}"
+        "{%- endif -%}" + template
+    )
 
 
 def export(
-    model_path: Path, runs: Mapping[str, Path], *, check: Path, out: Path, limit: int = 200, weak: bool = False
+    model_path: Path, runs: Mapping[str, Path], *, check: Path, out: Path, limit: int = 200, dtype: str = "float32"
 ) -> dict[str, Any]:
-    """Write the baked folder and return what was measured.
+    """Write the baked folder and return what was measured, in float32 whatever the folder is written in.
 
     Raises:
         ValueError: the folder would not give the trained model's logits, or an added token could win.
@@ -172,20 +194,30 @@ def export(
     tokenizer, model = load_plain(model_path)
     _, base = load_plain(model_path)
     model, base = model.to(device).eval(), base.to(device).eval()
-    prompts = read_prompts(check, tokenizer, limit)
-    tasks = {task: load_file(run / "virtual_tokens.safetensors")["virtual_tokens"] for task, run in runs.items()}
-    baked, report = bake(tokenizer, model, {task: rows.to(device) for task, rows in tasks.items()}, prompts)
+    tasks = {
+        task: load_file(run / "virtual_tokens.safetensors", device)["virtual_tokens"] for task, run in runs.items()
+    }
+    prompts = {task: read_prompts(check, tokenizer, limit, _prompt(run)) for task, run in runs.items()}
+    mixed = [prompt for together in zip(*prompts.values(), strict=True) for prompt in together]
+    baked, report = bake(tokenizer, model, tasks, mixed)
     for task, rows in tasks.items():
-        report[task] = compare(tokenizer, baked, base, task, rows.to(device), prompts)
+        report[task] = compare(tokenizer, baked, base, task, rows, prompts[task])
         if report[task]["max_logit_difference"] > MAX_DIFFERENCE:
             raise ValueError(f"{task}: logits differ by {report[task]['max_logit_difference']:.4g}")
-    if report["losing_margin"] < LOSING_MARGIN and not weak:
+    if report["losing_margin"] < LOSING_MARGIN:
         raise ValueError(f"an added token comes within {report['losing_margin']:.1f} nats of winning")
-    baked.save_pretrained(out)
+    report["tasks"] = {task: {"tokens": rows.shape[0], "prompt": _prompt(runs[task])} for task, rows in tasks.items()}
+    tokenizer.chat_template = add_tasks(tokenizer.chat_template, {task: rows.shape[0] for task, rows in tasks.items()})
+    baked.to(getattr(torch, dtype)).save_pretrained(out)
     tokenizer.save_pretrained(out)
-    report["tasks"] = {task: rows.shape[0] for task, rows in tasks.items()}
     (out / "attest_tasks.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     return report
+
+
+def _prompt(run: Path) -> str:
+    """Return the prompt a run was trained with."""
+    file = run / TASK_FILE
+    return str(json.loads(file.read_text(encoding="utf-8"))["prompt"]) if file.is_file() else "brief"
 
 
 def main() -> None:
@@ -196,10 +228,10 @@ def main() -> None:
     parser.add_argument("--check", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--weak", action="store_true", help="write the folder even where an added token could win")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
     options = parser.parse_args()
     runs = {name: Path(folder) for name, _, folder in (task.partition("=") for task in options.task)}
-    report = export(options.model, runs, check=options.check, out=options.out, limit=options.limit, weak=options.weak)
+    report = export(options.model, runs, check=options.check, out=options.out, limit=options.limit, dtype=options.dtype)
     print(json.dumps(report))  # noqa: T201 - the script's answer
 
 

@@ -3,7 +3,7 @@
     python -m tuning.ptune --data DATA --model MODEL --out OUT --method ptune --tokens 20 --epochs 4
 
 DATA holds train.jsonl and dev.jsonl of `tuning.ptune_data`. Only the added parameters learn. Checkpoints are written
-every epoch; the same command goes on from the last one and ends at the same loss. P-tuning follows Liu et al. 2021
+every round; the same command goes on from the last one and ends at the same loss. P-tuning follows Liu et al. 2021
 (PEFT's PromptEncoder): the encoder first learns to give embeddings of real tokens, and a penalty keeps the virtual
 tokens near the length of real ones: without either they grow a hundredfold and never learn to answer.
 """
@@ -33,6 +33,7 @@ def adapt(model: Any, recipe: Recipe) -> Any:
 
     if recipe.method == "lora":
         targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
+        targets += ["gate_proj", "up_proj", "down_proj"] if recipe.wide else []
         config: Any = LoraConfig(
             task_type="CAUSAL_LM", r=recipe.rank, lora_alpha=2 * recipe.rank, target_modules=targets
         )
@@ -81,7 +82,9 @@ def train(data: Path, model_path: Path, out: Path, recipe: Recipe) -> list[dict[
     model = adapt(model.to(device), recipe)
     if recipe.method != "lora":
         start_from_words(model, tokenizer, recipe, START_TEXT)
-    steps = recipe.epochs * math.ceil(math.ceil(len(samples) / recipe.batch) / recipe.accumulate)
+    dealt = math.ceil(len(samples) / recipe.batch)
+    parts = [math.ceil(len(range(part, dealt, recipe.rounds)) / recipe.accumulate) for part in range(recipe.rounds)]
+    steps = recipe.epochs * sum(parts)
     run = Training(model, tokenizer, recipe, out, steps)
     total = sum(p.numel() for p in model.parameters())
     count = sum(p.numel() for _, p in run.learnt)
@@ -97,9 +100,12 @@ def read_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Names
         parser.add_argument(f"--{name}", type=Path, required=True)
     defaults = asdict(Recipe())
     for name, value in defaults.items():
-        kind = int if name == "limit" else type(value)
-        choices = ("ptune", "prompt", "lora") if name == "method" else None
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value, choices=choices)
+        choices = {"method": ("ptune", "prompt", "lora"), "prompt": ("brief", "full")}.get(name)
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=int if name == "limit" else type(value), default=value, choices=choices)
     options = parser.parse_args(arguments)
     return options, Recipe(**{name: getattr(options, name) for name in defaults})
 

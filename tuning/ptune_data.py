@@ -2,8 +2,9 @@
 
     python -m tuning.ptune_data --docs DOCS --questions QUESTIONS.jsonl --out FOLDER
 
-The prompt is the one that serves (`generation.chat.chat_messages`). Rows are split by document, so that no article is
-both learnt and judged, and half of the rows of every part have no answer in their passages.
+A row holds its passages; the prompt is made of them by the functions that serve (`tuning.ptune_rows.messages_of`).
+Rows are split by document, so that no article is both learnt and judged, and half of the rows of every part have no
+answer in their passages: questions that never had one, and questions whose passage a poor search did not find.
 """
 
 from __future__ import annotations
@@ -15,22 +16,18 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InvalidInput
-from core.types import Chunk, Evidence, ScoredChunk, Scores
-from generation.chat import chat_messages
 from generation.prompts import NOT_FOUND
 
 SECTION = re.compile(r"<!--\s*(?:paragraph|section)\s+\w+\s*-->")
-DATE = datetime(2026, 1, 1, tzinfo=UTC)  # every row the same: a date must not tell answerable rows apart
 PASSAGE_COUNTS = (1, 2, 2, 3, 3, 3)  # mostly several passages, so that the marker has to be chosen
 NEAR_SHARE = 0.7  # of the other passages, how many come from the same document: the hard ones
 TEMPTING_SHARE = 0.7  # of the questions without an answer, how many see the passage that tempts to answer
-MAX_PASSAGE_CHARACTERS = 1200
+MAX_PASSAGE_CHARACTERS = 900  # some 200 tokens, as chunks have
 MAX_ANSWER_CHARACTERS = 160
 
 Part = Literal["train", "dev", "test"]
@@ -45,13 +42,15 @@ class Example:
     question: str
     answers: tuple[str, ...]
     passage: str
+    hidden: bool = False
+    """Whether its passage is kept from the row."""
 
 
 def build_rows(
     examples: Sequence[Example], passages: Mapping[str, Sequence[str]], seed: int
 ) -> dict[Part, list[dict[str, Any]]]:
     """Return the rows of each part: messages, target, gold answers and the marker that is right."""
-    parts: dict[Part, list[dict[str, Any]]] = {"train": [], "dev": [], "test": []}
+    found: dict[Part, list[Example]] = {"train": [], "dev": [], "test": []}
     of = part_of({example.document for example in examples}, seed)
     seen: set[str] = set()
     for example in examples:
@@ -59,11 +58,21 @@ def build_rows(
         if key in seen:
             continue
         seen.add(key)
-        parts[of[example.document]].append(_row(example, passages, random.Random(f"{seed}:{example.id}")))
-    parts = {
-        part: [row for row in rows if "<passage " in row["messages"][0]["content"]] for part, rows in parts.items()
-    }
-    return {part: _balanced(rows, random.Random(f"{seed}:{part}")) for part, rows in parts.items()}
+        found[of[example.document]].append(example)
+    return {part: rows_of(kept, passages, f"{seed}:{part}") for part, kept in found.items()}
+
+
+def rows_of(examples: Sequence[Example], passages: Mapping[str, Sequence[str]], seed: str) -> list[dict[str, Any]]:
+    """Make the rows of one part, half of them without an answer.
+
+    Where questions without an answer are too few, questions with one are shown once more, without their passage.
+    """
+    rows = [_row(example, passages, random.Random(f"{seed}:{example.id}")) for example in examples]
+    lacking = sum(row["answerable"] for row in rows) - sum(not row["answerable"] for row in rows)
+    hidden = [replace(example, id=f"{example.id}-hidden", hidden=True) for example in examples if example.answers]
+    chosen = random.Random(f"{seed}:hidden").sample(hidden, min(len(hidden), max(0, lacking)))
+    rows += [_row(example, passages, random.Random(f"{seed}:{example.id}")) for example in chosen]
+    return _balanced([row for row in rows if row["passages"]], random.Random(seed))
 
 
 def part_of(documents: Iterable[str], seed: int) -> dict[str, Part]:
@@ -80,21 +89,23 @@ def part_of(documents: Iterable[str], seed: int) -> dict[str, Part]:
 
 def _row(example: Example, passages: Mapping[str, Sequence[str]], rng: random.Random) -> dict[str, Any]:
     """Make one row; some questions without an answer are shown passages from elsewhere only, as a poor search does."""
-    answerable = bool(example.answers)
-    shown = [(example.document, example.passage)] if answerable or rng.random() < TEMPTING_SHARE else []
+    answerable = bool(example.answers) and not example.hidden
+    tempting = not example.answers and rng.random() < TEMPTING_SHARE
+    shown = [(example.document, example.passage)] if answerable or tempting else []
     count = rng.choice(PASSAGE_COUNTS)
     shown += _distractors(example, passages, max(count - len(shown), 1 - len(shown)), rng)
     rng.shuffle(shown)
     marker = next((place for place, item in enumerate(shown, 1) if item[1] == example.passage), None)
-    target = f"{_answer(example)} [{marker}]" if answerable else NOT_FOUND
     return {
         "id": example.id,
         "document": example.document,
-        "messages": chat_messages(example.question, [_evidence(*pair) for pair in enumerate(shown, 1)]),
-        "target": target,
+        "question": example.question,
+        "passages": [{"title": Path(name).stem.replace("_", " "), "text": text} for name, text in shown],
+        "target": f"{_answer(example)} [{marker}]" if answerable else NOT_FOUND,
         "answers": list(example.answers) if answerable else [],
         "marker": marker if answerable else None,
         "answerable": answerable,
+        "kind": "answerable" if answerable else "tempting" if tempting else "elsewhere",
     }
 
 
@@ -131,13 +142,6 @@ def _balanced(rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, 
     return kept
 
 
-def _evidence(marker: int, shown: tuple[str, str]) -> Evidence:
-    document, text = shown
-    title = Path(document).stem.replace("_", " ")
-    chunk = Chunk(marker, document, 1, 0, 0, len(text), None, title, text)
-    return Evidence(marker, ScoredChunk(chunk, title, document, "default", 1.0, Scores(), DATE))
-
-
 def read_examples(questions: Path, docs: Path) -> tuple[list[Example], dict[str, list[str]]]:
     """Read questions whose evidence holds the passage, and every passage of their documents."""
     passages: dict[str, list[str]] = defaultdict(list)
@@ -165,10 +169,11 @@ def _passages(path: Path) -> list[str]:
 
 def describe(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Say what a part holds."""
-    passages = Counter(str(row["messages"][0]["content"].count("<passage ")) for row in rows)
+    passages = Counter(str(len(row["passages"])) for row in rows)
     return {
         "rows": len(rows),
         "answerable": sum(row["answerable"] for row in rows),
+        "kinds": dict(sorted(Counter(row["kind"] for row in rows).items())),
         "documents": len({row["document"] for row in rows}),
         "passages": dict(sorted(passages.items())),
     }

@@ -11,7 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tuning.ptune_rows import Recipe, Sample, batches, collate
+from tuning.ptune_rows import IGNORED, Recipe, Sample, batches, collate
+
+TASK_FILE = "task.json"
+"""Beside what was learnt: how, and with which prompt it is to be asked."""
 
 
 def virtual_tokens(model: Any, recipe: Recipe) -> Any:
@@ -23,8 +26,27 @@ def virtual_tokens(model: Any, recipe: Recipe) -> Any:
     return encoder(places.unsqueeze(0))[0] if recipe.method == "ptune" else encoder(places)
 
 
+def target_loss(model: Any, recipe: Recipe, tensors: dict[str, Any]) -> Any:
+    """Return the mean loss over the target tokens; the head, a fifth of a small model, runs on those alone."""
+    import torch
+
+    inner, labels = model.get_base_model(), tensors["labels"]
+    embedded, mask = inner.get_input_embeddings()(tensors["input_ids"]), tensors["attention_mask"]
+    virtual = 0
+    if recipe.method != "lora":
+        rows = virtual_tokens(model, recipe).to(embedded.dtype)
+        virtual = len(rows)
+        embedded = torch.cat([rows.expand(len(labels), -1, -1), embedded], dim=1)
+        mask = torch.cat([mask.new_ones(len(labels), virtual), mask], dim=1)
+    decoder = inner.get_decoder()
+    states = decoder(inputs_embeds=embedded, attention_mask=mask, use_cache=False).last_hidden_state[:, virtual:]
+    wanted = labels[:, 1:] != IGNORED
+    logits = inner.get_output_embeddings()(states[:, :-1][wanted]).float()
+    return torch.nn.functional.cross_entropy(logits, labels[:, 1:][wanted])
+
+
 class Training:
-    """One run: its model, optimiser, and how far it has come."""
+    """One run: its model, optimiser, and how many rounds it has come."""
 
     def __init__(self, model: Any, tokenizer: Any, recipe: Recipe, out: Path, steps: int) -> None:
         import torch
@@ -39,21 +61,22 @@ class Training:
         self.usual_norm = float(norms.mean())
 
     def run(self, train: Sequence[Sample], dev: Sequence[Sample]) -> None:
-        """Learn epoch by epoch from where the last checkpoint stands, until the loss on dev stops falling."""
+        """Learn round by round from where the last checkpoint stands, until the loss on dev stops falling."""
         self._resume()
-        while self.epoch < self.recipe.epochs and not self._stale():
+        while self.epoch < self.recipe.epochs * self.recipe.rounds and not self._stale():
             started = time.monotonic()
-            loss = self._epoch(train)
+            loss = self._round(train)
             self.epoch += 1
             judged = self.loss_on(dev)
             entry = {"epoch": self.epoch, "train_loss": loss, "dev_loss": judged, "seconds": time.monotonic() - started}
             self.history.append(entry)
-            say(f"epoch {self.epoch}: train {loss:.4f}, dev {judged:.4f}, {entry['seconds']:.0f} s")
+            say(f"round {self.epoch}: train {loss:.4f}, dev {judged:.4f}, {entry['seconds']:.0f} s")
             self._keep()
 
-    def _epoch(self, train: Sequence[Sample]) -> float:
+    def _round(self, train: Sequence[Sample]) -> float:
         self.model.train()
-        dealt = batches(train, self.recipe.batch, f"{self.recipe.seed}:{self.epoch}")
+        whole, part = divmod(self.epoch, self.recipe.rounds)
+        dealt = batches(train, self.recipe.batch, f"{self.recipe.seed}:{whole}")[part :: self.recipe.rounds]
         total, began = 0.0, time.monotonic()
         for number, batch in enumerate(dealt, 1):
             total += self._learn(batch)
@@ -61,7 +84,7 @@ class Training:
                 self._move()
             if number % 25 == 0:
                 left = (time.monotonic() - began) / number * (len(dealt) - number)
-                say(f"  {number}/{len(dealt)} batches, loss {total / number:.4f}, {left:.0f} s left in this epoch")
+                say(f"  {number}/{len(dealt)} batches, loss {total / number:.4f}, {left:.0f} s left in this round")
         return total / max(len(dealt), 1)
 
     def _learn(self, batch: Sequence[Sample]) -> float:
@@ -75,7 +98,7 @@ class Training:
 
         tensors = collate(batch, self.tokenizer.pad_token_id or self.tokenizer.eos_token_id, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            return self.model(**tensors).loss
+            return target_loss(self.model, self.recipe, tensors)
 
     def _penalty(self) -> Any:
         """Return the cost of virtual tokens longer than twice a real one."""
@@ -129,10 +152,12 @@ class Training:
     def _publish(self) -> None:
         from safetensors.torch import save_file
 
+        (self.out / "best").mkdir(exist_ok=True)
+        task = {name: getattr(self.recipe, name) for name in ("method", "prompt", "tokens")}
+        (self.out / "best" / TASK_FILE).write_text(json.dumps(task), encoding="utf-8")
         if self.recipe.method == "lora":
             self.model.save_pretrained(self.out / "best")
             return
-        (self.out / "best").mkdir(exist_ok=True)
         tokens = virtual_tokens(self.model, self.recipe).detach().float().cpu().contiguous()
         save_file({"virtual_tokens": tokens}, self.out / "best" / "virtual_tokens.safetensors")
 
@@ -153,7 +178,7 @@ class Training:
                 key: value.cpu() if key == "step" else value for key, value in moments.items()
             }
         self.step, self.epoch, self.history = progress["step"], progress["epoch"], progress["history"]
-        say(f"going on after epoch {self.epoch}")
+        say(f"going on after round {self.epoch}")
 
 
 def _schedule(step: int, steps: int) -> float:

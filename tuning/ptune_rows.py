@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from core.types import Chunk, Evidence, ScoredChunk, Scores
+from generation.brief import Shot, Shown, brief_messages
+from generation.chat import chat_messages
 
 IGNORED = -100  # the label that the loss leaves out
+DATE = datetime(2026, 1, 1, tzinfo=UTC)  # every row the same: a date must not tell answerable rows apart
+
+Prompt = Literal["brief", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +25,16 @@ class Recipe:
     """What is learnt and how; everything that changes the result is here and is written beside it."""
 
     method: str = "ptune"
-    tokens: int = 20
+    prompt: str = "brief"
+    tokens: int = 50
     hidden: int = 576
     rank: int = 8
-    learning_rate: float = 1e-3
+    wide: bool = False
+    """Whether LoRA also adapts the feed-forward maps."""
+    learning_rate: float = 2e-3
     epochs: int = 4
+    rounds: int = 1
+    """How often an epoch is judged and kept."""
     batch: int = 16
     accumulate: int = 1
     max_tokens: int = 1400
@@ -39,12 +52,45 @@ class Sample:
     target: int
 
 
+def messages_of(row: Mapping[str, Any], prompt: str, shots: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, str]]:
+    """Return the chat messages of a row, made by what serves; a row may also bring messages of its own."""
+    if "messages" in row:
+        return list(row["messages"])
+    if prompt == "brief":
+        return brief_messages(row["question"], _shown(row), [_shot(shot) for shot in shots])
+    system, asked = chat_messages(row["question"], evidence_of(row))
+    worked = []
+    for shot in shots:
+        shown, question = chat_messages(shot["question"], evidence_of(shot))
+        passages = shown["content"].partition("Passages:")[2]
+        worked += [
+            {"role": "user", "content": f"Passages:{passages}\n\n{question['content']}"},
+            {"role": "assistant", "content": shot["target"]},
+        ]
+    return [system, *worked, asked]
+
+
+def evidence_of(row: Mapping[str, Any]) -> list[Evidence]:
+    """Return the passages of a row as evidence."""
+    made = []
+    for marker, shown in enumerate(_shown(row), 1):
+        chunk = Chunk(marker, shown.title, 1, 0, 0, len(shown.text), None, shown.heading, shown.text)
+        made.append(Evidence(marker, ScoredChunk(chunk, shown.title, shown.title, "", 1.0, Scores(), DATE)))
+    return made
+
+
+def read_rows(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:limit] if line.strip()]
+
+
 def read_samples(path: Path, tokenizer: Any, recipe: Recipe, limit: int | None = None) -> list[Sample]:
     """Tokenise rows, leaving out those longer than the limit."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     samples = []
-    for row in rows[:limit]:
-        prompt = tokenizer.apply_chat_template(row["messages"], add_generation_prompt=True, tokenize=False)
+    for row in read_rows(path, limit):
+        prompt = tokenizer.apply_chat_template(
+            messages_of(row, recipe.prompt), add_generation_prompt=True, tokenize=False
+        )
         head = tokenizer.encode(prompt, add_special_tokens=False)
         tail = tokenizer.encode(row["target"] + tokenizer.eos_token, add_special_tokens=False)
         if len(head) + len(tail) <= recipe.max_tokens:
@@ -77,3 +123,11 @@ def collate(batch: Sequence[Sample], pad: int, device: Any) -> dict[str, Any]:
         mask[row, :length] = 1
         labels[row, length - sample.target : length] = torch.tensor(sample.ids[length - sample.target :])
     return {"input_ids": ids.to(device), "attention_mask": mask.to(device), "labels": labels.to(device)}
+
+
+def _shown(row: Mapping[str, Any]) -> list[Shown]:
+    return [Shown(item["title"], item["text"], item.get("heading", "")) for item in row["passages"]]
+
+
+def _shot(row: Mapping[str, Any]) -> Shot:
+    return Shot(row["question"], tuple(_shown(row)), row["target"])

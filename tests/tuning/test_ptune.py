@@ -72,3 +72,22 @@ def test_batches_hold_every_sample_once_in_an_order_of_the_seed():
     first, again, other = (batches(samples, 8, seed) for seed in ("0", "0", "1"))
     assert first == again != other
     assert sorted(len(s.ids) for batch in first for s in batch) == sorted(len(s.ids) for s in samples)
+
+
+@pytest.mark.parametrize("method", ["ptune", "lora"])
+def test_the_loss_over_targets_is_the_one_the_library_gives(model, data, method):
+    from tuning.base_model import load_plain
+    from tuning.ptune import adapt
+    from tuning.ptune_loop import target_loss
+    from tuning.ptune_rows import collate, read_samples
+
+    recipe = replace(RECIPE, method=method)
+    tokenizer, plain = load_plain(model)
+    adapted = adapt(plain, recipe).eval()
+    tensors = collate(read_samples(data / "train.jsonl", tokenizer, recipe)[:4], tokenizer.pad_token_id, "cpu")
+    assert float(target_loss(adapted, recipe, tensors)) == pytest.approx(float(adapted(**tensors).loss), abs=1e-5)
+
+
+def test_an_epoch_in_rounds_shows_every_row_once(model, data, tmp_path):
+    history = train(data, model, tmp_path, replace(RECIPE, rounds=2, epochs=2))
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]

@@ -4,6 +4,7 @@ import pytest
 
 from core.errors import InvalidInput
 from tuning.ptune_data import part_of, write_parts
+from tuning.ptune_rows import messages_of
 
 SENTENCE = "The {name} of chapter {n} holds {lamps} lamps and a keeper called Keeper{n}."
 
@@ -55,14 +56,15 @@ def test_rows_are_split_by_document_balanced_and_without_repeats(source, tmp_pat
 def test_the_marker_names_the_passage_that_holds_the_answer(source, tmp_path):
     write_parts(*source, tmp_path / "out")
     for row in read(tmp_path / "out", "train"):
-        prompt = row["messages"][0]["content"]
+        prompt = messages_of(row, "brief")[-1]["content"]
         if not row["answerable"]:
             assert row["target"] == "NOT_IN_DOCUMENTS"
             continue
-        passage = prompt.split(f'<passage id="{row["marker"]}"')[1].split("</passage>")[0]
+        passage = row["passages"][row["marker"] - 1]["text"]
+        assert passage in prompt.split(f'<passage id="{row["marker"]}"')[1].split("</passage>")[0]
         assert row["answers"][0] in passage
         assert row["target"] == f"{row['answers'][0]} [{row['marker']}]"
-        others = [part for part in prompt.split("<passage id=")[1:] if not part.startswith(f'"{row["marker"]}"')]
+        others = [shown["text"] for shown in row["passages"] if shown["text"] != passage]
         assert not any(f" {row['answers'][0]} " in other for other in others)
 
 
