@@ -45,7 +45,9 @@ class Runtime:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder of texts."""
+        """The encoder of texts; once a search is open, that of the generation it follows."""
+        if self.has("retriever"):
+            return self.retriever.encoder
         return self._part("encoder", self._load_encoder)
 
     @property

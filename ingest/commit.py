@@ -65,8 +65,9 @@ def commit_documents(
     """Write several documents in one transaction; each is whole or absent. `blobs` holds their originals."""
     failpoint("ingest.before_commit")
     with database.write() as session:
-        for prepared in documents if blobs is not None else ():
-            _keep_original(blobs, prepared)
+        if blobs is not None:
+            for prepared in documents:
+                _keep_original(blobs, prepared)
         generation = ensure_live_generation(session, spec)
         collection = collection_named(session, options.collection)
         committed = [_write(session, generation.id, collection, prepared, options) for prepared in documents]

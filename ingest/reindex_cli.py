@@ -117,7 +117,9 @@ def _text(result: dict[str, Any]) -> str:
             side = result["comparison"][name]
             lines.append(f"{name} {side['embedder']}: hits@10 {side['hits_at_10']:.3f}, MRR@10 {side['mrr_at_10']:.3f}")
     if result["switched"]:
-        lines.append(f"switched; embedder named in {result['settings']}. Restart what serves. Undo: --rollback")
+        lines.append(
+            f"switched; embedder named in {result['settings']}. Running servers follow by themselves. Undo: --rollback"
+        )
     elif result["comparison"] is None:
         lines.append("not switched: name questions to compare on (--questions FILE), or --force")
     else:

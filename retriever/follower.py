@@ -18,8 +18,8 @@ from core.db.generations import live_generation
 from core.db.models import Change, ChunkRow, DocumentVersion, EmbeddingRow, Generation
 from core.db.session import Database
 from core.errors import AttestError, IndexMismatch
-from core.settings import Settings
-from models.encoder import Encoder
+from core.settings import EmbedderSettings, Settings
+from models.encoder import Encoder, load_encoder
 from retriever.lexical import LexicalEntry, LexicalIndex
 from retriever.snapshot import IndexIdentity, Published, load_newest, publish
 from retriever.vectors import VectorIndex
@@ -39,6 +39,7 @@ class Indexes:
     """Both indexes of one generation and the log entry up to which they are complete."""
 
     identity: IndexIdentity
+    encoder: Encoder
     vectors: VectorIndex
     lexical: LexicalIndex
     seq: int
@@ -57,6 +58,11 @@ class Follower:
         self.indexes: Indexes | None = None
 
     @property
+    def encoder(self) -> Encoder:
+        """The encoder of the generation that is followed."""
+        return self._encoder
+
+    @property
     def seq(self) -> int:
         """The log entry up to which this process's indexes are complete."""
         return self.indexes.seq if self.indexes is not None else 0
@@ -71,7 +77,8 @@ class Follower:
             generation = live_generation(session)
             if generation is None:
                 return self.seq
-            identity = self._identity(generation)
+            self._encoder = self._encoder_of(generation)
+            identity = IndexIdentity(generation.id, *_named(self._encoder))
             indexes = self.indexes
             reset = last_reset(session)
             if indexes is None or indexes.identity != identity or indexes.seq < reset:
@@ -104,14 +111,21 @@ class Follower:
             except (AttestError, SQLAlchemyError, OSError) as error:
                 logger.warning("the index could not follow the log, trying again: %s", error)
 
-    def _identity(self, generation: Generation) -> IndexIdentity:
-        ours = (self._encoder.name, self._encoder.revision, self._encoder.dimension)
-        if ours != (generation.embedder, generation.revision, generation.dimension):
+    def _encoder_of(self, generation: Generation) -> Encoder:
+        """Return the encoder of a generation: ours, or another where the live one was switched while we serve."""
+        ours, wanted = self._encoder, (generation.embedder, generation.revision, generation.dimension)
+        if _named(ours) != wanted and self.indexes is not None:
+            chosen = self._settings.embedder
+            if chosen.model != generation.embedder:
+                chosen = EmbedderSettings(model=generation.embedder, device=chosen.device)
+            ours = load_encoder(chosen)
+            logger.info("the live generation is %s now: following it", generation.embedder)
+        if _named(ours) != wanted:
             raise IndexMismatch(
                 f"the index was built with {generation.embedder} (revision {generation.revision}) and the settings "
-                f"name {ours[0]} (revision {ours[1]}). Restore that embedder, or run: attest reindex"
+                f"name {ours.name} (revision {ours.revision}). Restore that embedder, or run: attest reindex"
             )
-        return IndexIdentity(generation.id, *ours)
+        return ours
 
     def _load(self, session: Session, identity: IndexIdentity, reset: int) -> Indexes:
         """Start from the newest snapshot of this identity made since the last reset, or from nothing."""
@@ -122,9 +136,9 @@ class Follower:
         snapshot = load_newest(folder, identity, place, seqs, room=vectors.room)
         if snapshot is None:
             shutil.rmtree(place, ignore_errors=True)
-            return Indexes(identity, vectors, LexicalIndex(place), seq=0)
+            return Indexes(identity, self._encoder, vectors, LexicalIndex(place), seq=0)
         vectors.take(snapshot.ids, snapshot.versions)
-        return Indexes(identity, vectors, LexicalIndex(place), snapshot.seq)
+        return Indexes(identity, self._encoder, vectors, LexicalIndex(place), snapshot.seq)
 
     def _take(self, indexes: Indexes) -> None:
         """Let searches use complete indexes, and drop those they replace."""
@@ -142,6 +156,10 @@ class Follower:
         written = Published(indexes.identity, indexes.seq, indexes.vectors.view(), indexes.lexical.folder)
         publish(folder, written, self._workplace.fresh())
         indexes.unpublished = 0
+
+
+def _named(encoder: Encoder) -> tuple[str, str, int]:
+    return encoder.name, encoder.revision, encoder.dimension
 
 
 def _replay(session: Session, indexes: Indexes) -> None:

@@ -68,8 +68,8 @@ class Timings:
 class Retriever:
     """Searches the indexes of a store on behalf of a principal; safe to call from several threads."""
 
-    def __init__(self, database: Database, settings: Settings, encoder: Encoder, follower: Follower) -> None:
-        self._database, self._settings, self._encoder = database, settings, encoder
+    def __init__(self, database: Database, settings: Settings, follower: Follower) -> None:
+        self._database, self._settings = database, settings
         self._follower = follower
         self._permitted = PermittedCache()
         self._dense: DenseSearch = make_dense_search(settings)
@@ -85,13 +85,18 @@ class Retriever:
         follower = Follower(database, settings, encoder)
         try:
             follower.sync()
-            retriever = cls(database, settings, encoder, follower)
+            retriever = cls(database, settings, follower)
         except BaseException:
             follower.close()
             raise
         if follow:
             follower.start()
         return retriever
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the generation that is searched."""
+        return self._follower.encoder
 
     @property
     def seq(self) -> int:
@@ -163,7 +168,7 @@ class Retriever:
             hits = self._authorise(session, plan, candidates)
         reranked = self._rerank(plan, hits)
         returned = cap_per_document(reranked, plan.k, self._per_document(plan))
-        vector = self._encoder.encode([query.text], "query")
+        vector = indexes.encoder.encode([query.text], "query")
         rows, _ = self._dense.search(view, vector, permitted.rows(view), view.count)
         words = indexes.lexical.search(query.text, view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
@@ -203,10 +208,10 @@ class Retriever:
         rows = permitted.rows(view)
         share = len(rows) / max(1, view.count)
         dense_ids, lexical = np.empty(0, dtype=np.int64), LexicalHits.none()
-        vector = np.zeros(self._encoder.dimension, dtype=np.float32)
+        vector = np.zeros(indexes.encoder.dimension, dtype=np.float32)
         if plan.mode != "lexical":
             with timings("embed"):
-                vector = self._encoder.encode([text], "query")[0]
+                vector = indexes.encoder.encode([text], "query")[0]
             with timings("dense"):
                 best, _ = self._dense.search(view, vector[None, :], rows, plan.depth)
                 dense_ids = view.ids[best[0]]

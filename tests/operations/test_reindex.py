@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from app.cli import run
 from app.doctor import examine
 from bench.victim import WordEncoder
 from core.db.access import NO_FILTERS
+from core.db.changes import last_seq
 from core.db.generations import live_generation
 from core.db.models import Change, ChunkRow, Document, Generation
 from core.db.session import Database
 from core.errors import Conflict, IndexMismatch, NotFound
-from core.settings import Settings, load_settings, name_embedder
+from core.settings import EmbedderSettings, Settings, load_settings, name_embedder
 from core.types import OPERATOR, Query
 from ingest import reindex as reindexing
 from ingest.promote import remove_document
@@ -23,7 +28,9 @@ from ingest.reindex import build, retired_generation, switch
 from ingest.reindex_compare import Comparison, Measured, measure, read_questions
 from ingest.report import IngestOptions, TextRecord
 from ingest.run import ingest, ingest_texts
+from retriever import follower
 from retriever.retriever import Retriever
+from tests.conftest import KnowledgeBase
 
 OLD, NEW = WordEncoder(200, "old"), WordEncoder(240, "new")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange", "white", "black")
@@ -188,3 +195,82 @@ def test_the_setting_is_written_and_the_rest_of_the_file_kept(tmp_path) -> None:
         assert after.embedder.revision is None
         assert (after.server, after.embedder.batch_size) == (before.server, before.embedder.batch_size)
         assert ("# mine" in text) == ("# mine" in (tmp_path / "attest.toml").read_text())
+
+
+def test_a_process_that_serves_follows_the_switch(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, settings)
+    encoders = {OLD.name: OLD, NEW.name: NEW}
+    monkeypatch.setattr(follower, "load_encoder", lambda chosen: encoders[chosen.model])
+    serving = Retriever.open(database, settings, OLD)
+    try:
+        former = switch(database, settings, NEW, build(database, settings, NEW))
+        fill(database, settings, NEW, ("silver",))
+        assert within(5, lambda: serving.encoder is NEW and serving.seq == newest(database))
+        assert serving.retrieve(Query("silver windows"), OPERATOR, mode="dense").hits[0].source == "/silver"
+        switch(database, settings, OLD, former)
+        assert within(5, lambda: serving.encoder is OLD)
+        assert serving.retrieve(Query("silver windows"), OPERATOR, mode="dense").hits[0].source == "/silver"
+    finally:
+        serving.close()
+
+
+def test_an_embedder_that_cannot_be_loaded_leaves_the_old_generation_serving(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database, settings)
+
+    def missing(chosen: EmbedderSettings) -> None:
+        raise NotFound(chosen.model)
+
+    monkeypatch.setattr(follower, "load_encoder", missing)
+    serving = Retriever.open(database, settings, OLD)
+    try:
+        switch(database, settings, NEW, build(database, settings, NEW))
+        with pytest.raises(NotFound):
+            serving.sync()
+        assert serving.retrieve(Query("blue windows"), OPERATOR, mode="dense").hits[0].source == "/blue"
+    finally:
+        serving.close()
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()
+
+
+def newest(database: Database) -> int:
+    with database.read() as session:
+        return last_seq(session)
+
+
+def test_the_command_builds_compares_switches_and_goes_back(
+    own_knowledge_base: KnowledgeBase,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(own_knowledge_base.home))
+    monkeypatch.setenv("ATTEST_INGEST__CHUNK_TOKENS", "64")  # another chunker is another generation
+
+    def reindex(*options: str) -> tuple[int, dict]:
+        status = run(["reindex", "--json", *options])
+        return status, json.loads(capsys.readouterr().out)
+
+    status, result = reindex()
+    assert (status, result["switched"], result["comparison"]) == (0, False, None)
+    source = next(iter(own_knowledge_base.ids))
+    asked = tmp_path / "questions.jsonl"
+    asked.write_text(json.dumps({"question": f"What does {source} say?", "documents": [Path(source).stem]}) + "\n")
+    status, result = reindex("--questions", str(asked), "--force")
+    assert (status, result["switched"]) == (0, True)
+    assert result["comparison"]["questions"] == 1
+    assert run(["reindex", "--json"]) == 1  # it is live already
+    assert "already" in capsys.readouterr().err
+    monkeypatch.delenv("ATTEST_INGEST__CHUNK_TOKENS")
+    status, result = reindex("--rollback")
+    assert (status, result["switched"]) == (0, True)
+    assert healthy(load_settings())
