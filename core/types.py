@@ -84,6 +84,10 @@ class Query:
     text: str
     carry: tuple[int, ...] = ()
     """Chunk ids that stay candidates whatever the search finds."""
+    asked: str = ""
+    """What is searched for, where `text` says more than that."""
+    earlier: tuple[tuple[str, float], ...] = ()
+    """What was said before and how much it weighs beside what is asked, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)

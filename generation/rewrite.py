@@ -18,6 +18,11 @@ FEW_WORDS = 3
 """Content words under which a question leans on what was said before."""
 CARRIED = 12
 """Words taken over from earlier turns at most: more drown the question's own."""
+QUESTION_WEIGHTS = (0.3, 0.2)
+"""What the last question and the one before weigh in a search, beside 1 for what is asked now."""
+REPLY_WEIGHT = 0.1
+REPLY_CHARACTERS = 1000
+"""Of a long reply the beginning is searched with."""
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
     r"|^(?:and|or|but|so|what about|how about|why|then|also|ok|yes|no|really|more|else)\b",
@@ -28,11 +33,14 @@ _POINTS_BACK = re.compile(
 def rewrite(question: Question, generator: Generator | None = None) -> Query:
     """Return the search query of a question; chunks cited in the turn before stay candidates.
 
-    A model server rewrites follow-ups where one is in use; otherwise the words of earlier turns are added.
+    A model server rewrites follow-ups that lean on what was said before, where one is in use; otherwise the words of
+    earlier turns are added. Either way the search also weighs what was said before, a little.
     """
-    carry = question.cited_chunks if question.history else ()
-    if not question.history or not _leans_back(question.text):
-        return Query(question.text, carry)
+    if not question.history:
+        return Query(question.text)
+    carry, earlier = question.cited_chunks, _earlier(question.history)
+    if not _leans_back(question.text):
+        return Query(question.text, carry, earlier=earlier)
     if generator is not None and generator.name == "vllm" and isinstance(generator, Completer):
         asked = render("rewrite", conversation=_conversation(question.history), question=question.text)
         try:
@@ -41,8 +49,16 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
             log.warning("the model could not rewrite a follow-up (%s); using the words of earlier turns", error.kind)
         else:
             if text and text[0].strip():
-                return Query(text[0].strip(), carry)
-    return Query(_with_words_before(question), carry)
+                return Query(text[0].strip(), carry, earlier=earlier)
+    return Query(_with_words_before(question), carry, question.text, earlier)
+
+
+def _earlier(history: Sequence[Message]) -> tuple[tuple[str, float], ...]:
+    """Return the last questions, the latest first, and the last reply, each with its weight in a search."""
+    asked = [message.content for message in history if message.role == "user"]
+    replies = [message.content for message in history if message.role == "assistant"]
+    questions = zip(reversed(asked[-len(QUESTION_WEIGHTS) :]), QUESTION_WEIGHTS, strict=False)
+    return (*questions, *((reply[:REPLY_CHARACTERS], REPLY_WEIGHT) for reply in replies[-1:]))
 
 
 def _leans_back(text: str) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.types import Mode, Scores
 from retriever.fusion import fuse
-from retriever.lexical import LexicalHits, LexicalIndex
+from retriever.lexical import LexicalHits, LexicalIndex, Words
 from retriever.permitted import Permitted
 from retriever.vectors import Vectors, VectorView
 
@@ -50,9 +50,9 @@ def dense_scores(view: VectorView, ids: NDArray[np.int64], query: Vectors) -> Fl
     return scores
 
 
-def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], text: str) -> Floats:
+def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], words: Words) -> Floats:
     """Return the BM25 score of each chunk, shape (n,), 0 where it shares no term with the query."""
-    found = index.score(text, ids.tolist())
+    found = index.score(words, ids.tolist())
     return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
 
 

@@ -32,6 +32,23 @@ class LexicalEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What is looked for: a text, and texts said earlier whose other words count as much as their weight says."""
+
+    text: str
+    earlier: tuple[tuple[str, float], ...] = ()
+
+    def terms(self, analyzer_name: str) -> dict[str, float]:
+        """Return the terms under an analyzer, weighted by their count in the text, else as an earlier text is."""
+        analyze = analyzer(analyzer_name).analyze
+        weights: dict[str, float] = dict(Counter(analyze(self.text)))
+        for text, weight in self.earlier:
+            for term in dict.fromkeys(analyze(text)):
+                weights.setdefault(term, weight)
+        return weights
+
+
+@dataclass(frozen=True, slots=True)
 class LexicalHits:
     """Chunk ids and BM25 scores, best first."""
 
@@ -104,18 +121,18 @@ class LexicalIndex:
         """Let the folder go."""
         self.settle()
 
-    def search(self, text: str, n: int, permitted: Permitted, share: float) -> LexicalHits:
+    def search(self, words: Words, n: int, permitted: Permitted, share: float) -> LexicalHits:
         """Return the best `n` permitted chunks; `share` is the permitted part of all chunks, in [0, 1]."""
-        query = self._query(text)
+        query = self._query(words)
         if query is None or n <= 0:
             return LexicalHits.none()
         if share < FILTER_SHARE:
             return self._top(self._restricted(query, "version", permitted.versions.tolist()), n)
         return self._over_fetch(query, n, permitted)
 
-    def score(self, text: str, chunk_ids: Sequence[int]) -> dict[int, float]:
+    def score(self, words: Words, chunk_ids: Sequence[int]) -> dict[int, float]:
         """Return the BM25 score of those chunks that hold a term of the query."""
-        query = self._query(text)
+        query = self._query(words)
         if query is None or not chunk_ids:
             return {}
         found = self._top(self._restricted(query, "chunk", list(chunk_ids)), len(chunk_ids))
@@ -148,16 +165,16 @@ class LexicalIndex:
         within = Query.const_score_query(Query.term_set_query(self._schema, field, values), 0.0)
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
 
-    def _query(self, text: str) -> Any | None:
-        """Build the weighted disjunction of the terms of a text over the fields that hold anything."""
+    def _query(self, words: Words) -> Any | None:
+        """Build the weighted disjunction of the terms of a query over the fields that hold anything."""
         from tantivy import Occur, Query
 
         clauses = []
         for name in (*self._languages, "identifier"):
             boost = IDENTIFIER_BOOST if name == "identifier" else 1.0
-            for term, times in Counter(analyzer(name).analyze(text)).items():
+            for term, weight in words.terms(name).items():
                 clause = Query.term_query(self._schema, name, term, "freq")
-                clauses.append((Occur.Should, Query.boost_query(clause, boost * times)))
+                clauses.append((Occur.Should, Query.boost_query(clause, boost * weight)))
         return Query.boolean_query(clauses) if clauses else None
 
     def _languages_present(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from core.db.session import Database
@@ -27,7 +28,8 @@ from retriever.candidates import (
 from retriever.dense import DenseSearch, make_dense_search
 from retriever.explain import Explanation, Trail, lost_before_search, lost_in_search
 from retriever.follower import Follower, Indexes
-from retriever.lexical import LexicalHits
+from retriever.fusion import NARROWEST
+from retriever.lexical import LexicalHits, Words
 from retriever.permitted import Permitted, PermittedCache
 from retriever.rerank import Reranker, make_reranker, rerank_hits
 from retriever.selection import cap_per_document, fold_near_duplicates
@@ -168,9 +170,8 @@ class Retriever:
             hits = self._authorise(session, plan, candidates)
         reranked = self._rerank(plan, hits)
         returned = cap_per_document(reranked, plan.k, self._per_document(plan))
-        vector = indexes.encoder.encode([query.text], "query")
-        rows, _ = self._dense.search(view, vector, permitted.rows(view), view.count)
-        words = indexes.lexical.search(query.text, view.count, permitted, len(rows[0]) / max(1, view.count))
+        rows, _ = self._dense.search(view, _vector(indexes.encoder, query)[None, :], permitted.rows(view), view.count)
+        words = indexes.lexical.search(_words(query), view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
             dense=view.ids[rows[0]].tolist(),
             lexical=words.ids.tolist(),
@@ -204,25 +205,25 @@ class Retriever:
 
     def _search(self, plan: Plan, indexes: Indexes, permitted: Permitted, timings: Timings) -> Candidates:
         """Ask both indexes, then score every candidate by both."""
-        view, text = indexes.vectors.view(), plan.query.text
+        view, asked = indexes.vectors.view(), _words(plan.query)
         rows = permitted.rows(view)
         share = len(rows) / max(1, view.count)
         dense_ids, lexical = np.empty(0, dtype=np.int64), LexicalHits.none()
         vector = np.zeros(indexes.encoder.dimension, dtype=np.float32)
         if plan.mode != "lexical":
             with timings("embed"):
-                vector = indexes.encoder.encode([text], "query")[0]
+                vector = _vector(indexes.encoder, plan.query)
             with timings("dense"):
                 best, _ = self._dense.search(view, vector[None, :], rows, plan.depth)
                 dense_ids = view.ids[best[0]]
         if plan.mode != "dense":
             with timings("lexical"):
-                lexical = indexes.lexical.search(text, plan.depth, permitted, share)
+                lexical = indexes.lexical.search(asked, plan.depth, permitted, share)
         with timings("fuse"):
             ids = gather(dense_ids, lexical, permitted_carry(plan.query.carry, view, permitted), plan.mode)
             nothing = np.full(len(ids), np.nan, dtype=np.float32)
             dense = nothing if plan.mode == "lexical" else dense_scores(view, ids, vector)
-            words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, text)
+            words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, asked)
             weight = {"dense": 1.0, "lexical": 0.0, "hybrid": self._settings.retrieval.dense_weight}[plan.mode]
             return rank(ids, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
 
@@ -252,3 +253,15 @@ class Retriever:
     def _per_document(self, plan: Plan) -> int:
         """Return how many passages one document may have: no limit where the caller names the documents."""
         return plan.k if plan.filters.document_ids is not None else self._settings.retrieval.per_document
+
+
+def _words(query: Query) -> Words:
+    return Words(query.asked or query.text, query.earlier)
+
+
+def _vector(encoder: Encoder, query: Query) -> NDArray[np.float32]:
+    """Return the unit vector of what is asked, moved towards what was said before."""
+    vectors = encoder.encode([query.asked or query.text, *(text for text, _ in query.earlier)], "query")
+    weights = np.array([1.0, *(weight for _, weight in query.earlier)], dtype=np.float32)
+    mixed: NDArray[np.float32] = weights @ vectors
+    return mixed / max(float(np.linalg.norm(mixed)), NARROWEST)

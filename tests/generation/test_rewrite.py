@@ -20,6 +20,15 @@ def test_a_follow_up_takes_the_words_of_what_it_points_to_and_keeps_cited_chunks
     assert query.text.startswith("When does it expire?")
     assert {"annual", "leave"} <= set(query.text.split())
     assert query.carry == (7,)
+    assert query.asked == "When does it expire?"
+
+
+def test_a_follow_up_is_searched_with_what_was_said_before_at_less_weight() -> None:
+    text = "Who approves travel requests to Tokyo offices?"
+    earlier = rewrite(Question(text, OPERATOR, history=HISTORY)).earlier
+    assert [said for said, _ in earlier] == [message.content for message in HISTORY]
+    assert all(0 < weight < 1 for _, weight in earlier)
+    assert rewrite(Question(text, OPERATOR)).earlier == ()
 
 
 def test_a_model_server_rewrites_and_its_failure_falls_back_to_words(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retriever.lexical import LexicalEntry, LexicalIndex
+from retriever.lexical import LexicalEntry, LexicalIndex, Words
 from retriever.permitted import Permitted
 
 
@@ -24,7 +24,9 @@ def fill(index, texts, language="en"):
 
 
 def found(index, query, *, n=10, permitted=None, share=1.0):
-    return index.search(query, n, permitted or permit(*range(1, 1000)), share).ids.tolist()
+    return index.search(
+        query if isinstance(query, Words) else Words(query), n, permitted or permit(*range(1, 1000)), share
+    ).ids.tolist()
 
 
 def test_words_match_by_their_stem_and_case(index):
@@ -77,18 +79,24 @@ def test_both_ways_of_permission_rank_alike(index, share):
     words = ["leave", "pay", "board", "travel", "lab"]
     fill(index, [" ".join(words[: n % 5 + 1]) + f" {n}" for n in range(400)])
     allowed = permit(*range(1, 401, 3))
-    hits = index.search("travel pay", 50, allowed, share)
+    hits = index.search(Words("travel pay"), 50, allowed, share)
     assert set(hits.ids.tolist()) <= set(range(1, 401, 3))
     assert len(hits.ids) == 50
-    other = index.search("travel pay", 50, allowed, 1.01 - share)
+    other = index.search(Words("travel pay"), 50, allowed, 1.01 - share)
     np.testing.assert_allclose(hits.scores, other.scores, atol=1e-5)
 
 
 def test_scores_of_given_chunks_are_those_of_the_search(index):
     fill(index, [f"travel {'pay ' * n}" for n in range(1, 20)])
-    hits = index.search("pay", 10, permit(*range(1, 100)), 1.0)
-    scores = index.score("pay", [*hits.ids.tolist(), 777])
+    hits = index.search(Words("pay"), 10, permit(*range(1, 100)), 1.0)
+    scores = index.score(Words("pay"), [*hits.ids.tolist(), 777])
     assert scores == pytest.approx(dict(zip(hits.ids.tolist(), hits.scores.tolist(), strict=True)))
+
+
+def test_words_said_earlier_lead_but_weigh_less_than_what_is_asked(index):
+    fill(index, ["leave for parents", "travel pay", "leave and travel", "pay"])
+    assert found(index, Words("leave", (("travel travel", 0.3),)))[:2] == [3, 1]
+    assert set(found(index, Words("leave", (("travel", 0.3), ("leave", 0.1))))) == {1, 2, 3}
 
 
 def test_removed_chunks_are_gone_after_commit_and_the_folder_can_be_reopened(tmp_path):
