@@ -16,11 +16,11 @@ from core.settings import IngestSettings
 from ingest.parsed import Kind, ParsedDocument, Span
 from ingest.tokens import TokenCounter
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Raise it when the same text gives other passages: stores made before must be reindexed."""
 SECTION_MIN_SHARE = 0.3  # a section shorter than this share of a passage is joined with the next
 MAX_HEADING_CHARACTERS = 180
-MAX_TABLE_HEADER_CHARACTERS = 200
+MAX_TABLE_HEADER_CHARACTERS = 240
 SPECIAL_TOKENS = 2
 SEPARATOR = " › "
 
@@ -32,6 +32,7 @@ _SENTENCE = re.compile(
     r"|(?<=[。！？])|(?<=\n)\n*)"
 )
 _RULE = re.compile(r"^\|(?: -+ \|)+$")
+_WORD = re.compile(r"\w")
 _DIGITS = re.compile(r"\d")
 
 
@@ -248,11 +249,15 @@ def _rows(text: str, span: Span, path: tuple[str, ...]) -> Iterator[_Unit]:
     lines = text[span.start : span.end].split("\n")
     above = _header_rows(lines)
     header = " ".join(line for line in lines[:above] if not _RULE.match(line))[:MAX_TABLE_HEADER_CHARACTERS]
-    start = span.start
+    header = header if _WORD.search(header) else ""
+    start = begin = span.start
     for number, line in enumerate(lines):
-        if line:
-            yield _Unit(start, start + len(line), span.page, "table", path, "" if number < above else header)
-        start += len(line) + 1
+        end = start + len(line)
+        # The header goes with the first row, never at the end of a passage without one.
+        if line and (number >= above or number == len(lines) - 1):
+            yield _Unit(begin, end, span.page, "table", path, header if number > above else "")
+        start = end + 1
+        begin = begin if number < above else start
 
 
 def _header_rows(lines: list[str]) -> int:

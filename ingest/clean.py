@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from ingest.parsed import Block, Line, ParsedDocument, RawDocument, Span
 
@@ -17,15 +18,20 @@ MAX_EDGE_SHARE = 0.25
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]"
 )
+_UNUSUAL = re.compile(r"[^ -~‘’“”–—•…®™©£€¥§°×]|  ")
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _NEWLINES = re.compile(r"\n{3,}")
 _SUSPECT = re.compile(r"[\u0080-\u009f\u00c2\u00c3\u00e2\u00ef\ufb00-\ufb06]")
 _NUMBER = re.compile(r"\d+")
 
 
+Place: TypeAlias = tuple[int, int]
+"""(block, line), or (page, line) where there are no blocks yet."""
+
+
 def clean_text(text: str, keep_spaces: bool = False) -> str:
     """Return text with broken Unicode mended, control and invisible characters gone and white space regular."""
-    if text.isascii() and text.isprintable() and "  " not in text:  # most printed lines, at a tenth of the cost
+    if not _UNUSUAL.search(text):  # most printed lines, at a tenth of the cost
         return text if keep_spaces else text.strip()
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     if _SUSPECT.search(text):
@@ -74,38 +80,46 @@ def _hyphenated(before: str, after: str) -> bool:
 
 
 def drop_repeated_edges(blocks: list[Block], pages: int) -> tuple[list[Block], int]:
-    """Remove headers and footers: the first and last lines of pages that repeat (numbers apart) on most pages.
+    """Remove headers and footers from blocks that have printed lines.
 
     Returns:
         The blocks kept and how many lines were dropped.
     """
+    printed: dict[int, list[tuple[tuple[int, int], str]]] = {}
+    for number, block in enumerate(blocks):
+        if block.page is not None:
+            of_page = printed.setdefault(block.page, [])
+            of_page += [((number, place), line.text) for place, line in enumerate(block.lines)]
+    dropped = repeated_edges(printed, pages)
+    return (_without(blocks, dropped) if dropped else blocks), len(dropped)
+
+
+def repeated_edges(printed: Mapping[int, Sequence[tuple[Place, str]]], pages: int) -> set[Place]:
+    """Return the headers and footers: first and last lines that repeat, numbers apart, on most pages.
+
+    Args:
+        printed: for each page its lines as (place, text), in reading order.
+        pages: how many pages there are, those without lines too.
+    """
     if pages < 3:
-        return blocks, 0
-    edges = _page_edges(blocks)
-    counted = Counter(key for keys in edges.values() for key in {key for _, _, key in keys})
+        return set()
+    found: dict[str, list[tuple[int, Place]]] = {}
+    for page, lines in printed.items():
+        for place, text in _edges(lines):
+            found.setdefault(_NUMBER.sub("#", text.strip().lower()), []).append((page, place))
     # 3 of 3 pages or half of a long document: fewer is as likely a repeated table heading.
     needed = max(3, pages // 2)
-    dropped = {(b, n) for keys in edges.values() for b, n, key in keys if counted[key] >= needed}
-    if _share(blocks, dropped) > MAX_EDGE_SHARE:
-        return blocks, 0
-    return _without(blocks, dropped), len(dropped)
+    dropped = {place for edges in found.values() if len({page for page, _ in edges}) >= needed for _, place in edges}
+    if not dropped:
+        return set()
+    total = sum(len(text) for lines in printed.values() for _, text in lines)
+    share = sum(len(text) for lines in printed.values() for place, text in lines if place in dropped)
+    return dropped if share <= MAX_EDGE_SHARE * total else set()
 
 
-def _share(blocks: list[Block], places: set[tuple[int, int]]) -> float:
-    """Return the share of the printed characters that some lines hold."""
-    total = sum(len(line.text) for block in blocks for line in block.lines)
-    return sum(len(blocks[b].lines[n].text) for b, n in places) / max(total, 1)
-
-
-def _page_edges(blocks: list[Block]) -> dict[int, list[tuple[int, int, str]]]:
-    """Return for each page its outermost three lines at either end as (block, line, text with numbers masked)."""
-    by_page: dict[int, list[tuple[int, int, str]]] = {}
-    for number, block in enumerate(blocks):
-        if block.page is None or not block.lines:
-            continue
-        for place, line in enumerate(block.lines):
-            by_page.setdefault(block.page, []).append((number, place, _NUMBER.sub("#", line.text.strip().lower())))
-    return {page: (lines[:3] + lines[-3:] if len(lines) > 6 else lines) for page, lines in by_page.items()}
+def _edges(lines: Sequence[tuple[Place, str]]) -> Sequence[tuple[Place, str]]:
+    """Return a page's outermost three lines at either end."""
+    return [*lines[:3], *lines[-3:]] if len(lines) > 6 else lines
 
 
 def _without(blocks: list[Block], dropped: set[tuple[int, int]]) -> list[Block]:
@@ -121,7 +135,9 @@ def _without(blocks: list[Block], dropped: set[tuple[int, int]]) -> list[Block]:
 
 def assemble(raw: RawDocument, name: str) -> ParsedDocument:
     """Clean a parser's blocks and lay them out as one text with offsets; `name` titles a file that has no title."""
-    blocks, edges = drop_repeated_edges(raw.blocks, raw.pages)
+    # A parser that knows lines before it makes blocks of them has dropped the edges itself.
+    done = "repeated_lines_dropped" in raw.counts
+    blocks, edges = (raw.blocks, 0) if done else drop_repeated_edges(raw.blocks, raw.pages)
     counts = {"blocks_read": len(raw.blocks), "repeated_lines_dropped": edges, "hyphens_undone": 0}
     parts: list[str] = []
     document = ParsedDocument("", [], "", raw.media_type, raw.parser)

@@ -11,7 +11,8 @@ from typing import Any
 
 from core.errors import MissingExtra, ParseTimeout, UnsupportedFormat
 from ingest.parsed import RawDocument
-from ingest.parsers.pdf_layout import PrintedLine, page_blocks, typical_height
+from ingest.parsers.pdf_layout import page_blocks, typical_height
+from ingest.parsers.pdf_tables import PrintedLine
 from ingest.parsers.request import ParseRequest
 
 MIN_WORD_CONFIDENCE = 20.0  # per cent; below it tesseract is reading noise
@@ -108,7 +109,14 @@ def _tesseract_lines(rows: list[list[str]], scale: float) -> tuple[list[PrintedL
         left, top, width, height = (float(value) / scale for value in row[6:10])
         word = (row[11].strip(), float(row[10]), (left, top, left + width, top + height))
         lines.setdefault(tuple(row[1:5]), []).append(word)
-    printed = [PrintedLine(" ".join(word[0] for word in words), _around(words)) for words in lines.values()]
+    printed = [
+        PrintedLine(
+            " ".join(text for text, _, _ in words),
+            _around(words),
+            words=[(text, box[0], box[2]) for text, _, box in words],
+        )
+        for words in lines.values()
+    ]
     scores = [word[1] for words in lines.values() for word in words]
     return printed, round(sum(scores) / len(scores) / 100, 3) if scores else 0.0
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Encrypted, Unparseable
-from ingest.parsed import Block, RawDocument
-from ingest.parsers.pdf_layout import PrintedLine, page_blocks, typical_height
+from ingest.clean import repeated_edges
+from ingest.parsed import Block, RawDocument, Rectangle
+from ingest.parsers.pdf_layout import page_blocks, typical_height
+from ingest.parsers.pdf_tables import MAX_HEAD_LINES, PrintedLine, figure_regions
 from ingest.parsers.request import ParseRequest
 
 GARBLED_SHARE = 0.3  # above it a page's characters have no meaning and OCR reads it better
@@ -19,7 +21,13 @@ OCR_SCALE = 200 / 72  # 200 dpi: tesseract gains little above, and time grows wi
 MIN_PAGE_CHARACTERS = 8  # a stamped page number over a scan is not the page's text
 
 
+NOWHERE = (0.0, 0.0, 0.0, 0.0)
+
 _LINE_END = re.compile("[\n\x02\ufffe]")
+_WORD = re.compile(r"\S+")
+_HEAVY = re.compile(b"bold|black|heavy", re.IGNORECASE)
+_FONT_NAME = ctypes.create_string_buffer(96)
+_FONT_FLAGS = ctypes.byref(ctypes.c_int())
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ue000-\uf8ff]")
 
 
@@ -56,6 +64,7 @@ def parse_pdf(request: ParseRequest) -> RawDocument:
 def _read(pdf: Any, request: ParseRequest) -> RawDocument:
     pages = list(_pages(pdf))
     raw = RawDocument([], "application/pdf", "pdf", pages=len(pdf), title=_stated_title(pdf))
+    raw.counts["repeated_lines_dropped"] = _drop_edges(pages)
     size = typical_height([line for page in pages for line in page.lines])
     by_ocr = _ocr(pdf, pages, raw, request)
     silent = []
@@ -67,6 +76,16 @@ def _read(pdf: Any, request: ParseRequest) -> RawDocument:
     if silent and raw.blocks:
         raw.warnings.append(f"{len(silent)} of {len(pdf)} pages hold no text: {_ranges(silent)}")
     return raw
+
+
+def _drop_edges(pages: list[_Page]) -> int:
+    """Remove headers and footers before tables take them for their heads; return how many lines."""
+    printed = {page.number: [((page.number, at), line.text) for at, line in enumerate(page.lines)] for page in pages}
+    dropped = repeated_edges(printed, len(pages))
+    if dropped:
+        for page in pages:
+            page.lines = [line for at, line in enumerate(page.lines) if (page.number, at) not in dropped]
+    return len(dropped)
 
 
 def _pages(pdf: Any) -> Iterator[_Page]:
@@ -141,13 +160,10 @@ class _Frame:
 
 def _lines(textpage: Any, frame: _Frame) -> tuple[str, list[PrintedLine]]:
     """Return a page's text and its lines; only a line's first, middle and last characters are measured."""
-    import pypdfium2.raw as pdfium
-
     text = textpage.get_text_range()
-    exact = len(text) == textpage.count_chars()
-    rectangle = pdfium.FS_RECTF()
-    reference = ctypes.byref(rectangle)
+    ruler = _Ruler(textpage, frame, exact=len(text) == textpage.count_chars())
     lines: list[PrintedLine] = []
+    starts: list[int] = []
     position = 0
     for part in _LINE_END.split(text):
         start, position = position, position + len(part) + 1
@@ -158,35 +174,65 @@ def _lines(textpage: Any, frame: _Frame) -> tuple[str, list[PrintedLine]]:
             continue
         first = start + part.find(stripped[0])
         last = first + len(stripped) - 1
-        boxes = []
-        for index in {first, (first + last) // 2, last}:
-            at = index if exact else pdfium.FPDFText_GetCharIndexFromTextIndex(textpage.raw, index)
-            if at >= 0 and pdfium.FPDFText_GetLooseCharBox(textpage.raw, at, reference):
-                boxes.append(frame.box(rectangle.left, rectangle.bottom, rectangle.right, rectangle.top))
-        lines.append(PrintedLine(_printed(part), _union(boxes), _bold(pdfium, textpage, first)))
+        box = ruler.box((first, (first + last) // 2, last) if last > first else (first,))
+        lines.append(PrintedLine(_printed(part), box, ruler.bold(first)))
+        starts.append(start)
+    for region in figure_regions(lines):
+        for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
+            if not lines[number].words:
+                lines[number].words = ruler.words(text, starts[number])
     return text, lines
+
+
+class _Ruler:
+    """Measures the characters of a page's text."""
+
+    def __init__(self, textpage: Any, frame: _Frame, exact: bool) -> None:
+        import pypdfium2.raw as pdfium
+
+        self._pdfium, self._page, self._frame, self._exact = pdfium, textpage.raw, frame, exact
+        self._rectangle = pdfium.FS_RECTF()
+        self._reference = ctypes.byref(self._rectangle)
+
+    def box(self, indices: tuple[int, ...]) -> Rectangle:
+        """Return the rectangle around some characters, nothing where none has a place."""
+        found, measure, reference = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox, self._reference
+        left = bottom = 1e9
+        right = top = -1e9
+        for index in indices:
+            at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
+            if at < 0 or not measure(self._page, at, reference):
+                continue
+            left, right = min(left, found.left), max(right, found.right)
+            bottom, top = min(bottom, found.bottom), max(top, found.top)
+        if left > right:
+            return NOWHERE
+        x0, y0, x1, y1 = self._frame.box(left, bottom, right, top)
+        return round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
+
+    def bold(self, index: int) -> bool:
+        """Tell whether a character's font is a heavy one."""
+        length = self._pdfium.FPDFText_GetFontInfo(self._page, index, _FONT_NAME, 96, _FONT_FLAGS)
+        return bool(_HEAVY.search(_FONT_NAME.value)) if 0 < length <= 96 else False
+
+    def words(self, text: str, start: int) -> list[tuple[str, float, float]]:
+        """Return the words of the line that begins at a position, with their left and right ends."""
+        found = []
+        for word in _WORD.finditer(text, start, _end_of_line(text, start)):
+            first, last = word.start(), word.end() - 1
+            x0, _, x1, _ = self.box((first, last) if last > first else (first,))
+            found.append((word[0], x0, x1))
+        return found
+
+
+def _end_of_line(text: str, start: int) -> int:
+    found = _LINE_END.search(text, start)
+    return found.start() if found else len(text)
 
 
 def _printed(part: str) -> str:
     """Return a line as printed; pdfium writes U+0002 and U+FFFE for a hyphen at a line's end."""
     return part.replace("\x02", "-").replace("\ufffe", "-").strip("\r \t")
-
-
-def _union(boxes: list[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
-    if not boxes:
-        return 0.0, 0.0, 0.0, 0.0
-    x0, y0, x1, y1 = zip(*boxes, strict=True)
-    return round(min(x0), 1), round(min(y0), 1), round(max(x1), 1), round(max(y1), 1)
-
-
-_FONT_NAME = ctypes.create_string_buffer(96)
-_FONT_FLAGS = ctypes.c_int()
-
-
-def _bold(pdfium: Any, textpage: Any, index: int) -> bool:
-    length = pdfium.FPDFText_GetFontInfo(textpage.raw, index, _FONT_NAME, 96, ctypes.byref(_FONT_FLAGS))
-    name = _FONT_NAME.value.lower() if 0 < length <= 96 else b""
-    return b"bold" in name or b"black" in name or b"heavy" in name
 
 
 def _ocr(pdf: Any, pages: list[_Page], raw: RawDocument, request: ParseRequest) -> dict[int, list[Block]]:

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import re
 import statistics
-from dataclasses import dataclass
 
-from ingest.parsed import Block, Kind, Line, Rectangle
+from ingest.parsed import Block, Kind, Line
+from ingest.parsers.pdf_tables import PrintedLine, figure_regions, is_row, read_table
 
 HEADING_RATIO = 1.15  # a line this much taller than the body is a heading
 MAX_HEADING_CHARACTERS = 140
 PARAGRAPH_GAP = 0.55  # in line heights; leading inside a paragraph is below it
 
-_NUMBERLIKE = re.compile(
-    r"^[($€£¥]*[-–—]?\d[\d,.]*[)%x]*$|^[-–—]+[)%]?$|^[$€£¥]$|^[(]$|^[)%]+$|^\(?n/?[am]\)?$", re.IGNORECASE
-)
 _BULLET = re.compile(r"^(?:[•●○▪■◦‣·–]|[-*]\s|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)")
-_DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
-_YEARS = re.compile(r"\b(?:19|20)\d\d\b")
+_SYMBOL = re.compile(r"[•●○▪■◦‣·–*†‡]|[a-z]|\((?!\w{1,3}\))")  # an item, the rest of a sentence, a table's unit
+_TAIL = re.compile(
+    r"(?:,| and| or| of| the| for| in| to| on| with| by| at| from| as| within)$"
+)  # a heading does not end in the middle of a phrase
 _SENTENCE_END = re.compile(r"[.!?:;]['\")\]]*$")
-
-
-@dataclass(slots=True)
-class PrintedLine:
-    """A line of a page with its rectangle (points, origin at the top left) and weight."""
-
-    text: str
-    box: Rectangle
-    bold: bool = False
-
-    @property
-    def height(self) -> float:
-        """The line's height in points."""
-        return self.box[3] - self.box[1]
 
 
 def typical_height(lines: list[PrintedLine]) -> float:
@@ -44,21 +29,29 @@ def typical_height(lines: list[PrintedLine]) -> float:
 
 def page_blocks(lines: list[PrintedLine], page: int, body: float) -> list[Block]:
     """Group a page's lines, which are in reading order, into blocks."""
-    rows = _table_rows(lines)
     blocks: list[Block] = []
+    done, table = 0, None
+    for region in figure_regions(lines):
+        table = read_table(lines, region, done, table)
+        _add_lines(blocks, lines[done : table.start], page, body)
+        blocks.append(Block("table", page=page, lines=table.lines))
+        done = table.end
+    _add_lines(blocks, lines[done:], page, body)
+    return blocks
+
+
+def _add_lines(blocks: list[Block], lines: list[PrintedLine], page: int, body: float) -> None:
+    """Append the blocks of lines that stand in no table."""
     previous: PrintedLine | None = None
-    for number, line in enumerate(lines):
-        kind, level = _kind(line, body, rows[number])
+    for line in lines:
+        kind, level = _kind(line, body)
         if previous is None or not _continues(blocks[-1], previous, line, kind, level):
             blocks.append(Block(kind, level=level, page=page))
         blocks[-1].lines.append(Line(line.text, line.box if line.height > 0 else None))
         previous = line
-    return blocks
 
 
-def _kind(line: PrintedLine, body: float, in_table: bool) -> tuple[Kind, int]:
-    if in_table:
-        return "table", 0
+def _kind(line: PrintedLine, body: float) -> tuple[Kind, int]:
     if _looks_like_heading(line, body):
         ratio = line.height / body
         return "heading", 1 if ratio > 1.6 else 2 if ratio > HEADING_RATIO else 3
@@ -66,19 +59,19 @@ def _kind(line: PrintedLine, body: float, in_table: bool) -> tuple[Kind, int]:
 
 
 def _looks_like_heading(line: PrintedLine, body: float) -> bool:
-    if not body or len(line.text) > MAX_HEADING_CHARACTERS or len(_LETTER.findall(line.text)) < 3:
+    if not body or len(line.text) > MAX_HEADING_CHARACTERS:
         return False
-    if line.height > HEADING_RATIO * body:
-        return True
-    return line.bold and len(line.text) < 100 and not _SENTENCE_END.search(line.text) and line.text[:1].isupper()
+    taller = line.height > HEADING_RATIO * body
+    bold = line.bold and len(line.text) < 100 and line.text[:1].isupper() and not _SENTENCE_END.search(line.text)
+    if not (taller or bold) or len(_LETTER.findall(line.text)) < 3:
+        return False
+    return not (_SYMBOL.match(line.text) or is_row(line.text) or (_TAIL.search(line.text) and line.height < 1.4 * body))
 
 
 def _continues(block: Block, before: PrintedLine, line: PrintedLine, kind: Kind, level: int) -> bool:
     """Tell whether a line goes on with the block that the line before it ended."""
     gap = line.box[1] - before.box[3]
     height = max(before.height, line.height, 1.0)
-    if kind == "table" or block.kind == "table":
-        return kind == block.kind
     if kind == "heading" or block.kind == "heading":
         return kind == block.kind and level == block.level and -height < gap < PARAGRAPH_GAP * height
     if kind == "list":
@@ -89,63 +82,3 @@ def _continues(block: Block, before: PrintedLine, line: PrintedLine, kind: Kind,
         return not _SENTENCE_END.search(before.text)
     indented = line.box[0] > before.box[0] + 0.8 * height and bool(_SENTENCE_END.search(before.text))
     return gap < PARAGRAPH_GAP * height and not (indented and block.kind == "text")
-
-
-def _table_rows(lines: list[PrintedLine]) -> list[bool]:
-    """Mark the lines that belong to a table of figures: rows of numbers, the labels between and the header above."""
-    numeric = [_numbers(line.text) for line in lines]
-    marked = [False] * len(lines)
-    start = 0
-    while start < len(lines):
-        if not numeric[start]:
-            start += 1
-            continue
-        end = start
-        for ahead in range(start + 1, len(lines)):
-            if numeric[ahead]:
-                end = ahead
-            elif ahead - end > 3 or not _label(lines[ahead].text):
-                break
-        if sum(numeric[start : end + 1]) >= 3:
-            for row in range(_header_start(lines, start), end + 1):
-                marked[row] = True
-        start = end + 1
-    return marked
-
-
-def _numbers(text: str) -> bool:
-    """Tell whether a line reads as a row of figures: a short label and at least two of them."""
-    if not _DIGIT.search(text):
-        return False
-    words = text.split()
-    numbers = [word for word in words if _NUMBERLIKE.match(word)]
-    found = len(numbers)
-    return (
-        found >= 2
-        and any(_DIGIT.search(word) for word in numbers)
-        and (found >= 0.4 * len(words) or (found >= 3 and len(words) - found <= 12))
-    )
-
-
-def _label(text: str) -> bool:
-    return len(text) <= 90 and not (len(text) > 60 and _SENTENCE_END.search(text) and not text.endswith(":"))
-
-
-def _header_start(lines: list[PrintedLine], start: int) -> int:
-    """Return where a table's header begins: up to four short lines above that name years, units or columns."""
-    first = start
-    for above in range(start - 1, max(start - 5, -1), -1):
-        text = lines[above].text
-        if len(text) > 110 or (_SENTENCE_END.search(text) and not text.rstrip().endswith((":", ")"))):
-            break
-        if (
-            _YEARS.search(text)
-            or "million" in text.lower()
-            or "thousand" in text.lower()
-            or text.endswith(":")
-            or len(text) < 60
-        ):
-            first = above
-        else:
-            break
-    return first
