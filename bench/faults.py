@@ -1,6 +1,6 @@
 """Let every file operation of one ingest fail in turn, and look at what is left.
 
-    python -m bench.faults [--every 1] [--json FILE]
+    python -m bench.faults [--every 1] [--first 1] [--json FILE]
 
 For each kind (disk full, input/output error, half a write, failed flush) and each i: a copy of a home takes in a new
 and a changed document while its i-th file operation under the home fails (a library put in front of libc does it, so
@@ -106,8 +106,8 @@ def _answer(work: Any) -> dict[str, Any]:
     return dict(json.loads(answer)) if answer else {"foreign": "the process died"}
 
 
-def run(folder: Path, every: int = 1) -> dict[str, Any]:
-    """Try every `every`-th operation of each kind; `problems` is empty when all is well."""
+def run(folder: Path, every: int = 1, first: int = 1) -> dict[str, Any]:
+    """Try every `every`-th operation of each kind from the `first` on; `problems` is empty when all is well."""
     started = time.monotonic()
     documents, template = folder / "documents", folder / "template"
     documents.mkdir()
@@ -123,7 +123,7 @@ def run(folder: Path, every: int = 1) -> dict[str, Any]:
         shutil.copytree(template, folder / "count")
         operations[kind] = int(attempt(folder / "count", documents, kind, 0)["seen"])
         shutil.rmtree(folder / "count")
-        for at in range(1, operations[kind] + 1, every):
+        for at in range(first, operations[kind] + 1, every):
             home = folder / f"{kind}{at}"
             shutil.copytree(template, home)
             ended = attempt(home, documents, kind, at)
@@ -140,6 +140,7 @@ def main() -> None:
     """Read the command line, run under the library, print the report."""
     parser = argparse.ArgumentParser(description="Let file operations fail.")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=1, help="Where to begin: several processes share the work.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="attest-faults-") as name:
@@ -147,7 +148,7 @@ def main() -> None:
             environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "LD_PRELOAD": str(build_library(Path(name)))}
             command = [sys.executable, "-m", "bench.faults", *sys.argv[1:]]
             sys.exit(subprocess.run(command, env=environment, check=False).returncode)
-        report = run(Path(name), arguments.every)
+        report = run(Path(name), arguments.every, arguments.first)
     text = json.dumps(report, indent=1)
     if arguments.json:
         arguments.json.write_text(text + "\n", encoding="utf-8")

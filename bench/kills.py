@@ -24,28 +24,21 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app import doctor_index as _preloaded  # noqa: F401  (imported before the forks)
-from app.backup import MANIFEST
 from app.doctor import examine
-from bench.victim import Life, contents, index_rows, torn_documents
-from core.errors import AttestError
-from core.settings import Settings, load_settings
+from bench.kills_model import Home, plan, settle, write_files
+from bench.victim import Life, index_rows, torn_documents
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("delete", "purge", "index", "backup", "restore", "repair", "reindex")
 ROOMS = ("core", "ingest", "retriever", "app")
 LIVES_PER_HOME = 8
 DOUBLED = "embedder"
 """The one check that cannot hold here: the settings name an encoder, and a double stands for it."""
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Set before NumPy is imported: a process with threads must not fork."""
-STEP_FOR = {"purge": "purge", "backup": "backup", "restore": "restore", "snapshot": "index", "reindex": "reindex"}
-World = dict[str, tuple[str, int]]
-"""File name → (its text, how many times a document of that name was purged before)."""
 
 
 def failpoints() -> list[str]:
@@ -55,84 +48,6 @@ def failpoints() -> list[str]:
         for path in (ROOT / room).rglob("*.py"):
             found |= set(re.findall(r'failpoint\("([a-z_.]+)"\)', path.read_text(encoding="utf-8")))
     return sorted(found)
-
-
-@dataclass
-class Home:
-    """A home under attack and what must be in it."""
-
-    folder: Path
-    world: World = field(default_factory=dict)
-    copy: World | None = None
-    purged: dict[str, int] = field(default_factory=dict)
-    forgotten: set[str] = field(default_factory=set)
-    """Words that must be in no file any more."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of the home."""
-        return load_settings(self.folder / "home")
-
-    @property
-    def stamp(self) -> str:
-        """Tells one backup from the next."""
-        path = self.folder / "copies" / MANIFEST
-        return path.read_text() if path.exists() else ""
-
-    def after_restore(self) -> World:
-        """What a restore brings: the backup without what was purged since."""
-        return {n: (t, i) for n, (t, i) in (self.copy or {}).items() if i == self.purged.get(n, 0)}
-
-
-def make_text(draw: random.Random) -> str:
-    """Make a few paragraphs of words that occur nowhere else."""
-    return "\n\n".join(
-        " ".join(f"w{draw.randrange(16**10):010x}" for _ in range(draw.randint(8, 40))) + "."
-        for _ in range(draw.randint(1, 5))
-    )
-
-
-def plan(draw: random.Random, home: Home, point: str | None) -> list[list[Any]]:
-    """Choose the steps of a life; the one a failpoint lies in comes early."""
-    kinds = [
-        draw.choice(
-            ["ingest", "ingest", "ingest", "delete", "purge", "index", "backup", "restore", "repair", "reindex"]
-        )
-    ]
-    kinds += [draw.choice(["ingest", "delete", "purge", "index", "backup"]) for _ in range(draw.randint(0, 2))]
-    if point is not None:
-        kinds.insert(draw.randint(0, 1), STEP_FOR.get(point.split(".")[0], "ingest"))
-    free = sorted(home.world)
-    draw.shuffle(free)
-    steps: list[list[Any]] = []
-    backed_up = home.copy is not None
-    for kind in kinds:
-        if kind == "ingest":
-            steps.append([kind, _write_files(draw, home, free)])
-        elif kind in ("delete", "purge") and free:
-            steps.append([kind, free.pop()])
-        elif kind == "restore" and not backed_up:
-            steps += [["backup"], ["restore"]]
-        elif kind in ("index", "backup", "repair", "restore", "reindex"):
-            steps.append([kind])
-        backed_up = backed_up or kind == "backup"
-        if kind == "restore":
-            free = []  # what a restore leaves is not known while planning
-    return steps
-
-
-def _write_files(draw: random.Random, home: Home, free: list[str]) -> list[str]:
-    """Change some documents nobody else touches in this life, add others, one of them a copy."""
-    names = [free.pop() for _ in range(min(len(free), draw.randint(0, 2)))]
-    names += [f"d{draw.randrange(16**6):06x}.txt" for _ in range(draw.randint(1, 2))]
-    folder = home.folder / "documents"
-    folder.mkdir(exist_ok=True)
-    text = make_text(draw)
-    for name in names:
-        (folder / name).write_text(text, encoding="utf-8")
-        if draw.random() < 0.8:
-            text = make_text(draw)
-    return names
 
 
 def in_child(work: Callable[[int], None], **environment: str) -> tuple[int, int]:
@@ -170,67 +85,6 @@ def live(
     with os.fdopen(reader, "rb") as lines:
         said = [json.loads(line) for line in lines if line.endswith(b"\n")]
     return os.waitpid(pid, 0)[1], said
-
-
-def advance(home: Home, step: list[Any], copied: bool) -> None:
-    """Bring the model to what a finished step leaves."""
-    kind = step[0]
-    if kind == "ingest":
-        for name in step[1]:
-            text = (home.folder / "documents" / name).read_text(encoding="utf-8")
-            home.world[name] = (text, home.purged.get(name, 0))
-    elif kind == "delete":
-        home.world.pop(step[1], None)
-    elif kind == "purge":
-        _forget(home, step[1])
-    elif kind == "backup" and copied:
-        home.copy = dict(home.world)
-    elif kind == "restore":
-        home.world = home.after_restore()
-
-
-def _forget(home: Home, name: str) -> None:
-    gone = home.world.pop(name, None)
-    home.purged[name] = home.purged.get(name, 0) + 1
-    others = " ".join(text for text, _ in home.world.values())
-    if gone is not None and gone[0] not in others:
-        home.forgotten |= set(re.findall(r"w[0-9a-f]{10}", gone[0]))
-
-
-def settle(home: Home, steps: list[list[Any]], said: list[Any], stamp: str, problems: list[str]) -> None:
-    """Compare what is there with what was acknowledged, and go on from what is there."""
-    done = sum("done" in line for line in said)
-    committed = {line["committed"] for line in said if "committed" in line}
-    for step in steps[:done]:
-        advance(home, step, copied=True)
-    now = _contents(home, problems)
-    running = steps[done] if done < len(steps) else ["nothing"]
-    if running[0] == "restore" and now == {n: t for n, (t, _) in home.after_restore().items()}:
-        home.world = home.after_restore()
-    if running[0] == "backup" and home.stamp != stamp:
-        home.copy = dict(home.world)
-    for name in set(home.world) | set(now):
-        before = home.world[name][0] if name in home.world else None
-        allowed = {before}
-        if running[0] == "ingest" and name in running[1]:
-            new = (home.folder / "documents" / name).read_text(encoding="utf-8")
-            allowed = {new} if name in committed else {before, new}
-        elif running[0] in ("delete", "purge") and name == running[1]:
-            allowed = {before, None}
-        if now.get(name) not in allowed:
-            what = "lost or stale" if name in home.world else "undead"
-            problems.append(f"{what}: {name} during {running}, acknowledged {said[-3:]}")
-    if running[0] == "purge" and running[1] in home.world and running[1] not in now:
-        _forget(home, running[1])
-    home.world = {name: (text, home.purged.get(name, 0)) for name, text in now.items()}
-
-
-def _contents(home: Home, problems: list[str]) -> dict[str, str]:
-    try:
-        return contents(home.settings)
-    except AttestError as error:
-        problems.append(f"the store does not open: {error}")
-        return {}
 
 
 def inspect(home: Home) -> list[str]:
@@ -285,7 +139,7 @@ def run(kills: int, seed: int, folder: Path, log: Callable[[str], None] = print)
         draw = random.Random(f"{seed}:{attempt}")
         turn, quiet = attempt - attempt // LIVES_PER_HOME, attempt % LIVES_PER_HOME == 0
         point = None if turn % 3 == 0 else points[(turn * 2 // 3) % len(points)]
-        steps = [["ingest", _write_files(draw, home, [])] for _ in range(3)] if quiet else plan(draw, home, point)
+        steps = [["ingest", write_files(draw, home, [])] for _ in range(3)] if quiet else plan(draw, home, point)
         stamp, before = home.stamp, time.monotonic()
         nth = 1 if turn < 2 * len(points) else draw.randint(1, 3)
         after_s = None if quiet or point is not None else draw.uniform(0, usual_s)

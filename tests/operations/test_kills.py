@@ -48,7 +48,8 @@ def test_no_failing_file_operation_harms_the_store() -> None:
 
 
 def test_every_failpoint_is_known_to_the_harness() -> None:
-    from bench.kills import STEP_FOR, failpoints
+    from bench.kills import failpoints
+    from bench.kills_model import STEP_FOR
 
     reached = {"sql", "blob", "ingest", *STEP_FOR}
     assert {point.split(".")[0] for point in failpoints()} <= reached

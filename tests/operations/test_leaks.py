@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import bench.leaks
+import bench.leaks_machine
 import retriever.authorise
 import retriever.permitted
-from bench.leaks import Leak, Machine
+from bench.leaks_machine import Machine
+from bench.leaks_model import Leak
 from core.settings import load_settings
 from core.types import OPERATOR
 
@@ -48,7 +49,7 @@ def test_a_longer_life(tmp_path: Path) -> None:
 def test_without_the_filter_before_ranking_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = retriever.permitted.retrievable_versions
     monkeypatch.setattr(retriever.permitted, "retrievable_versions", lambda _, filters: allowed(OPERATOR, filters))
-    monkeypatch.setattr(bench.leaks, "SOURCES", tuple(f"/d{number}" for number in range(60)))
+    monkeypatch.setattr(bench.leaks_machine, "SOURCES", tuple(f"/d{number}" for number in range(60)))
     with pytest.raises(Leak):
         crowd(tmp_path, random.Random(2))
 
@@ -77,5 +78,5 @@ def crowd(folder: Path, draw: random.Random, rounds: int = 8) -> None:
 
 
 def test_the_crowd_is_fine_with_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.leaks, "SOURCES", tuple(f"/d{number}" for number in range(60)))
+    monkeypatch.setattr(bench.leaks_machine, "SOURCES", tuple(f"/d{number}" for number in range(60)))
     crowd(tmp_path, random.Random(2), 2)
