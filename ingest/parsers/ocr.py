@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import MissingExtra, ParseTimeout, UnsupportedFormat
 from ingest.parsed import RawDocument
 from ingest.parsers.pdf_layout import page_blocks, typical_height
-from ingest.parsers.pdf_tables import PrintedLine
+from ingest.parsers.printed import PrintedLine
 from ingest.parsers.request import ParseRequest
 
 MIN_WORD_CONFIDENCE = 20.0  # per cent; below it tesseract is reading noise

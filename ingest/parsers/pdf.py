@@ -12,8 +12,9 @@ from typing import Any
 from core.errors import Encrypted, Unparseable
 from ingest.clean import repeated_edges
 from ingest.parsed import Block, RawDocument, Rectangle
+from ingest.parsers.pdf_heads import MAX_HEAD_LINES
 from ingest.parsers.pdf_layout import page_blocks, typical_height
-from ingest.parsers.pdf_tables import MAX_HEAD_LINES, PrintedLine, figure_regions
+from ingest.parsers.printed import PrintedLine, figure_regions
 from ingest.parsers.request import ParseRequest
 
 GARBLED_SHARE = 0.3  # above it a page's characters have no meaning and OCR reads it better
@@ -24,6 +25,7 @@ MIN_PAGE_CHARACTERS = 8  # a stamped page number over a scan is not the page's t
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 
 _LINE_END = re.compile("[\n\x02\ufffe]")
+_LABEL = re.compile(r"(?:(?!\(?n/?[am]\)?\s)[^\W\d]\S*[ \t]+)+", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 _HEAVY = re.compile(b"bold|black|heavy", re.IGNORECASE)
 _FONT_NAME = ctypes.create_string_buffer(96)
@@ -180,7 +182,7 @@ def _lines(textpage: Any, frame: _Frame) -> tuple[str, list[PrintedLine]]:
     for region in figure_regions(lines):
         for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
             if not lines[number].words:
-                lines[number].words = ruler.words(text, starts[number])
+                lines[number].words = ruler.words(text, starts[number], whole_label=bool(lines[number].row))
     return text, lines
 
 
@@ -215,14 +217,33 @@ class _Ruler:
         length = self._pdfium.FPDFText_GetFontInfo(self._page, index, _FONT_NAME, 96, _FONT_FLAGS)
         return bool(_HEAVY.search(_FONT_NAME.value)) if 0 < length <= 96 else False
 
-    def words(self, text: str, start: int) -> list[tuple[str, float, float]]:
-        """Return the words of the line that begins at a position, with their left and right ends."""
+    def words(self, text: str, start: int, whole_label: bool) -> list[tuple[str, float, float]]:
+        """Return the words of the line that begins at a position, with their left and right ends.
+
+        With `whole_label` what comes before the first figure counts as one word: half the places are not asked for.
+        """
         found = []
-        for word in _WORD.finditer(text, start, _end_of_line(text, start)):
-            first, last = word.start(), word.end() - 1
-            x0, _, x1, _ = self.box((first, last) if last > first else (first,))
-            found.append((word[0], x0, x1))
+        end = _end_of_line(text, start)
+        label = _LABEL.match(text, start, end) if whole_label else None
+        if label is not None and (said := label[0].rstrip()):
+            found.append((said, *self._ends(start + label[0].find(said[0]), start + len(said) - 1)))
+            start = label.end()
+        for word in _WORD.finditer(text, start, end):
+            found.append((word[0], *self._ends(word.start(), word.end() - 1)))
         return found
+
+    def _ends(self, first: int, last: int) -> tuple[float, float]:
+        """Return where a run of characters begins and ends on the displayed page."""
+        if self._frame.rotation or not self._exact:
+            x0, _, x1, _ = self.box((first, last))
+            return x0, x1
+        found, measure = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox
+        if not measure(self._page, first, self._reference):
+            return 0.0, 0.0
+        left, right = found.left, found.right
+        if last > first and measure(self._page, last, self._reference):
+            right = found.right
+        return left - self._frame.left, right - self._frame.left
 
 
 def _end_of_line(text: str, start: int) -> int:

@@ -6,7 +6,8 @@ import re
 import statistics
 
 from ingest.parsed import Block, Kind, Line
-from ingest.parsers.pdf_tables import PrintedLine, figure_regions, is_row, read_table
+from ingest.parsers.pdf_tables import read_table
+from ingest.parsers.printed import UNFINISHED, PrintedLine, figure_regions, is_row
 
 HEADING_RATIO = 1.15  # a line this much taller than the body is a heading
 MAX_HEADING_CHARACTERS = 140
@@ -15,9 +16,6 @@ PARAGRAPH_GAP = 0.55  # in line heights; leading inside a paragraph is below it
 _BULLET = re.compile(r"^(?:[•●○▪■◦‣·–]|[-*]\s|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)")
 _LETTER = re.compile(r"[^\W\d_]")
 _SYMBOL = re.compile(r"[•●○▪■◦‣·–*†‡]|[a-z]|\((?!\w{1,3}\))")  # an item, the rest of a sentence, a table's unit
-_TAIL = re.compile(
-    r"(?:,| and| or| of| the| for| in| to| on| with| by| at| from| as| within)$"
-)  # a heading does not end in the middle of a phrase
 _SENTENCE_END = re.compile(r"[.!?:;]['\")\]]*$")
 
 
@@ -65,7 +63,8 @@ def _looks_like_heading(line: PrintedLine, body: float) -> bool:
     bold = line.bold and len(line.text) < 100 and line.text[:1].isupper() and not _SENTENCE_END.search(line.text)
     if not (taller or bold) or len(_LETTER.findall(line.text)) < 3:
         return False
-    return not (_SYMBOL.match(line.text) or is_row(line.text) or (_TAIL.search(line.text) and line.height < 1.4 * body))
+    unfinished = UNFINISHED.search(line.text) and line.height < 1.4 * body
+    return not (unfinished or _SYMBOL.match(line.text) or is_row(line.text))
 
 
 def _continues(block: Block, before: PrintedLine, line: PrintedLine, kind: Kind, level: int) -> bool:
