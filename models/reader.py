@@ -8,7 +8,6 @@ Trained by `tuning/train_reader.py`.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,13 +21,14 @@ from torch import Tensor
 
 from core.errors import NotFound
 from core.settings import EmbedderSettings
+from models.batching import Batcher
 from models.lora import AdaptedBert, as_pairs, batch_of
 from models.reading import Encoded, best_span, encode_pair, load_bert, logits, special_ids
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "reader"
-BATCH_TOKENS = 1024
-"""Tokens of one batch, padding included; more gains nothing on a CPU, and near lengths pad less."""
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
+"""Tokens of one batch by device, padding included; more gains nothing on a CPU, and near lengths pad less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,22 @@ class Reader:
         self._bert = merged(bert, tensors)
         self._tokenizer = tokenizer
         self._tensors = tensors
-        self._lock = threading.Lock()
+        self._reading: Batcher[tuple[str, str], Reading] = Batcher(self._read, "reader")
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
         """Return one reading a passage, in their order."""
-        rows = [encode_pair(self._tokenizer, question, passage) for passage in passages]
+        return list(self._reading([(question, passage) for passage in passages]))
+
+    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
+        rows = [encode_pair(self._tokenizer, question, passage) for question, passage in pairs]
         order = sorted(range(len(rows)), key=lambda index: rows[index].length)
         found: dict[int, Reading] = {}
-        for chosen in _batches(order, rows):
+        for chosen in _batches(order, rows, BATCH_TOKENS.get(self._bert.device.type, BATCH_TOKENS["cpu"])):
             batch = batch_of([(rows[i].question, rows[i].passage) for i in chosen], **special_ids(self._tokenizer))
-            with self._lock, torch.inference_mode():
+            with torch.inference_mode():
                 tokens, pair = logits(self._bert, batch.to(self._bert.device), {}, self._tensors)
-            for row, index in enumerate(chosen):
-                found[index] = _reading(rows[index], tokens[row].float().cpu(), float(pair[row]))
+            for index, states, answerable in zip(chosen, tokens.float().cpu(), pair.tolist(), strict=True):
+                found[index] = _reading(rows[index], states, answerable)
         return [found[index] for index in range(len(rows))]
 
 
@@ -117,11 +120,11 @@ def _reading(row: Encoded, tokens: Tensor, pair: float) -> Reading:
     return Reading(pair, margin, span, tuple(support), tuple(row.offsets))
 
 
-def _batches(order: Sequence[int], rows: Sequence[Encoded]) -> list[list[int]]:
+def _batches(order: Sequence[int], rows: Sequence[Encoded], most: int) -> list[list[int]]:
     """Cut an order that is shortest first into batches of bounded padded size."""
     found: list[list[int]] = []
     for index in order:
-        if found and (len(found[-1]) + 1) * rows[index].length <= BATCH_TOKENS:
+        if found and (len(found[-1]) + 1) * rows[index].length <= most:
             found[-1].append(index)
         else:
             found.append([index])

@@ -1,6 +1,6 @@
 """Build the training rows of the classifier rails from labelled texts and templates.
 
-    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl] [--questions FILE.jsonl]
+    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl] [--questions FILE.jsonl] …
 
 FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl` and
 `indirect_injection.dev.jsonl`; passages (`text` a line) are plain documents that serve as clean contexts,
@@ -37,18 +37,21 @@ def main() -> None:
     parser.add_argument("--passages", type=Path)
     parser.add_argument("--questions", type=Path)
     parser.add_argument("--pasted", type=int, default=0, help="so many long texts as people paste them")
+    parser.add_argument("--buried", type=int, default=0, help="so many positive texts inside such long texts, a rail")
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
     asked = _lines(args.questions) if args.questions else []
     asked += _pasted(passages, args.pasted, random.Random(args.seed))
     asked = list(ordinary(asked, random.Random(args.seed)))
-    rows = {
+    rows: dict[str, list[Fields]] = {
         "toxicity": [*toxicity(args.data, random.Random(args.seed)), *asked],
         "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked],
         "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *asked],
-        "indirect_injection": indirect_injection(args.data, passages, random.Random(args.seed)),
+        "indirect_injection": [*indirect_injection(args.data, passages, random.Random(args.seed))],
     }
+    for name in ("prompt_injection", "harmful_requests"):
+        rows[name] = [*rows[name], *buried(rows[name], passages, args.buried, random.Random(args.seed))]
     args.out.mkdir(parents=True, exist_ok=True)
     for name, made in rows.items():
         write_rows(args.out / f"{name}.train.jsonl", made)
@@ -86,6 +89,16 @@ def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[
         text = f"{ask}\n{text}" if chance.random() < 0.5 else f"{text}\n{ask}"
         made.append({"text": text.strip(), "source": "pasted"})
     return made
+
+
+def buried(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: random.Random) -> Iterator[Fields]:
+    """Yield positive rows again between harmless passages, of the same group: hiding what is asked must not help."""
+    positive = [row for row in rows if row["label"] and len(row["text"]) < 600]
+    for row in chance.sample(positive, min(count, len(positive))) if len(passages) >= 4 else ():
+        before = chance.sample(passages, chance.choice((0, 1, 1, 2)))
+        after = chance.sample(passages, chance.choice((0, 1, 1)) if before else 1)
+        text = "\n\n".join((*before, row["text"], *after))
+        yield row | {"text": text, "kind": "buried", "weight": 0.5, "train_only": True}
 
 
 def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:

@@ -1,10 +1,11 @@
 """A vLLM server behind our client, against the same server asked bare.
 
-    python -m bench.gpu.serving --model FOLDER [--concurrency 1 16 64 256] [--requests 256] --out serving.json
+    python -m bench.gpu.serving --model FOLDER [--home HOME] [--concurrency 1 16 64 256] [--requests 256] --out FILE
 
 Starts `vllm serve FOLDER` on loopback, sends prompts built by the product's own prompt function, and
 reports time to first piece and tokens a second, bare (an HTTP stream) and through `VllmGenerator`, in
-interleaved rounds; then cold against warm prefix, and that a closed stream frees its slot.
+interleaved rounds; then cold against warm prefix, and that a closed stream frees its slot. With a home of
+ingested documents, whole answers are measured too (`bench/gpu/asking.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from statistics import median, quantiles
 
 import httpx
 
+from bench.gpu.asking import measure_asking
 from core.clock import now
 from core.settings import GenerationSettings
 from core.types import Chunk, Evidence, ScoredChunk, Scores
@@ -34,6 +36,7 @@ from generation.vllm import VllmGenerator
 
 MAX_TOKENS = 64
 START_DEADLINE_S = 240.0
+_http = httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=512), timeout=120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,9 @@ def main() -> None:
             "loads": [asdict(load) for load in loads],
             "prefix": _prefix(clients["attest"]),
             "cancelled_in_s": _cancellation(clients["attest"], url),
+            "asking": measure_asking(url, arguments.home, arguments.concurrency, arguments.requests)
+            if arguments.home
+            else None,
         }
     text = json.dumps(report, indent=1)
     print(text)
@@ -163,6 +169,7 @@ def _load(name: str, concurrency: int, firsts: list[float], pieces: int, seconds
 
 
 def _bare(url: str, model: str, prompt: Prompt) -> Iterator[str]:
+    """Yield the deltas of a stream as a plain pooled HTTP client reads them."""
     body = {
         "model": model,
         "messages": chat_messages(prompt.question, prompt.evidence),
@@ -170,7 +177,7 @@ def _bare(url: str, model: str, prompt: Prompt) -> Iterator[str]:
         "temperature": 0,
         "stream": True,
     }
-    with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=120) as response:
+    with _http.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
         response.raise_for_status()
         for line in response.iter_lines():
             if line.startswith("data: {"):
@@ -234,6 +241,7 @@ def _evidence(source: random.Random, files: list[Path], passages: int) -> tuple[
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--requests", type=int, default=256)
     parser.add_argument("--out", type=Path)
