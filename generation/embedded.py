@@ -1,21 +1,28 @@
 """A small instruct model run in this process, for a laptop without a model server.
 
-The packaged SmolLM2-135M is not tuned for citing or refusing, so its drafts are always verified and `auto` does not
-choose it; its first figures are in `docs/results/2026-11-23-answers-2.md`.
+The packaged SmolLM2-135M neither cites nor refuses by itself; under a tuned task (`generation.tasks`) it does. Virtual
+tokens go in front of the prompt as embeddings, an adapter is added to the weights when the task is first used. Drafts
+are always verified; figures of the tasks are in `docs/results/tuning.md`.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from core.errors import ContextTooLong, GeneratorTimeout
-from core.settings import GenerationSettings
+from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
-from generation.chat import chat_messages
+from generation.prompter import Prompter, make_prompter
+from generation.tasks import Task, local_task
+
+_OPEN_MARKER = re.compile(r"\[\d*$")
+_MARKER = re.compile(r"\[(\d+)\]")
 
 
 class EmbeddedGenerator:
@@ -23,11 +30,13 @@ class EmbeddedGenerator:
 
     name: GeneratorName = "embedded"
 
-    def __init__(self, settings: GenerationSettings) -> None:
+    def __init__(
+        self, settings: GenerationSettings, home: Path | None = None, prompter: Prompter | None = None
+    ) -> None:
         self.model = settings.embedded_model
         self._settings = settings
-        self._lock = threading.Lock()
-        self._loaded: tuple[Any, Any] | None = None
+        self._home = home
+        self._prompter = prompter or Prompter(settings)
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield the draft as it is decoded.
@@ -35,38 +44,35 @@ class EmbeddedGenerator:
         Raises:
             ContextTooLong: question and evidence leave no room for an answer.
             GeneratorTimeout: a piece did not come within the deadline.
+            NotFound: the settings name a task that is not on this machine.
         """
-        yield from self._stream(chat_messages(question, evidence, history), self._settings.max_tokens)
+        task = local_task(self._settings, evidence, self._home)
+        chosen = evidence if task is None else best_passages(evidence, task.passages)
+        shown = [Evidence(place, item.hit) for place, item in enumerate(chosen, 1)]
+        messages = self._prompter.messages(task.prompt if task else None, question, shown, history)
+        pieces = self._stream(messages, self._settings.max_tokens, task)
+        yield from renumbered(pieces, {place: item.marker for place, item in enumerate(chosen, 1)})
 
     def complete(self, instruction: str, max_tokens: int) -> str:
         """Return the model's reply to one instruction."""
-        return "".join(self._stream([{"role": "user", "content": instruction}], max_tokens)).strip()
+        return "".join(self._stream([{"role": "user", "content": instruction}], max_tokens, None)).strip()
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a text."""
-        tokenizer, _ = self._load()
-        return len(tokenizer.encode(text, add_special_tokens=False))
+        return len(_load(self.model, None).tokenizer.encode(text, add_special_tokens=False))
 
-    def _load(self) -> tuple[Any, Any]:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _load_model(self._settings.embedded_model)
-            return self._loaded
-
-    def _stream(self, messages: list[dict[str, str]], max_tokens: int) -> Iterator[str]:
+    def _stream(self, messages: list[dict[str, str]], max_tokens: int, task: Task | None) -> Iterator[str]:
         from transformers import StoppingCriteriaList, TextIteratorStreamer
 
-        tokenizer, model = self._load()
-        encoded = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        length = encoded["input_ids"].shape[1]
-        if length + max_tokens > min(self._settings.context_tokens, model.config.max_position_embeddings):
+        loaded = _load(self.model, task)
+        encoded = loaded.encode(messages)
+        length = loaded.length(encoded)
+        if length + max_tokens > min(self._settings.context_tokens, loaded.model.config.max_position_embeddings):
             raise ContextTooLong(
                 f"question and passages take {length} tokens of a window of {self._settings.context_tokens}"
             )
         streamer = TextIteratorStreamer(
-            tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=self._settings.timeout_s
+            loaded.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=self._settings.timeout_s
         )
         stop = threading.Event()
         arguments = dict(
@@ -76,8 +82,56 @@ class EmbeddedGenerator:
             stopping_criteria=StoppingCriteriaList([lambda *_args, **_kwargs: stop.is_set()]),
             **_sampling(self._settings.temperature),
         )
-        with self._lock:  # the model's cache is not shared between drafts
-            yield from _run(model, arguments, streamer, stop)
+        with loaded.lock:  # the model's cache is not shared between drafts
+            yield from _run(loaded.model, arguments, streamer, stop)
+
+
+def best_passages(evidence: Sequence[Evidence], count: int) -> list[Evidence]:
+    """Return the passages that scored best, in the order they had."""
+    best = sorted(evidence, key=lambda item: -item.hit.score)[:count]
+    return [item for item in evidence if item in best]
+
+
+def renumbered(pieces: Iterable[str], markers: Mapping[int, int]) -> Iterator[str]:
+    """Yield a draft with each marker `[n]` of the prompt turned into that of the evidence, however it is cut up."""
+    held = ""
+    for piece in pieces:
+        text = held + piece
+        cut = _OPEN_MARKER.search(text)
+        held = text[cut.start() :] if cut else ""
+        if ready := text[: len(text) - len(held)]:
+            yield _MARKER.sub(lambda found: f"[{markers.get(int(found[1]), int(found[1]))}]", ready)
+    if held:
+        yield held
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, with the virtual tokens of a task where there are any."""
+
+    tokenizer: Any
+    model: Any
+    virtual: Any = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def encode(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        """Return what the model's `generate` reads."""
+        import torch
+
+        encoded = dict(
+            self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            ).to(self.model.device)
+        )
+        if self.virtual is None:
+            return encoded
+        embedded = self.model.get_input_embeddings()(encoded["input_ids"])
+        embedded = torch.cat([self.virtual[None], embedded], dim=1).detach()
+        return {"inputs_embeds": embedded, "attention_mask": torch.ones(embedded.shape[:2], dtype=torch.long)}
+
+    def length(self, encoded: Mapping[str, Any]) -> int:
+        """Return how many tokens that is."""
+        return int(encoded["attention_mask"].shape[1])
 
 
 def _run(model: Any, arguments: dict[str, Any], streamer: Any, stop: threading.Event) -> Iterator[str]:
@@ -110,7 +164,17 @@ def _sampling(temperature: float) -> dict[str, Any]:
     return {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
 
 
-def _load_model(name: str) -> tuple[Any, Any]:
+_loading = threading.Lock()
+
+
+def _load(name: str, task: Task | None) -> Loaded:
+    """Return the model of a task; models of tasks made of virtual tokens share the weights."""
+    with _loading:
+        return _load_task(name, task) if task else _load_model(name)
+
+
+@cache
+def _load_model(name: str) -> Loaded:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
@@ -122,7 +186,20 @@ def _load_model(name: str) -> tuple[Any, Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **file)
     model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32, **file)
-    return tokenizer, model.to(device).eval()
+    return Loaded(tokenizer, model.to(device).eval())
+
+
+@cache
+def _load_task(name: str, task: Task) -> Loaded:
+    from safetensors.torch import load_file
+
+    plain = _load_model(name)
+    if task.virtual_tokens:
+        rows = load_file(task.virtual_tokens)["virtual_tokens"].to(plain.model.device, plain.model.dtype)
+        return Loaded(plain.tokenizer, plain.model, rows, plain.lock)
+    from generation.adapted import with_adapter
+
+    return Loaded(plain.tokenizer, with_adapter(plain.model, task.folder))
 
 
 def _weights(path: Path) -> tuple[Path, dict[str, str]]:
@@ -135,7 +212,6 @@ def _weights(path: Path) -> tuple[Path, dict[str, str]]:
     return path, {}
 
 
-@cache
-def load_embedded(settings: GenerationSettings) -> EmbeddedGenerator:
-    """Return the process-wide embedded generator of these settings."""
-    return EmbeddedGenerator(settings)
+def load_embedded(settings: Settings) -> EmbeddedGenerator:
+    """Return the embedded generator of these settings; the weights are loaded once a process."""
+    return EmbeddedGenerator(settings.generation, settings.home, make_prompter(settings))

@@ -50,11 +50,11 @@ def make_generator(settings: Settings, choice: GeneratorChoice, classifier: Clas
 
         if not settings.generation.vllm_urls:
             raise InvalidInput('no vLLM endpoint is set: give generation.vllm_urls, e.g. ["http://127.0.0.1:8001/v1"]')
-        return load_vllm(settings.generation)
+        return load_vllm(settings)
     if wanted == "embedded":
         from generation.embedded import load_embedded
 
-        return load_embedded(settings.generation)
+        return load_embedded(settings)
     from generation.quote import QuoteGenerator
 
     return QuoteGenerator(settings, classifier)

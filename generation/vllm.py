@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from core.errors import GenerationError, GeneratorTimeout, GeneratorUnavailable
-from core.settings import GenerationSettings
+from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
-from generation.chat import chat_messages
 from generation.completions import pool, stream_chat
+from generation.prompter import Prompter, make_prompter
+from generation.tasks import ServedTask, served_task
 
 BACKOFF_S = 0.2
 
@@ -26,8 +28,13 @@ class VllmGenerator:
 
     name: GeneratorName = "vllm"
 
-    def __init__(self, settings: GenerationSettings) -> None:
+    def __init__(
+        self, settings: GenerationSettings, home: Path | None = None, prompter: Prompter | None = None
+    ) -> None:
         self._settings = settings
+        self._home = home
+        self._prompter = prompter or Prompter(settings)
+        self._listed: tuple[str, ...] = ()
         self._turn = itertools.count()
         self._model = settings.vllm_model
 
@@ -35,8 +42,14 @@ class VllmGenerator:
     def model(self) -> str:
         """The served model; where settings name none, the first that a replica lists."""
         if self._model is None:
-            self._model = _served_model(self._settings)
+            self._model = self._models()[0]
         return self._model
+
+    def _models(self) -> tuple[str, ...]:
+        """The names that a replica lists: the model, and each adapter it was started with."""
+        if not self._listed:
+            self._listed = _served_models(self._settings)
+        return self._listed
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield the draft as it streams.
@@ -46,15 +59,33 @@ class VllmGenerator:
             GeneratorTimeout: no replica answered within the deadline.
             ContextTooLong: question and evidence exceed the model's window.
         """
-        messages = chat_messages(question, evidence, history)
-        yield from self._stream(messages, self._settings.max_tokens, _salt(evidence))
+        task = served_task(self._settings, evidence, self._home)
+        messages = self._prompter.messages(task.prompt if task else None, question, evidence, history)
+        yield from self._stream(self._body(messages, self._settings.max_tokens, evidence, task))
 
     def complete(self, instruction: str, max_tokens: int) -> str:
         """Return the model's reply to one instruction."""
         messages = [{"role": "user", "content": instruction}]
-        return "".join(self._stream(messages, max_tokens, _salt(()))).strip()
+        return "".join(self._stream(self._body(messages, max_tokens, (), None))).strip()
 
-    def _stream(self, messages: list[dict[str, str]], max_tokens: int, salt: str) -> Iterator[str]:
+    def _body(
+        self, messages: list[dict[str, str]], max_tokens: int, evidence: Sequence[Evidence], task: ServedTask | None
+    ) -> dict[str, Any]:
+        """Return the request; a task is an adapter that the server lists, or tokens baked into its checkpoint."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": self._settings.temperature,
+            "cache_salt": _salt(evidence),
+        }
+        if task and task.name in self._models():
+            body["model"] = task.name
+        elif task:
+            body["chat_template_kwargs"] = {"task": task.name}
+        return body
+
+    def _stream(self, body: Mapping[str, Any]) -> Iterator[str]:
         deadline = time.monotonic() + self._settings.timeout_s
         failure: GenerationError | None = None
         for attempt, url in enumerate(self._replicas()):
@@ -65,7 +96,7 @@ class VllmGenerator:
                 break
             started = False
             try:
-                for piece in self._request(url, messages, max_tokens, salt, left):
+                for piece in stream_chat(url, body, _key(self._settings), left):
                     started = True
                     yield piece
                     if time.monotonic() > deadline:
@@ -84,20 +115,8 @@ class VllmGenerator:
         attempts = max(self._settings.retries + 1, 1)
         return [urls[(first + step) % len(urls)] for step in range(attempts)]
 
-    def _request(
-        self, url: str, messages: list[dict[str, str]], max_tokens: int, salt: str, timeout_s: float
-    ) -> Iterator[str]:
-        body = {
-            "model": self.model,
-            "messages": messages,
-            "max_tokens": max_tokens,
-            "temperature": self._settings.temperature,
-            "cache_salt": salt,
-        }
-        return stream_chat(url, body, _key(self._settings), timeout_s)
 
-
-def _served_model(settings: GenerationSettings) -> str:
+def _served_models(settings: GenerationSettings) -> tuple[str, ...]:
     import httpx
 
     failure: Exception | None = None
@@ -107,7 +126,10 @@ def _served_model(settings: GenerationSettings) -> str:
                 f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {_key(settings)}"}, timeout=5.0
             )
             reply.raise_for_status()
-            return str(reply.json()["data"][0]["id"])
+            names = tuple(str(entry["id"]) for entry in reply.json()["data"])
+            if not names:
+                raise IndexError("an empty list of models")
+            return names
         except (httpx.HTTPError, ValueError, KeyError, IndexError) as error:
             failure = error
     raise GeneratorUnavailable(f"no model server at {', '.join(settings.vllm_urls)} lists its model") from failure
@@ -123,7 +145,10 @@ def _salt(evidence: Sequence[Evidence]) -> str:
     return hashlib.sha256(f"attest\x00{tenant}".encode()).hexdigest()[:32]
 
 
-@cache
-def load_vllm(settings: GenerationSettings) -> VllmGenerator:
+_clients: dict[tuple[GenerationSettings, Path], VllmGenerator] = {}
+
+
+def load_vllm(settings: Settings) -> VllmGenerator:
     """Return the process-wide client of these settings; replicas take turns across requests."""
-    return VllmGenerator(settings)
+    client = VllmGenerator(settings.generation, settings.home, make_prompter(settings))
+    return _clients.setdefault((settings.generation, settings.home), client)

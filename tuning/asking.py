@@ -27,7 +27,7 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 class AdapterWriter(Writer):
     """A question writer of which only a low-rank adapter learns, or has learnt."""
 
-    def __init__(self, model_path: Path, device: str, *, rank: int = 16, adapter: Path | None = None) -> None:
+    def __init__(self, model_path: Path, device: str, *, rank: int = 8, adapter: Path | None = None) -> None:
         from peft import LoraConfig, PeftModel, get_peft_model
 
         self._tokenizer, model = load_plain(model_path)
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--together", type=int, default=256, help="questions written in one batch")
     parser.add_argument("--per-passage", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=120.0, help="time for writing")
@@ -75,7 +76,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.manual_seed(3)
     device, chance = "cuda" if torch.cuda.is_available() else "cpu", random.Random(3)
-    writer = AdapterWriter(given.model, device)
+    writer = AdapterWriter(given.model, device, rank=given.rank)
     writer.fit(read_asks(given.train)[: given.limit], given.epochs, given.learning_rate, given.batch)
     writer.keep(given.keep)
     shown = [json.loads(line) for line in given.passages.read_text(encoding="utf-8").splitlines()][: given.limit]

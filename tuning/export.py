@@ -16,11 +16,12 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from core.types import PromptName
+from generation.tasks import TASK_FILE
 from tuning.base_model import load_plain
 from tuning.judge import pad_left
-from tuning.ptune_loop import TASK_FILE
 from tuning.ptune_rows import messages_of, read_rows
 
 MAX_DIFFERENCE = 1e-3  # logits, float32: beyond it the folder does not do what was trained
@@ -161,7 +162,7 @@ def greedy(model: Any, rows: Sequence[Any], length: int = 32) -> list[list[int]]
     return [list(takewhile(lambda token: token not in ends, row)) for row in made.tolist()]
 
 
-def read_prompts(path: Path, tokenizer: Any, limit: int, prompt: str) -> list[str]:
+def read_prompts(path: Path, tokenizer: Any, limit: int, prompt: PromptName) -> list[str]:
     """Return the first prompts of a data file, as the chat template renders them."""
     messages = [messages_of(row, prompt) for row in read_rows(path, limit)]
     return [tokenizer.apply_chat_template(one, add_generation_prompt=True, tokenize=False) for one in messages]
@@ -214,10 +215,10 @@ def export(
     return report
 
 
-def _prompt(run: Path) -> str:
+def _prompt(run: Path) -> PromptName:
     """Return the prompt a run was trained with."""
     file = run / TASK_FILE
-    return str(json.loads(file.read_text(encoding="utf-8"))["prompt"]) if file.is_file() else "brief"
+    return cast(PromptName, json.loads(file.read_text(encoding="utf-8"))["prompt"]) if file.is_file() else "brief"
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from core.types import PromptName
 from generation.prompts import NOT_FOUND
 from tuning.base_model import load_plain
 from tuning.ptune_rows import messages_of, read_rows
@@ -33,7 +34,7 @@ class Variant:
     """One way of answering: the prompt, the worked examples in it, and what was trained."""
 
     name: str
-    prompt: str = "brief"
+    prompt: PromptName = "brief"
     shots: int = 0
     virtual: str | None = None
     adapter: str | None = None

@@ -11,10 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from generation.tasks import TASK_FILE
 from tuning.ptune_rows import IGNORED, Recipe, Sample, batches, collate
-
-TASK_FILE = "task.json"
-"""Beside what was learnt: how, and with which prompt it is to be asked."""
 
 
 def virtual_tokens(model: Any, recipe: Recipe) -> Any:

@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from core.types import Chunk, Evidence, ScoredChunk, Scores
-from generation.brief import Shot, Shown, brief_messages
-from generation.chat import chat_messages
+from core.types import Chunk, Evidence, PromptName, ScoredChunk, Scores
+from generation.brief import Shot, Shown
+from generation.styles import styled_messages
 
 IGNORED = -100  # the label that the loss leaves out
 DATE = datetime(2026, 1, 1, tzinfo=UTC)  # every row the same: a date must not tell answerable rows apart
-
-Prompt = Literal["brief", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Recipe:
     """What is learnt and how; everything that changes the result is here and is written beside it."""
 
     method: str = "ptune"
-    prompt: str = "brief"
+    prompt: PromptName = "brief"
     tokens: int = 50
     hidden: int = 576
     rank: int = 8
@@ -52,22 +50,13 @@ class Sample:
     target: int
 
 
-def messages_of(row: Mapping[str, Any], prompt: str, shots: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, str]]:
+def messages_of(
+    row: Mapping[str, Any], prompt: PromptName, shots: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, str]]:
     """Return the chat messages of a row, made by what serves; a row may also bring messages of its own."""
     if "messages" in row:
         return list(row["messages"])
-    if prompt == "brief":
-        return brief_messages(row["question"], _shown(row), [_shot(shot) for shot in shots])
-    system, asked = chat_messages(row["question"], evidence_of(row))
-    worked = []
-    for shot in shots:
-        shown, question = chat_messages(shot["question"], evidence_of(shot))
-        passages = shown["content"].partition("Passages:")[2]
-        worked += [
-            {"role": "user", "content": f"Passages:{passages}\n\n{question['content']}"},
-            {"role": "assistant", "content": shot["target"]},
-        ]
-    return [system, *worked, asked]
+    return styled_messages(prompt, row["question"], evidence_of(row), shots=[_shot(shot) for shot in shots])
 
 
 def evidence_of(row: Mapping[str, Any]) -> list[Evidence]:
