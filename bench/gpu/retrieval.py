@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ import torch
 from models.pooled import PooledTransformer, read_pooled_spec
 from retriever import gpu as gpu_module
 from retriever.gpu import GpuSearch, Kernel, _Resident, faiss_gpu_installed
+from retriever.snapshot import IndexIdentity, Published, load_newest, publish
 from retriever.vectors import VectorIndex, VectorView
 
 DIMENSION = 384
@@ -43,6 +45,7 @@ def main() -> None:
     steps: list[tuple[str, Callable[[], None]]] = [
         ("differential", differential),
         ("fault", fault),
+        ("snapshot", lambda: snapshot(1_000_000)),
         ("scan 1M", lambda: scan(1_000_000, copy_rate, product_rate)),
         ("scan large", lambda: scan(options.rows, copy_rate, product_rate)),
         ("ivf", lambda: ivf(1_000_000)),
@@ -183,6 +186,30 @@ def fault() -> None:
     after, _ = search.search(view, queries, rows, K)
     same = bool((during == expected).all() and (after == expected).all())
     record("fault in mid-flight: same answers", float(same), "", faults=search.faults)
+    search.close()
+
+
+def snapshot(count: int) -> None:
+    """Write a snapshot, read it back into an index, and answer from the GPU."""
+    made, loaded, search = VectorIndex(DIMENSION), VectorIndex(DIMENSION), GpuSearch("cuda")
+    keys, queries = np.arange(1, count + 1, dtype=np.int64), unit_rows(4, 6)
+    made.add(keys, keys // 20, unit_rows(count, 5))
+    identity = IndexIdentity(1, "random", "0", DIMENSION)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "lexical").mkdir()
+        publish(home / "snapshots", Published(identity, 1, made.view(), home / "lexical"), home / "staged")
+        start = time.perf_counter()
+        read = load_newest(home / "snapshots", identity, home / "placed", range(2), room=loaded.room)
+        assert read is not None
+        loaded.take(read.ids, read.versions)
+        host = time.perf_counter() - start
+        view, everything = loaded.view(), np.arange(count)
+        found, _ = search.search(view, queries, everything, K)
+        seconds = time.perf_counter() - start
+    hit = recall(found, exact_rows(view.matrix, queries, everything, K)[0])
+    record("1M: snapshot checked, in host memory", host, "s")
+    record("1M: snapshot to the first answer from the GPU", seconds, "s", recall=hit)
     search.close()
 
 
