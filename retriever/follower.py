@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.db.bell import Bell
 from core.db.changes import last_reset, last_seq
 from core.db.generations import live_generation
 from core.db.models import Change, ChunkRow, DocumentVersion, EmbeddingRow, Generation
@@ -53,7 +54,7 @@ class Follower:
         self._database, self._settings, self._encoder = database, settings, encoder
         self._workplace = Workplace(settings.indexes)
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._bell = threading.Event(), Bell(database)
         self._thread: threading.Thread | None = None
         self.indexes: Indexes | None = None
 
@@ -95,9 +96,13 @@ class Follower:
 
     def close(self) -> None:
         """Stop following and remove this process's working files."""
+        if self._stop.is_set():
+            return
         self._stop.set()
+        self._bell.stop()
         if self._thread is not None:
             self._thread.join()
+        self._bell.close()
         with self._lock:
             if self.indexes is not None:
                 self.indexes.lexical.close()
@@ -105,7 +110,10 @@ class Follower:
             self._workplace.close()
 
     def _follow(self) -> None:
-        while not self._stop.wait(self._settings.retrieval.follow_interval_s):
+        while not self._stop.is_set():
+            self._bell.wait(self._settings.retrieval.follow_interval_s)
+            if self._stop.is_set():
+                return
             try:
                 self.sync()
             except (AttestError, SQLAlchemyError, OSError) as error:

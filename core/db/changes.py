@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from core.db.bell import ring
 from core.db.models import Change
 
 
@@ -15,16 +16,19 @@ def append_changes(session: Session, op: str, chunk_ids: Iterable[int], generati
     rows = [{"op": op, "chunk_id": chunk_id, "generation_id": generation_id} for chunk_id in chunk_ids]
     if rows:
         session.execute(insert(Change), rows)
+        ring(session)
 
 
 def touch_access(session: Session) -> None:
     """Log that permissions, states or versions in force changed, so that cached permitted sets are dropped."""
     session.execute(insert(Change), [{"op": "access", "chunk_id": None, "generation_id": None}])
+    ring(session)
 
 
 def demand_rebuild(session: Session) -> None:
     """Log that every index made before this entry, snapshots and working files too, must give way to a new one."""
     session.execute(insert(Change), [{"op": "reset", "chunk_id": None, "generation_id": None}])
+    ring(session)
 
 
 def last_reset(session: Session) -> int:
