@@ -45,7 +45,10 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
         "retrieval": [["bench.gpu.retrieval", "--base", options.base, "--out", out / "retrieval.json"]],
         "rails": [["bench.gpu.rails", "--out", out / "rails.json"]],
         "tuning": [],
-        "serving": [["bench.gpu.serving", "--model", served, "--out", out / "serving.json"]],
+        "serving": [
+            ["bench.gpu.serving", "--model", served, "--out", out / "serving.json"],
+            ["bench.gpu.serving", "--model", served, "--shape", "8b", "--out", out / "serving-8b.json"],
+        ],
     }
     if options.tune:
         commands["tuning"] = [
@@ -54,7 +57,8 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
         ]
         commands["tuning"][1] += ["--task", f"answer={run}", "--check", options.tune / "test.jsonl"]
     if options.home:
-        commands["serving"][0] += ["--home", options.home]
+        for command in commands["serving"]:
+            command += ["--home", options.home]
     for command in commands[step]:
         print(f"== {step}: {' '.join(map(str, command))}", flush=True)
         if subprocess.run([sys.executable, "-m", *map(str, command)], check=False).returncode:
@@ -73,20 +77,24 @@ def table(out: Path) -> list[str]:
         lines.append(f"| {row['name']} | {row['value']:.4g} {row['unit']} | {floor} | {ratio} | {more} |")
     for name, value in _read(out / "rails.json").items():
         lines.append(f"| rails: {name} | {json.dumps(value)} | | | |")
-    serving = _read(out / "serving.json")
+    for name in ("serving", "serving-8b"):
+        lines += _served_lines(name, _read(out / f"{name}.json"))
+    return lines
+
+
+def _served_lines(name: str, serving: dict[str, Any]) -> list[str]:
+    lines = []
     for load in serving.get("loads", []):
-        name = f"{load['client']}, {load['concurrency']} at once"
         first = f"first piece p50 {load['ttft_p50_ms']}, p95 {load['ttft_p95_ms']} ms"
-        lines.append(f"| {name} | {load['pieces_per_s']} pieces/s | | | {first} |")
-    for name in ("prefix", "cancelled_in_s"):
-        if name in serving:
-            lines.append(f"| {name} | {json.dumps(serving[name])} | | | |")
+        what = f"{name}: {load['client']}, {load['concurrency']} at once"
+        lines.append(f"| {what} | {load['pieces_per_s']} pieces/s | | | {first} |")
+    for key in ("prefix", "cancelled_in_s"):
+        if key in serving:
+            lines.append(f"| {name}: {key} | {json.dumps(serving[key])} | | | |")
     for row in serving.get("asking") or []:
-        ratio = row["throughput_kept"]
-        lines.append(
-            f"| whole answers, {row['concurrency']} at once | {row['pieces_per_s']} pieces/s "
-            f"| {row['bare_pieces_per_s']} | {ratio} | added to the first piece p95 {row['added_p95_ms']} ms |"
-        )
+        what, kept = f"{name}: whole answers, {row['concurrency']} at once", row["throughput_kept"]
+        more = f"added to the first piece p95 {row['added_p95_ms']} ms"
+        lines.append(f"| {what} | {row['pieces_per_s']} pieces/s | {row['bare_pieces_per_s']} | {kept} | {more} |")
     return lines
 
 

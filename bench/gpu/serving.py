@@ -5,7 +5,8 @@
 Starts `vllm serve FOLDER` on loopback, sends prompts built by the product's own prompt function, and
 reports time to first piece and tokens a second, bare (an HTTP stream) and through `VllmGenerator`, in
 interleaved rounds; then cold against warm prefix, and that a closed stream frees its slot. With a home of
-ingested documents, whole answers are measured too (`bench/gpu/asking.py`).
+ingested documents, whole answers are measured too (`bench/gpu/asking.py`). `--shape 8b` serves random weights in the
+shape of an 8-billion-parameter Llama under the model's tokenizer: what the words are does not matter to the clock.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import argparse
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +38,19 @@ from generation.chat import chat_messages
 from generation.vllm import VllmGenerator
 
 MAX_TOKENS = 64
+LONG_PROMPT_PASSAGES = 24
+"""About 5,000 tokens: long enough that computing them shows beside what every request costs."""
+SHAPES = {
+    "8b": {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "tie_word_embeddings": False,
+    }
+}
 START_DEADLINE_S = 240.0
 _http = httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=512), timeout=120)
 
@@ -62,7 +78,7 @@ class Prompt:
 def main() -> None:
     """Run every measurement and write them."""
     arguments = _arguments()
-    with serving(arguments.model) as url:
+    with tempfile.TemporaryDirectory() as folder, serving(*_served(arguments, Path(folder))) as url:
         settings = GenerationSettings(vllm_urls=(f"{url}/v1",), max_tokens=MAX_TOKENS, retries=0)
         generator = VllmGenerator(settings)
         clients: dict[str, Callable[[Prompt], Iterator[str]]] = {
@@ -78,6 +94,7 @@ def main() -> None:
         ]
         report = {
             "model": str(arguments.model),
+            "shape": arguments.shape,
             "max_tokens": MAX_TOKENS,
             "loads": [asdict(load) for load in loads],
             "prefix": _prefix(clients["attest"]),
@@ -95,16 +112,17 @@ def main() -> None:
 class serving:
     """A vLLM server on a free loopback port for the length of a block."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, flags: Sequence[str] = ()) -> None:
         self._model = model
+        self._flags = flags
 
     def __enter__(self) -> str:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self._model)]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", "4096", "--dtype", "bfloat16"]
-        command += ["--gpu-memory-utilization", "0.5", "--max-num-seqs", "256"]
+        command += ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", "8192", "--dtype", "bfloat16"]
+        command += ["--gpu-memory-utilization", "0.5", "--max-num-seqs", "256", *self._flags]
         self._log = Path(os.environ.get("OUT", ".")) / "vllm.log"
         self._process = subprocess.Popen(command, stdout=self._log.open("w"), stderr=subprocess.STDOUT)
         url = f"http://127.0.0.1:{port}"
@@ -121,6 +139,20 @@ class serving:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(30)
+
+
+def _served(arguments: argparse.Namespace, folder: Path) -> tuple[Path, Sequence[str]]:
+    """Return what the server is started with: the model, or random weights of a shape under its tokenizer."""
+    if not arguments.shape:
+        return arguments.model, ()
+    for file in arguments.model.glob("*token*"):
+        shutil.copy(file, folder)
+    for name in ("generation_config.json", "chat_template.jinja"):
+        if (arguments.model / name).exists():
+            shutil.copy(arguments.model / name, folder)
+    config = json.loads((arguments.model / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | SHAPES[arguments.shape]))
+    return folder, ("--load-format", "dummy")
 
 
 def _compare(clients: dict[str, Callable[[Prompt], Iterator[str]]], concurrency: int, requests: int) -> list[Load]:
@@ -190,7 +222,7 @@ def _prefix(client: Callable[[Prompt], Iterator[str]]) -> dict[str, float]:
     """Time the first piece with evidence never seen, then with the same evidence and another question."""
     cold, warm = [], []
     for seed in range(20):
-        prompt = _prompts(1, seed=9000 + seed, passages=14)[0]
+        prompt = _prompts(1, seed=9000 + seed, passages=LONG_PROMPT_PASSAGES)[0]
         cold.extend(_round(client, [prompt], 1)[0])
         again = Prompt("What else do these passages say?", prompt.evidence)
         warm.extend(_round(client, [again], 1)[0])
@@ -241,6 +273,7 @@ def _evidence(source: random.Random, files: list[Path], passages: int) -> tuple[
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape instead of the model's")
     parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--requests", type=int, default=256)
