@@ -18,7 +18,7 @@ FEW_WORDS = 3
 """Content words under which a question leans on what was said before."""
 CARRIED = 12
 """Words taken over from earlier turns at most: more drown the question's own."""
-QUESTION_WEIGHTS = (0.3, 0.2)
+QUESTION_WEIGHTS = (0.2, 0.1)
 """What the last question and the one before weigh in a search, beside 1 for what is asked now."""
 REPLY_WEIGHT = 0.1
 REPLY_CHARACTERS = 1000

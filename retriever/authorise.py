@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.db.access import Presentation, presentations
-from core.db.models import ChunkRow, Document
+from core.db.models import ChunkRow, Document, DocumentVersion
 from core.types import Chunk, Filters, Principal, ScoredChunk, Scores
+from retriever.selection import Joined
 
 CHUNK_COLUMNS = (
     ChunkRow.id,
@@ -76,6 +77,20 @@ def authorised_passages(
             also_in = tuple(other.source for other in others)
             passages[row.id] = Passage(_chunk(row.id, own, first), first, also_in, row.near_duplicate_of or row.key)
     return passages
+
+
+def with_neighbours(session: Session, passage: Joined) -> ScoredChunk:
+    """Return a passage with its neighbours as one slice of their version, which the principal may read."""
+    chunk = passage.best.chunk
+    text = session.scalar(
+        select(func.substr(DocumentVersion.text, passage.start + 1, passage.end - passage.start))
+        .join(Document, Document.key == DocumentVersion.document_key)
+        .where(Document.id == chunk.document_id, DocumentVersion.version == chunk.version)
+    )
+    if not text:  # purged since it was authorised
+        return passage.best
+    slice_ = replace(chunk, start=passage.start, end=passage.end, ordinal=passage.ordinals.start, text=text)
+    return replace(passage.best, chunk=slice_)
 
 
 def _same_chunk(session: Session, row: Any, version_key: int) -> Any | None:

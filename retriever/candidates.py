@@ -58,7 +58,11 @@ def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], words: Words) ->
 
 def rank(ids: NDArray[np.int64], dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -> Candidates:
     """Return candidates best first by their fused scores; equal scores by chunk id."""
-    fused = fuse(dense, lexical, floor=floor, dense_weight=dense_weight)
+    return ranked(ids, dense, lexical, fuse(dense, lexical, floor=floor, dense_weight=dense_weight))
+
+
+def ranked(ids: NDArray[np.int64], dense: Floats, lexical: Floats, fused: Floats) -> Candidates:
+    """Return candidates best first by given scores; equal scores by chunk id."""
     order = np.lexsort((ids, -fused))
     return Candidates(ids[order], dense[order], lexical[order], fused[order])
 

@@ -16,7 +16,7 @@ from core.errors import InvalidInput
 from core.settings import Settings
 from core.types import Filters, Mode, Principal, Query, Retrieval, ScoredChunk
 from models.encoder import Encoder
-from retriever.authorise import authorised_passages
+from retriever.authorise import authorised_passages, with_neighbours
 from retriever.candidates import (
     Candidates,
     dense_scores,
@@ -27,12 +27,13 @@ from retriever.candidates import (
 )
 from retriever.dense import DenseSearch, make_dense_search
 from retriever.explain import Explanation, Trail, lost_before_search, lost_in_search
+from retriever.focus import focus
 from retriever.follower import Follower, Indexes
 from retriever.fusion import NARROWEST
 from retriever.lexical import LexicalHits, Words
 from retriever.permitted import Permitted, PermittedCache
 from retriever.rerank import Reranker, make_reranker, rerank_hits
-from retriever.selection import cap_per_document, fold_near_duplicates
+from retriever.selection import Joined, choose, fold_near_duplicates
 
 NO_FILTERS = Filters()
 
@@ -147,8 +148,9 @@ class Retriever:
                     hits = self._authorise(session, plan, candidates)
             with timings("rerank"):
                 hits = self._rerank(plan, hits)
-            hits = cap_per_document(hits, plan.k, self._per_document(plan))
-        return Retrieval(tuple(hits), timings.ms, indexes.seq)
+            with timings("join"):
+                chosen = self._joined(choose(hits, plan.k, self._per_document(plan)))
+        return Retrieval(tuple(chosen), timings.ms, indexes.seq)
 
     def explain(
         self, query: Query, principal: Principal, document_id: str, *, filters: Filters = NO_FILTERS
@@ -169,7 +171,7 @@ class Retriever:
             candidates = self._search(plan, indexes, permitted, Timings())
             hits = self._authorise(session, plan, candidates)
         reranked = self._rerank(plan, hits)
-        returned = cap_per_document(reranked, plan.k, self._per_document(plan))
+        returned = choose(reranked, plan.k, self._per_document(plan))
         rows, _ = self._dense.search(view, _vector(indexes.encoder, query)[None, :], permitted.rows(view), view.count)
         words = indexes.lexical.search(_words(query), view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
@@ -178,7 +180,7 @@ class Retriever:
             fused=candidates.ids.tolist(),
             authorised=[hit.chunk.id for hit in hits],
             reranked=[hit.chunk.id for hit in reranked],
-            returned=[hit.chunk.id for hit in returned],
+            returned=[passage.best.chunk.id for passage in returned],
         )
         return lost_in_search(found, trail, plan.depth)
 
@@ -225,7 +227,11 @@ class Retriever:
             dense = nothing if plan.mode == "lexical" else dense_scores(view, ids, vector)
             words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, asked)
             weight = {"dense": 1.0, "lexical": 0.0, "hybrid": self._settings.retrieval.dense_weight}[plan.mode]
-            return rank(ids, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
+            found = rank(ids, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
+        if plan.mode != "hybrid":
+            return found
+        with timings("focus"):
+            return focus(found, view, vector, indexes.lexical, asked, weight)
 
     def _authorise(self, session: Session, plan: Plan, candidates: Candidates) -> list[ScoredChunk]:
         """Turn candidates into hits, batch by batch, until enough are left after folding."""
@@ -241,7 +247,7 @@ class Retriever:
                 if passage is not None:
                     found.append((passage.scored(candidates.scores(at)), passage.folds_into))
             hits = fold_near_duplicates(found)
-            if len(cap_per_document(hits, need, self._per_document(plan), fill=False)) >= need:
+            if len(choose(hits, need, self._per_document(plan), fill=False)) >= need:
                 break
         return hits
 
@@ -249,6 +255,13 @@ class Retriever:
         if not plan.rerank or self._reranker is None:
             return hits
         return rerank_hits(self._reranker, plan.query.text, hits, self._settings.retrieval.rerank_depth)
+
+    def _joined(self, passages: list[Joined]) -> list[ScoredChunk]:
+        """Return passages as hits; the text of one with neighbours is that of all of them."""
+        if all(passage.alone for passage in passages):
+            return [passage.best for passage in passages]
+        with self._database.read() as session:
+            return [passage.best if passage.alone else with_neighbours(session, passage) for passage in passages]
 
     def _per_document(self, plan: Plan) -> int:
         """Return how many passages one document may have: no limit where the caller names the documents."""

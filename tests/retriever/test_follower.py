@@ -24,7 +24,9 @@ def snapshot_every_change(monkeypatch):
 
 
 def names(retriever, text="leave", **options):
-    return sorted(hit.chunk.document_id for hit in retriever.retrieve(Query(text), OPERATOR, k=50, **options).hits)
+    """Return the document of every passage found; neighbours come joined, a line each."""
+    hits = retriever.retrieve(Query(text), OPERATOR, k=50, **options).hits
+    return sorted(hit.chunk.document_id for hit in hits for _ in hit.chunk.text.splitlines())
 
 
 def snapshots(settings):
@@ -149,7 +151,7 @@ def test_several_processes_share_a_home(filled, settings, open_retriever):
         "database = Database.open(settings)\n"
         "retriever = Retriever.open(database, settings, load_encoder(EmbedderSettings(device='cpu')))\n"
         "found = retriever.retrieve(Query('annual leave'), OPERATOR, k=50)\n"
-        "print(len(found.hits))\n"
+        "print(sum(len(hit.chunk.text.splitlines()) for hit in found.hits))\n"
         "retriever.close()\n"
     )
     command = [sys.executable, "-c", code, str(settings.home)]
