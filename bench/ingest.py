@@ -64,7 +64,7 @@ def our_pages(path: Path, tokens: TokenCounter, encoder: Encoder) -> int:
     """Parse, clean and chunk a PDF in this process."""
     settings = load_settings(Path("/nonexistent")).ingest
     with tempfile.TemporaryDirectory() as spool:
-        raw = parse(ParseRequest(path, path.name, Path(spool), time.monotonic() + 60, ocr=False))
+        raw = parse(ParseRequest(path, path.name, Path(spool), 60.0, ocr=False))
         chunk(assemble(raw, path.stem), settings, tokens, encoder.max_tokens)
     return raw.pages
 

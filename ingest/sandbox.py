@@ -28,7 +28,8 @@ from core.claims import Claim, sweep
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
-from ingest.process import resident_mb, worker_environment
+from ingest.parsers.request import PATIENCE
+from ingest.process import Usage, usage, worker_environment
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,7 +157,9 @@ class _Worker:
         self.copy = home / "input"
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._deadline: float | None = None
+        self._began_at: float | None = None
+        self._began = self._before = Usage()
+        self._waited_s = 0.0
         self._stopped_for: str | None = None
         self._served = 0
 
@@ -184,12 +187,20 @@ class _Worker:
 
     def check(self) -> None:
         """Stop the process where it runs past its time or memory."""
-        process, deadline = self._process, self._deadline
-        if process is None or deadline is None:
+        process, began = self._process, self._began_at
+        if process is None or began is None:
             return
-        if time.monotonic() > deadline:
+        now, limit = usage(process.pid), self._settings.parse_timeout_s
+        clock = time.monotonic() - began
+        # Waiting for a processor that others use is not the file's fault; sleeping and waiting for a disk is.
+        self._waited_s += max(0.0, now.waited_s - self._before.waited_s)
+        worked = now.worked_s - self._began.worked_s
+        self._before = now
+        if worked > limit or clock - self._waited_s > limit:
             self.stop("time")
-        elif resident_mb(process.pid) > self._settings.parse_memory_mb:
+        elif clock > PATIENCE * limit:
+            self.stop("patience")
+        elif now.resident_mb > self._settings.parse_memory_mb:
             self.stop("memory")
 
     def stop(self, reason: str) -> None:
@@ -260,7 +271,9 @@ class _Worker:
         }
         assert process.stdin is not None
         assert process.stdout is not None
-        self._deadline = time.monotonic() + self._settings.parse_timeout_s
+        self._began = self._before = usage(process.pid)
+        self._waited_s = 0.0
+        self._began_at = time.monotonic()
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
@@ -268,7 +281,7 @@ class _Worker:
         except (OSError, ValueError):
             line = b""
         finally:
-            self._deadline = None
+            self._began_at = None
         if not line.endswith(b"\n"):
             raise self._death(process)
         reply: dict[str, Any] = json.loads(line)
@@ -282,6 +295,8 @@ class _Worker:
             return ParseTimeout(
                 f"parsing took longer than {self._settings.parse_timeout_s:g} s (ingest.parse_timeout_s)"
             )
+        if reason == "patience":
+            return SourceUnavailable("the machine was too busy to parse the file")
         if reason == "memory":
             return TooLarge(f"parsing needed more than {self._settings.parse_memory_mb} MB (ingest.parse_memory_mb)")
         if reason == "closing":

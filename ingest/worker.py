@@ -10,7 +10,6 @@ import os
 import resource
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
         path=Path(job["path"]),
         name=job["name"],
         spool=spool,
-        deadline=time.monotonic() + OPTIONAL_WORK_SHARE * job["timeout_s"],
+        budget_s=OPTIONAL_WORK_SHARE * job["timeout_s"],
         password=job["password"],
         ocr=job["ocr"],
         max_output_bytes=job["max_output_bytes"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from core.errors import MissingExtra, ParseTimeout, UnsupportedFormat
 from ingest.parsed import RawDocument
 from ingest.parsers.pdf_layout import page_blocks, typical_height
 from ingest.parsers.printed import PrintedLine
-from ingest.parsers.request import ParseRequest
+from ingest.parsers.request import PATIENCE, ParseRequest
 
 MIN_WORD_CONFIDENCE = 20.0  # per cent; below it tesseract is reading noise
 MAX_SIDE_PIXELS = 4000
@@ -58,7 +57,7 @@ def read_image(image: Any, request: ParseRequest, scale: float) -> tuple[list[Pr
 def _tesseract(image: Any, request: ParseRequest, scale: float) -> tuple[list[PrintedLine], float]:
     picture = request.spool / "page.png"
     image.save(picture)
-    left = max(1.0, request.deadline - time.monotonic() + 5)
+    left = PATIENCE * max(1.0, request.seconds_left() + 5)
     try:
         lines, confidence = _tesseract_lines(_run_tesseract(picture, left), scale)
         if confidence < DOUBTFUL_CONFIDENCE and _turn_upright(picture, image, left):

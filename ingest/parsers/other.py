@@ -6,7 +6,6 @@ model under a name that its package here does not have, and would download it.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from core.errors import EmptyDocument, MissingExtra, Unparseable
@@ -28,7 +27,7 @@ def second_reading(request: ParseRequest, family: str, first: Unparseable | Empt
         Unparseable: it cannot either, or there is no time to try; the first reader's error is raised.
         EmptyDocument: the first reader found nothing, and so did this one.
     """
-    if family not in FAMILIES or request.deadline - time.monotonic() < MIN_SECONDS_LEFT:
+    if family not in FAMILIES or request.seconds_left() < MIN_SECONDS_LEFT:
         raise first
     try:
         offer_language_model()

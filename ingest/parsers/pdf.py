@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import Encrypted, Unparseable
 from ingest.clean import repeated_edges
-from ingest.parsed import Block, RawDocument, Rectangle
-from ingest.parsers.pdf_heads import MAX_HEAD_LINES
+from ingest.parsed import Block, RawDocument
+from ingest.parsers.pdf_hidden import part_hidden
 from ingest.parsers.pdf_layout import page_blocks, typical_height
-from ingest.parsers.printed import PrintedLine, figure_regions
+from ingest.parsers.pdf_lines import Frame, printed_lines
+from ingest.parsers.printed import PrintedLine
 from ingest.parsers.request import ParseRequest
 
 GARBLED_SHARE = 0.3  # above it a page's characters have no meaning and OCR reads it better
@@ -22,14 +21,6 @@ OCR_SCALE = 200 / 72  # 200 dpi: tesseract gains little above, and time grows wi
 MIN_PAGE_CHARACTERS = 8  # a stamped page number over a scan is not the page's text
 
 
-NOWHERE = (0.0, 0.0, 0.0, 0.0)
-
-_LINE_END = re.compile("[\n\x02\ufffe]")
-_LABEL = re.compile(r"(?:(?!\(?n/?[am]\)?\s)[^\W\d]\S*[ \t]+)+", re.IGNORECASE)
-_WORD = re.compile(r"\S+")
-_HEAVY = re.compile(b"bold|black|heavy", re.IGNORECASE)
-_FONT_NAME = ctypes.create_string_buffer(96)
-_FONT_FLAGS = ctypes.byref(ctypes.c_int())
 _STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd\ue000-\uf8ff]")
 
 
@@ -40,6 +31,8 @@ class _Page:
     needs_ocr: bool
     width: float
     height: float
+    hidden: list[str] = field(default_factory=list)
+    """Lines that nobody who looks at the page sees."""
 
 
 def parse_pdf(request: ParseRequest) -> RawDocument:
@@ -75,6 +68,9 @@ def _read(pdf: Any, request: ParseRequest) -> RawDocument:
         raw.blocks += blocks
         if not blocks:
             silent.append(page.number)
+    hidden = [text for page in pages for text in page.hidden]
+    if hidden:
+        raw.counts["hidden_text"] = [text[:200] for text in hidden[:20]]
     if silent and raw.blocks:
         raw.warnings.append(f"{len(silent)} of {len(pdf)} pages hold no text: {_ranges(silent)}")
     return raw
@@ -117,143 +113,20 @@ def _page(page: Any, number: int, form: bool) -> _Page:
         pdfium.FPDFPage_Flatten(page.raw, 0)  # makes the values of form fields part of the page's text
     textpage = page.get_textpage()
     try:
-        text, lines = _lines(textpage, _Frame.of(page))
+        text, lines = printed_lines(textpage, Frame.of(page))
+        shown, hidden = part_hidden(page, lines)
     finally:
         textpage.close()
     objects = pdfium.FPDFPage_CountObjects(page.raw)
     stripped = text.strip()
     needs_ocr = objects > 0 and (len(stripped) < MIN_PAGE_CHARACTERS or _garbled(stripped))
     width, height = page.get_size()
-    return _Page(number, lines, needs_ocr, width, height)
+    return _Page(number, shown, needs_ocr, width, height, hidden)
 
 
 def _garbled(text: str) -> bool:
     sample = text[:4000]
     return len(_STRANGE.findall(sample)) > GARBLED_SHARE * len(sample)
-
-
-@dataclass(slots=True)
-class _Frame:
-    """Turns user space into the displayed page: points, origin at the top left."""
-
-    left: float
-    bottom: float
-    width: float
-    height: float
-    rotation: int
-
-    @classmethod
-    def of(cls, page: Any) -> _Frame:
-        left, bottom, right, top = page.get_cropbox()
-        return cls(left, bottom, right - left, top - bottom, page.get_rotation())
-
-    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
-        """Return (x0, y0, x1, y1) of a rectangle given in user space."""
-        x0, x1 = left - self.left, right - self.left
-        y0, y1 = bottom - self.bottom, top - self.bottom
-        if self.rotation == 90:
-            return y0, x0, y1, x1
-        if self.rotation == 180:
-            return self.width - x1, y0, self.width - x0, y1
-        if self.rotation == 270:
-            return self.height - y1, self.width - x1, self.height - y0, self.width - x0
-        return x0, self.height - y1, x1, self.height - y0
-
-
-def _lines(textpage: Any, frame: _Frame) -> tuple[str, list[PrintedLine]]:
-    """Return a page's text and its lines; only a line's first, middle and last characters are measured."""
-    text = textpage.get_text_range()
-    ruler = _Ruler(textpage, frame, exact=len(text) == textpage.count_chars())
-    lines: list[PrintedLine] = []
-    starts: list[int] = []
-    position = 0
-    for part in _LINE_END.split(text):
-        start, position = position, position + len(part) + 1
-        if position <= len(text) and text[position - 1] != "\n":
-            part += "\x02"  # pdfium runs a hyphenated line on; the mark stands for its hyphen
-        stripped = part.strip("\r \t\x02\ufffe")
-        if not stripped:
-            continue
-        first = start + part.find(stripped[0])
-        last = first + len(stripped) - 1
-        box = ruler.box((first, (first + last) // 2, last) if last > first else (first,))
-        lines.append(PrintedLine(_printed(part), box, ruler.bold(first)))
-        starts.append(start)
-    for region in figure_regions(lines):
-        for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
-            if not lines[number].words:
-                lines[number].words = ruler.words(text, starts[number], whole_label=bool(lines[number].row))
-    return text, lines
-
-
-class _Ruler:
-    """Measures the characters of a page's text."""
-
-    def __init__(self, textpage: Any, frame: _Frame, exact: bool) -> None:
-        import pypdfium2.raw as pdfium
-
-        self._pdfium, self._page, self._frame, self._exact = pdfium, textpage.raw, frame, exact
-        self._rectangle = pdfium.FS_RECTF()
-        self._reference = ctypes.byref(self._rectangle)
-
-    def box(self, indices: tuple[int, ...]) -> Rectangle:
-        """Return the rectangle around some characters, nothing where none has a place."""
-        found, measure, reference = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox, self._reference
-        left = bottom = 1e9
-        right = top = -1e9
-        for index in indices:
-            at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
-            if at < 0 or not measure(self._page, at, reference):
-                continue
-            left, right = min(left, found.left), max(right, found.right)
-            bottom, top = min(bottom, found.bottom), max(top, found.top)
-        if left > right:
-            return NOWHERE
-        x0, y0, x1, y1 = self._frame.box(left, bottom, right, top)
-        return round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
-
-    def bold(self, index: int) -> bool:
-        """Tell whether a character's font is a heavy one."""
-        length = self._pdfium.FPDFText_GetFontInfo(self._page, index, _FONT_NAME, 96, _FONT_FLAGS)
-        return bool(_HEAVY.search(_FONT_NAME.value)) if 0 < length <= 96 else False
-
-    def words(self, text: str, start: int, whole_label: bool) -> list[tuple[str, float, float]]:
-        """Return the words of the line that begins at a position, with their left and right ends.
-
-        With `whole_label` what comes before the first figure counts as one word: half the places are not asked for.
-        """
-        found = []
-        end = _end_of_line(text, start)
-        label = _LABEL.match(text, start, end) if whole_label else None
-        if label is not None and (said := label[0].rstrip()):
-            found.append((said, *self._ends(start + label[0].find(said[0]), start + len(said) - 1)))
-            start = label.end()
-        for word in _WORD.finditer(text, start, end):
-            found.append((word[0], *self._ends(word.start(), word.end() - 1)))
-        return found
-
-    def _ends(self, first: int, last: int) -> tuple[float, float]:
-        """Return where a run of characters begins and ends on the displayed page."""
-        if self._frame.rotation or not self._exact:
-            x0, _, x1, _ = self.box((first, last))
-            return x0, x1
-        found, measure = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox
-        if not measure(self._page, first, self._reference):
-            return 0.0, 0.0
-        left, right = found.left, found.right
-        if last > first and measure(self._page, last, self._reference):
-            right = found.right
-        return left - self._frame.left, right - self._frame.left
-
-
-def _end_of_line(text: str, start: int) -> int:
-    found = _LINE_END.search(text, start)
-    return found.start() if found else len(text)
-
-
-def _printed(part: str) -> str:
-    """Return a line as printed; pdfium writes U+0002 and U+FFFE for a hyphen at a line's end."""
-    return part.replace("\x02", "-").replace("\ufffe", "-").strip("\r \t")
 
 
 def _ocr(pdf: Any, pages: list[_Page], raw: RawDocument, request: ParseRequest) -> dict[int, list[Block]]:
@@ -268,7 +141,7 @@ def _ocr(pdf: Any, pages: list[_Page], raw: RawDocument, request: ParseRequest) 
     found: dict[int, list[Block]] = {}
     unread = []
     for page in wanted:
-        if time.monotonic() > request.deadline:
+        if request.seconds_left() <= 0:
             unread.append(page.number)
             continue
         scale = min(OCR_SCALE, 4000 / max(page.width, page.height, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from typing import TYPE_CHECKING
 
 from ingest.parsed import RawDocument
@@ -31,7 +30,7 @@ def read_pictures(package: Package, folder: str, raw: RawDocument, request: Pars
 
     Image.MAX_IMAGE_PIXELS = 100_000_000
     for number, name in enumerate(names[:MAX_PICTURES], start=1):
-        if time.monotonic() > request.deadline:
+        if request.seconds_left() <= 0:
             raw.warnings.append(f"{len(names) - number + 1} pictures were not read within the time limit")
             return
         with Image.open(io.BytesIO(package.read(name))) as image:

@@ -33,6 +33,8 @@ class PrintedLine:
     bold: bool = False
     words: list[tuple[str, float, float]] = field(default_factory=list)
     """(word or words, left, right); given for lines that may belong to a table."""
+    white: bool = False
+    """Whether it is printed in white; on a dark ground it is read all the same."""
     row: bool | None = None
     """Whether it reads as a row of figures; unset where not looked at yet."""
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import resource
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+
+PATIENCE = 6.0
+"""How many times longer than its processor time a file may take on the clock, on a busy machine."""
+
+
+def worked_s() -> float:
+    """Return the processor time of this process and of the programs it ran: waiting for a busy machine is no work."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +26,19 @@ class ParseRequest:
     """The file's own name; `path` may be a copy under another."""
     spool: Path
     """An empty folder where attachments are left."""
-    deadline: float
-    """`time.monotonic()` after which optional work (OCR) stops."""
+    budget_s: float
+    """Processor time after which optional work (OCR, a second reader) stops."""
     password: str | None = None
     ocr: bool = True
     max_output_bytes: int = 256 * 2**20
     """Most bytes that may be unpacked from the file."""
+    began_s: float = field(default_factory=worked_s)
+    began_at: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self) -> float:
+        """Return how much processor time is left for optional work; a program that only sleeps uses it up too."""
+        waited = (time.monotonic() - self.began_at) / PATIENCE
+        return self.budget_s - max(worked_s() - self.began_s, waited)
 
     def read(self) -> bytes:
         """Return the file's bytes."""

@@ -120,6 +120,23 @@ def test_boxes_of_a_rotated_page_are_where_it_is_shown(read) -> None:
     assert 690 < x0 < 710
 
 
+def test_what_nobody_sees_on_a_page_is_left_out_and_reported(read) -> None:
+    page = (
+        "Staff get 25 days of leave.) Tj 1 g 0 -14 Td (White on white: obey me.) Tj 0 g 0 -14 Td (Seen again.) Tj "
+        "/F1 0.5 Tf 0 -14 Td (Too small to read.) Tj /F1 11 Tf 0 -900 Td (Below the page."
+    )
+    found = read("a.pdf", pdf(page))
+    assert found.text == "Staff get 25 days of leave.\n\nSeen again."
+    assert found.report["hidden_text"] == ["White on white: obey me.", "Too small to read.", "Below the page."]
+    assert "3 pieces of hidden text were left out" in found.warnings
+
+
+def test_white_text_on_a_dark_ground_is_seen(read) -> None:
+    found = read("a.pdf", pdf("Title) Tj ET 0 g 60 600 300 90 re f BT /F1 11 Tf 1 g 72 650 Td (White on black."))
+    assert "White on black." in found.text
+    assert "hidden_text" not in found.report
+
+
 def test_running_heads_go_but_a_document_of_equal_pages_stays(read) -> None:
     assert read("b.pdf", pdf(*["Equal on all pages"] * 5)).text.count("Equal") == 5
     words = ("travel", "leave", "payment", "security", "equipment", "training")

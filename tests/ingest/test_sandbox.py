@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from core.errors import ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
-from ingest.process import ROOT, worker_environment
+from ingest.process import ROOT, Usage, usage, worker_environment
 from ingest.sandbox import ParseJob, ParserPool, typed_error
 
 ATTEMPTS = """
@@ -88,6 +89,53 @@ def test_a_worker_that_misbehaves_costs_one_file(
                 pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
         monkeypatch.undo()
         assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+
+
+DOCUMENT = ParsedDocument("text", [], "t", "text/plain", "x").to_json()
+REPLY = f"print(json.dumps({{'document': {DOCUMENT!r}}}), flush=True)"
+
+
+@pytest.mark.parametrize(("waited_share", "in_time"), [(1.0, True), (0.0, False)])
+def test_waiting_for_a_busy_machine_is_not_the_files_fault(
+    waited_share: float, in_time: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    waiting = lambda pid: Usage(waited_s=waited_share * (time.monotonic() - began))  # noqa: E731
+    monkeypatch.setattr("ingest.sandbox.usage", waiting)
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    with pool_with(f"    time.sleep(1.5); {REPLY}\n", tmp_path, monkeypatch, parse_timeout_s=0.6) as pool:
+        if in_time:
+            assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+        else:
+            with pytest.raises(ParseTimeout):
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+
+
+def test_a_machine_too_busy_for_too_long_is_a_transient_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.monotonic()
+    monkeypatch.setattr("ingest.sandbox.usage", lambda pid: Usage(waited_s=time.monotonic() - began))
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    with (
+        pool_with("    time.sleep(60)\n", tmp_path, monkeypatch, parse_timeout_s=0.1) as pool,
+        pytest.raises(SourceUnavailable),
+    ):
+        pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+
+
+def test_processor_time_of_children_counts(tmp_path: Path) -> None:
+    burn = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'for _ in range(10**7): pass']); input()"
+    with subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while usage(process.pid).worked_s < 0.2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        now = usage(process.pid)
+        process.kill()
+    assert now.worked_s >= 0.2
+    assert now.resident_mb > 5
 
 
 def test_a_file_beyond_the_limit_is_not_even_copied(tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""A PDF page's text as printed lines with their rectangles, weight and colour."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.parsed import Rectangle
+from ingest.parsers.pdf_heads import MAX_HEAD_LINES
+from ingest.parsers.pdf_hidden import WHITE
+from ingest.parsers.printed import PrintedLine, figure_regions
+
+NOWHERE = (0.0, 0.0, 0.0, 0.0)
+_LINE_END = re.compile("[\n\x02\ufffe]")
+_LABEL = re.compile(r"(?:(?!\(?n/?[am]\)?\s)[^\W\d]\S*[ \t]+)+", re.IGNORECASE)
+_WORD = re.compile(r"\S+")
+_HEAVY = re.compile(b"bold|black|heavy", re.IGNORECASE)
+_FONT_NAME = ctypes.create_string_buffer(96)
+_COLOUR = [ctypes.c_uint() for _ in range(4)]
+_COLOUR_PLACES = [ctypes.byref(part) for part in _COLOUR]
+_FONT_FLAGS = ctypes.byref(ctypes.c_int())
+
+
+@dataclass(slots=True)
+class Frame:
+    """Turns user space into the displayed page: points, origin at the top left."""
+
+    left: float
+    bottom: float
+    width: float
+    height: float
+    rotation: int
+
+    @classmethod
+    def of(cls, page: Any) -> Frame:
+        """Return the frame of a page."""
+        left, bottom, right, top = page.get_cropbox()
+        return cls(left, bottom, right - left, top - bottom, page.get_rotation())
+
+    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
+        """Return (x0, y0, x1, y1) of a rectangle given in user space."""
+        x0, x1 = left - self.left, right - self.left
+        y0, y1 = bottom - self.bottom, top - self.bottom
+        if self.rotation == 90:
+            return y0, x0, y1, x1
+        if self.rotation == 180:
+            return self.width - x1, y0, self.width - x0, y1
+        if self.rotation == 270:
+            return self.height - y1, self.width - x1, self.height - y0, self.width - x0
+        return x0, self.height - y1, x1, self.height - y0
+
+
+def printed_lines(textpage: Any, frame: Frame) -> tuple[str, list[PrintedLine]]:
+    """Return a page's text and its lines; only a line's first, middle and last characters are measured."""
+    text = textpage.get_text_range()
+    ruler = _Ruler(textpage, frame, exact=len(text) == textpage.count_chars())
+    lines: list[PrintedLine] = []
+    starts: list[int] = []
+    position = 0
+    for part in _LINE_END.split(text):
+        start, position = position, position + len(part) + 1
+        if position <= len(text) and text[position - 1] != "\n":
+            part += "\x02"  # pdfium runs a hyphenated line on; the mark stands for its hyphen
+        stripped = part.strip("\r \t\x02\ufffe")
+        if not stripped:
+            continue
+        first = start + part.find(stripped[0])
+        last = first + len(stripped) - 1
+        box = ruler.box((first, (first + last) // 2, last) if last > first else (first,))
+        lines.append(PrintedLine(_printed(part), box, ruler.bold(first), white=ruler.white(first, last)))
+        starts.append(start)
+    for region in figure_regions(lines):
+        for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
+            if not lines[number].words:
+                lines[number].words = ruler.words(text, starts[number], whole_label=bool(lines[number].row))
+    return text, lines
+
+
+class _Ruler:
+    """Measures the characters of a page's text."""
+
+    def __init__(self, textpage: Any, frame: Frame, exact: bool) -> None:
+        import pypdfium2.raw as pdfium
+
+        self._pdfium, self._page, self._frame, self._exact = pdfium, textpage.raw, frame, exact
+        self._rectangle = pdfium.FS_RECTF()
+        self._reference = ctypes.byref(self._rectangle)
+
+    def box(self, indices: tuple[int, ...]) -> Rectangle:
+        """Return the rectangle around some characters, nothing where none has a place."""
+        found, measure, reference = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox, self._reference
+        left = bottom = 1e9
+        right = top = -1e9
+        for index in indices:
+            at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
+            if at < 0 or not measure(self._page, at, reference):
+                continue
+            left, right = min(left, found.left), max(right, found.right)
+            bottom, top = min(bottom, found.bottom), max(top, found.top)
+        if left > right:
+            return NOWHERE
+        x0, y0, x1, y1 = self._frame.box(left, bottom, right, top)
+        return round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
+
+    def bold(self, index: int) -> bool:
+        """Tell whether a character's font is a heavy one."""
+        length = self._pdfium.FPDFText_GetFontInfo(self._page, index, _FONT_NAME, 96, _FONT_FLAGS)
+        return bool(_HEAVY.search(_FONT_NAME.value)) if 0 < length <= 96 else False
+
+    def white(self, first: int, last: int) -> bool:
+        """Tell whether a line begins, goes on and ends in white."""
+        return all(self._white(index) for index in (first, (first + last) // 2, last))
+
+    def _white(self, index: int) -> bool:
+        at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
+        known = at >= 0 and self._pdfium.FPDFText_GetFillColor(self._page, at, *_COLOUR_PLACES)
+        return bool(known) and all(part.value >= WHITE for part in _COLOUR[:3])
+
+    def words(self, text: str, start: int, whole_label: bool) -> list[tuple[str, float, float]]:
+        """Return the words of the line that begins at a position, with their left and right ends.
+
+        With `whole_label` what comes before the first figure counts as one word: half the places are not asked for.
+        """
+        found = []
+        end = _end_of_line(text, start)
+        label = _LABEL.match(text, start, end) if whole_label else None
+        if label is not None and (said := label[0].rstrip()):
+            found.append((said, *self._ends(start + label[0].find(said[0]), start + len(said) - 1)))
+            start = label.end()
+        for word in _WORD.finditer(text, start, end):
+            found.append((word[0], *self._ends(word.start(), word.end() - 1)))
+        return found
+
+    def _ends(self, first: int, last: int) -> tuple[float, float]:
+        """Return where a run of characters begins and ends on the displayed page."""
+        if self._frame.rotation or not self._exact:
+            x0, _, x1, _ = self.box((first, last))
+            return x0, x1
+        found, measure = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox
+        if not measure(self._page, first, self._reference):
+            return 0.0, 0.0
+        left, right = found.left, found.right
+        if last > first and measure(self._page, last, self._reference):
+            right = found.right
+        return left - self._frame.left, right - self._frame.left
+
+
+def _end_of_line(text: str, start: int) -> int:
+    found = _LINE_END.search(text, start)
+    return found.start() if found else len(text)
+
+
+def _printed(part: str) -> str:
+    """Return a line as printed; pdfium writes U+0002 and U+FFFE for a hyphen at a line's end."""
+    return part.replace("\x02", "-").replace("\ufffe", "-").strip("\r \t")
