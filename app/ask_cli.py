@@ -13,7 +13,7 @@ from app.console import emit
 from app.runtime import open_runtime
 from app.search_cli import As, AsJson, Collection, named_principal
 from core.settings import load_settings
-from core.types import Answer, Filters, Question
+from core.types import Answer, Filters, Question, Style
 
 cli = typer.Typer(add_completion=False)
 WIDTH = 100
@@ -36,6 +36,7 @@ def ask(
     generator: Annotated[GeneratorOption, typer.Option("--generator", help="Who drafts.")] = GeneratorOption.auto,
     k: Annotated[int | None, typer.Option("--k", min=1, max=100, help="Passages to read.")] = None,
     conversation: Annotated[str | None, typer.Option("--conversation", help="Continue or begin this one.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="The tuned task that drafts, or `none`.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question, every sentence with its source."""
@@ -46,6 +47,7 @@ def ask(
             filters=Filters(collection=collection),
             k=k,
             generator=generator.value,
+            style=Style(task=task),
             conversation_id=conversation,
         )
         answer = answer_question(runtime, asked)

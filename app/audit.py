@@ -61,6 +61,8 @@ def canonical(value: Json) -> str:
 
 def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
     """Return who asked what, what it was answered from, by what, and how it was judged."""
+    from generation.tasks import drafting_task, styled
+
     question = trace.question
     filters = {name: value for name, value in asdict(question.filters).items() if value}
     record: Json = {
@@ -77,6 +79,8 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "k": question.k,
         "generator": answer.generator,
         "asked_generator": question.generator,
+        "task": drafting_task(styled(settings, question.style), answer.generator, trace.evidence),
+        "style": {name: value for name, value in asdict(question.style).items() if value is not None},
         "model": answer.model,
         "embedder": settings.embedder.model,
         "prompts": prompt_hashes(),
@@ -162,7 +166,8 @@ def prompt_hashes() -> dict[str, str]:
     """Return the sha256 of every prompt in use."""
     from generation.prompts import prompt_hash
 
-    return {name: prompt_hash(name) for name in ("system", "question", "passage", "evidence", "rewrite", "summary")}
+    names = ("system", "question", "passage", "evidence", "rewrite", "summary")
+    return {name: prompt_hash(name) for name in (*names, "brief", "brief_passage", "brief_system")}
 
 
 def _claim(claim: Claim) -> Json:

@@ -29,7 +29,7 @@ def _whole(runtime: Runtime, trace: Trace) -> Generator[Event, None, Conclusion]
     from generation.settle import settle
 
     question, evidence = trace.question, trace.evidence
-    generator, quote = runtime.generator(question.generator), runtime.generator("quote")
+    generator, quote = runtime.generator(question.generator, question.style), runtime.generator("quote")
     asked = trace.asked_of(generator.name)
     draft = yield from trace.step("generate", write_draft, generator, asked, evidence, question.history)
     settled = yield from trace.step(
@@ -50,7 +50,7 @@ def _claim_by_claim(
 ) -> Generator[Event, None, Conclusion | None]:
     """Release each claim once it is verified and past the rails; quote where no claim of a draft holds."""
     question = trace.question
-    chosen = runtime.generator(question.generator)
+    chosen = runtime.generator(question.generator, question.style)
     for drafter in (chosen, runtime.generator("quote")):
         writing = Writing(runtime, trace, drafter, stopped)
         yield from writing.events()

@@ -14,7 +14,7 @@ from app.conversations import messages_of
 from app.runtime import Runtime
 from core.db.models import AuditRow, Turn
 from core.errors import InvalidInput
-from core.types import Answer, Filters, Json, Message, Principal, Question
+from core.types import Answer, Filters, Json, Message, Principal, Question, Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ def _question(runtime: Runtime, row: AuditRow) -> Question:
         filters=Filters(**filters),
         k=record["k"],
         generator=record["asked_generator"],
+        style=Style(**record.get("style", {})),
         min_seq=record["index_seq"],
         history=_history(runtime, row),
         cited_chunks=tuple(record["carry"]),

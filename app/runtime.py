@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from core.db.session import Database
 from core.errors import AttestError
 from core.settings import Settings
-from core.types import GeneratorChoice
+from core.types import AS_SET, GeneratorChoice, Style
 
 if TYPE_CHECKING:
     from generation.answerable import Answerability
@@ -75,9 +75,11 @@ class Runtime:
         """The judge of whether the evidence holds an answer."""
         return self._part("answerability", self._make_answerability)
 
-    def generator(self, choice: GeneratorChoice = "auto") -> Generator:
-        """Return the generator of a choice; `auto` follows the settings."""
-        return self._part(f"generator:{choice}", lambda: self._make_generator(choice))
+    def generator(self, choice: GeneratorChoice = "auto", style: Style = AS_SET) -> Generator:
+        """Return the generator of a choice; `auto` follows the settings, and so does what the style leaves open."""
+        if style != AS_SET:
+            return self._make_generator(choice, style)
+        return self._part(f"generator:{choice}", lambda: self._make_generator(choice, style))
 
     def warm(self) -> None:
         """Build what every question needs, so that the first one does not wait."""
@@ -150,10 +152,11 @@ class Runtime:
 
         return Answerability(self.settings, self.classifier)
 
-    def _make_generator(self, choice: GeneratorChoice) -> Generator:
+    def _make_generator(self, choice: GeneratorChoice, style: Style) -> Generator:
         from generation.generators import make_generator
+        from generation.tasks import styled
 
-        return make_generator(self.settings, choice, self.classifier)
+        return make_generator(styled(self.settings, style), choice, self.classifier)
 
 
 def open_runtime(settings: Settings, *, follow: bool = True) -> Runtime:

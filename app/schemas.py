@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from core.types import Filters, GeneratorChoice, Mode, Principal, Question
+from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Question, Style
 
 QUESTION_CHARACTERS = 4000
 """Longer than any question; a pasted document belongs in the knowledge base."""
@@ -44,6 +44,14 @@ class FilterBody(Body):
         return Filters(collection=collection, **(self.model_dump(exclude={"document_ids"})), document_ids=ids)
 
 
+class StyleBody(Body):
+    """How the draft is asked for, where it differs from the settings."""
+
+    prompt: PromptName | None = None
+    task: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$", description="A tuned task, or `none`")
+    shots: int | None = Field(default=None, ge=0, le=8, description="Worked examples in the prompt")
+
+
 class AskBody(Body):
     """A question."""
 
@@ -57,6 +65,7 @@ class AskBody(Body):
     collection: str | None = None
     k: int | None = Field(default=None, ge=1, le=100)
     generator: GeneratorChoice = "auto"
+    style: StyleBody = StyleBody()
     min_seq: int | None = Field(default=None, ge=0, description="Wait until the index has seen this change")
     filters: FilterBody = FilterBody()
 
@@ -68,6 +77,7 @@ class AskBody(Body):
             filters=self.filters.filters(self.collection),
             k=self.k,
             generator=self.generator,
+            style=Style(**self.style.model_dump()),
             min_seq=self.min_seq,
             conversation_id=self.conversation_id,
         )

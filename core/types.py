@@ -73,6 +73,10 @@ class Style:
     """Worked examples in the prompt."""
 
 
+AS_SET = Style()
+"""A draft as the settings have it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a principal asked, with the conversation before it."""
@@ -82,7 +86,7 @@ class Question:
     filters: Filters = Filters()
     k: int | None = None
     generator: GeneratorChoice = "auto"
-    style: Style = Style()
+    style: Style = AS_SET
     min_seq: int | None = None
     conversation_id: str | None = None
     history: tuple[Message, ...] = ()

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from core.errors import NotFound
-from core.types import Evidence, PromptName
+from core.types import Evidence, GeneratorName, PromptName, Style
 
 if TYPE_CHECKING:
-    from core.settings import GenerationSettings
+    from core.settings import GenerationSettings, Settings
 
 SHIPPED = Path(__file__).parents[1] / "models" / "weights"
 TASK_FILE = "task.json"
@@ -87,6 +87,25 @@ def _read(folder: Path, name: str) -> Task | None:
     return Task(
         name, folder, str(card["method"]), prompt, str(card.get("model", "")), int(card.get("passages", PASSAGES))
     )
+
+
+def drafting_task(settings: Settings, generator: GeneratorName, evidence: Sequence[Evidence]) -> str:
+    """Return the name of the task under which a generator drafts from this evidence, for the record."""
+    name = task_name(settings.generation, evidence)
+    if generator == "quote":
+        return NONE
+    if name != "auto":
+        return name
+    shipped = local_task(settings.generation, evidence, settings.home) if generator == "embedded" else None
+    return shipped.name if shipped else NONE
+
+
+def styled(settings: Settings, style: Style) -> Settings:
+    """Return the settings as one request wants its draft."""
+    changes = {name: value for name, value in asdict(style).items() if value is not None}
+    if style.task is not None:
+        changes["collection_tasks"] = {}
+    return settings.model_copy(update={"generation": settings.generation.model_copy(update=changes)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,10 +145,6 @@ def _salt(evidence: Sequence[Evidence]) -> str:
     return hashlib.sha256(f"attest\x00{tenant}".encode()).hexdigest()[:32]
 
 
-_clients: dict[tuple[GenerationSettings, Path], VllmGenerator] = {}
-
-
 def load_vllm(settings: Settings) -> VllmGenerator:
-    """Return the process-wide client of these settings; replicas take turns across requests."""
-    client = VllmGenerator(settings.generation, settings.home, make_prompter(settings))
-    return _clients.setdefault((settings.generation, settings.home), client)
+    """Return a client of these settings; replicas take turns across its requests."""
+    return VllmGenerator(settings.generation, settings.home, make_prompter(settings))

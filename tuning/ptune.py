@@ -75,8 +75,8 @@ def train(data: Path, model_path: Path, out: Path, recipe: Recipe) -> list[dict[
     import torch
 
     torch.manual_seed(recipe.seed)
-    tokenizer, model = load_plain(model_path)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tokenizer, model = load_plain(model_path, torch.bfloat16 if device.type == "cuda" else torch.float32)
     samples = read_samples(data / "train.jsonl", tokenizer, recipe, recipe.limit)
     dev = read_samples(data / "dev.jsonl", tokenizer, recipe)
     model = adapt(model.to(device), recipe)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
 import httpx
 
-from core.types import Answer, Citation, GeneratorChoice, Mode
+from core.types import AS_SET, Answer, Citation, GeneratorChoice, Mode, Style
 from ui.sse import ServerEvent, parse_events
 from ui.wire import (
     ConversationRow,
@@ -49,15 +49,18 @@ class Ask:
     collection: str | None = None
     generator: GeneratorChoice = "auto"
     k: int | None = None
+    style: Style = AS_SET
 
     def to_json(self) -> dict[str, Any]:
         """Return the request body, without what is not set."""
+        style = {name: value for name, value in asdict(self.style).items() if value is not None}
         body = {
             "question": self.question,
             "conversation_id": self.conversation_id,
             "collection": self.collection,
             "generator": self.generator,
             "k": self.k,
+            "style": style or None,
         }
         return {name: value for name, value in body.items() if value is not None}
 

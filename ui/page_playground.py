@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import streamlit as st
 
-from core.types import Answer, GeneratorChoice
+from core.types import Answer, GeneratorChoice, Style
 from ui import markup
 from ui.answer_view import show_answer
 from ui.client import ApiError, Ask, Client
@@ -18,6 +18,8 @@ FIRST: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm")
 """What the columns start with, in order."""
 MAX_VARIANTS = 3
 MAX_K = 32
+MAX_SHOTS = 8
+AS_IS = "as set"
 
 
 def page() -> None:
@@ -47,7 +49,28 @@ def _variant(number: int, column: st.delta_generator.DeltaGenerator, question: s
             f"Generator {number + 1}", GENERATORS, index=GENERATORS.index(FIRST[number]), key=f"variant-{number}-by"
         )
         k = st.number_input(f"Passages {number + 1}", 1, MAX_K, 8, key=f"variant-{number}-k")
-    return Ask(question.strip(), None, collection, generator, int(k))
+        style = _style(number)
+    return Ask(question.strip(), None, collection, generator, int(k), style)
+
+
+def _style(number: int) -> Style:
+    """Ask how a variant's model is to be asked; what is left alone follows the settings. A quote asks no model."""
+    with st.expander("Prompt, examples, task"):
+        prompt = st.selectbox(f"Prompt {number + 1}", (AS_IS, "brief", "full"), key=f"variant-{number}-prompt")
+        shots = st.selectbox(
+            f"Worked examples {number + 1}", (AS_IS, *range(MAX_SHOTS + 1)), key=f"variant-{number}-shots"
+        )
+        task = st.text_input(
+            f"Task {number + 1}",
+            placeholder=AS_IS,
+            key=f"variant-{number}-task",
+            help="The name of a tuned task, or `none` for the model as it is.",
+        )
+    return Style(
+        prompt=None if prompt == AS_IS else prompt,
+        task=task.strip() or None,
+        shots=None if shots == AS_IS else int(shots),
+    )
 
 
 def _ask_all(asks: Sequence[Ask], key: str) -> list[Answer | str]:

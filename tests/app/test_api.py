@@ -185,6 +185,7 @@ def test_an_upload_that_cannot_be_read_says_so_in_its_run(client: httpx.Client) 
         ("POST", "/v1/ask", {"question": ""}, 422),
         ("POST", "/v1/ask", {"question": "x", "colection": "default"}, 422),
         ("POST", "/v1/ask", {"question": "x", "k": 0}, 422),
+        ("POST", "/v1/ask", {"question": "x", "style": {"task": "../x"}}, 422),
         ("POST", "/v1/ask", {"question": "x", "conversation_id": "../x"}, 422),
         ("POST", "/v1/ask", {"question": "x", "generator": "vllm"}, 422),
         ("POST", "/v1/ask", {"question": "x" * 2_000_000}, 413),

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from app.ask import ask, ask_events
+from app.audit import find_record
 from app.events import ClaimReleased, Concluded
 from app.runtime import Runtime, open_runtime
 from app.summarize import Subject, summarize
 from core.errors import GeneratorTimeout, GeneratorUnavailable
-from core.types import OPERATOR, Answer, Filters, Question
+from core.types import OPERATOR, Answer, Filters, Question, Style
 from tests.app.conftest import NO_RAILS, serving, with_model
 from tests.conftest import KnowledgeBase
 from tests.wire_double import WireDouble, wire_double
@@ -186,3 +187,19 @@ def test_unverified_pieces_are_streamed_only_where_asked_for(
         pieces = [event.text for event in told if isinstance(event, DraftPiece)]
         assert bool(pieces) is wanted
         assert [event for event in told if isinstance(event, ClaimReleased)]
+
+
+def test_the_task_of_a_collection_drafts_and_is_in_the_record(
+    own_knowledge_base: KnowledgeBase, double: WireDouble
+) -> None:
+    settings = with_model(own_knowledge_base.settings.model_copy(update={"rails": NO_RAILS}), double.url)
+    generation = settings.generation.model_copy(update={"collection_tasks": {"default": "voice"}})
+    question = only_leave(own_knowledge_base)
+    with open_runtime(settings.model_copy(update={"generation": generation}), follow=False) as runtime:
+        told = [ask(runtime, replace(question, style=style)) for style in (Style(), Style(task="none", prompt="brief"))]
+        records = [find_record(runtime.database, answer.id).record for answer in told]
+    assert [record["task"] for record in records] == ["voice", "none"]
+    assert [record["style"] for record in records] == [{}, {"task": "none", "prompt": "brief"}]
+    drafted = [request for request in double.requests if len(request["messages"]) > 1]
+    assert [request.get("chat_template_kwargs") for request in drafted] == [{"task": "voice"}, None]
+    assert all(request["messages"][-1]["content"].startswith("Question:") for request in drafted)

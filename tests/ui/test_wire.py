@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.types import Answer, Box, Citation, Claim, NearestPassage, Verdict
+from core.types import Answer, Box, Citation, Claim, NearestPassage, Style, Verdict
+from ui.client import Ask
 from ui.sse import ServerEvent, parse_events
 from ui.wire import answer_from, run_from
 
@@ -84,3 +85,8 @@ def test_a_run_is_read_with_its_failures() -> None:
 def test_progress_only_grows(counts: dict, share: float) -> None:
     assert run_from({"run_id": "r", "state": "running", **counts}).share == pytest.approx(share)
     assert run_from({"run_id": "r", "state": "done", **counts}).share == 1.0
+
+
+def test_a_variant_sends_only_what_differs_from_the_settings() -> None:
+    assert Ask("Which?").to_json() == {"question": "Which?", "generator": "auto"}
+    assert Ask("Which?", style=Style(prompt="brief", shots=0)).to_json()["style"] == {"prompt": "brief", "shots": 0}
