@@ -18,7 +18,7 @@ from core.db.changes import last_reset, last_seq
 from core.db.generations import live_generation
 from core.db.models import Change, Generation
 from core.db.replay import listed_chunks, vectors_of
-from retriever.snapshot import IndexIdentity, Snapshot, load_newest
+from retriever.snapshot import IndexIdentity, Snapshot, load_newest, vectors_kind
 from retriever.workplace import Workplace
 
 TOLERANCE = 1e-6
@@ -52,7 +52,8 @@ def snapshots(patient: Patient) -> Finding | None:
 def _problem(session: Session, generation: Generation | None, path: Path, place: Path) -> str | None:
     if generation is None:
         return "its generation is gone"
-    identity = IndexIdentity(generation.id, generation.embedder, generation.revision, generation.dimension)
+    made_with = (generation.id, generation.embedder, generation.revision, generation.dimension)
+    identity = IndexIdentity(*made_with, vectors=vectors_kind(path))
     seq = int(path.name[1:]) if path.name[1:].isdigit() else -1
     if not last_reset(session) <= seq <= last_seq(session):
         return "it is of another history of the store"
@@ -73,7 +74,8 @@ def _difference(session: Session, generation: Generation, snapshot: Snapshot) ->
         if row is None:
             continue
         stored = np.frombuffer(vector, dtype="<f4")
-        if snapshot.versions[row] != version or not np.allclose(snapshot.vectors[row], stored, atol=TOLERANCE):
+        here = snapshot.vectors[row] if snapshot.vectors.shape[1] else stored
+        if snapshot.versions[row] != version or not np.allclose(here, stored, atol=TOLERANCE):
             return f"passage {chunk_id} differs from SQL"
     return None
 

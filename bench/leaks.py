@@ -1,6 +1,6 @@
 """Look for leaks: random edits of documents, lists, groups and deletions against a model made of plain dictionaries.
 
-    python -m bench.leaks --queries 20000 --seed 1 [--backend cpu|coarse|gpu] [--json FILE]
+    python -m bench.leaks --queries 20000 --seed 1 [--backend cpu|coarse|gpu|milvus] [--json FILE]
 
 After every edit each principal searches every way there is (dense, lexical, hybrid, carried passages, explain, lists,
 single documents). No hit, name, text or count may come from a document the model does not let it read; dense results
@@ -22,10 +22,10 @@ from typing import Any
 
 from bench.leaks_machine import Machine
 from bench.leaks_model import Leak
-from core.settings import Settings, load_settings
+from core.settings import MilvusSettings, Settings, load_settings
 from retriever import coarse, dense
 
-BACKENDS = ("cpu", "coarse", "gpu")
+BACKENDS = ("cpu", "coarse", "gpu", "milvus")
 COARSE_BLOCK = 8
 """Rows of a coded block here, so that the codes are used although the store is small."""
 
@@ -35,16 +35,20 @@ def settings_of(folder: Path, backend: str) -> Settings:
     settings = load_settings(folder)
     if backend == "coarse":
         dense.COARSE_FROM, coarse.BLOCK = 1, COARSE_BLOCK
-    retrieval = settings.retrieval.model_copy(update={"backend": "gpu" if backend == "gpu" else "cpu"})
-    return settings.model_copy(update={"retrieval": retrieval})
+    kinds = {"backend": "gpu" if backend == "gpu" else "cpu", "index": "milvus" if backend == "milvus" else "memory"}
+    retrieval = settings.retrieval.model_copy(update=kinds)
+    # one Milvus Lite for every life, a process holds one file; the lives are told apart by a prefix
+    milvus = MilvusSettings(uri=str(folder.parent / "milvus.db"), prefix=f"life_{folder.name}")
+    return settings.model_copy(update={"retrieval": retrieval, "milvus": milvus})
 
 
 def run(queries: int, seed: int, backend: str = "cpu", steps: int = 40) -> dict[str, Any]:
     """Lead lives of `steps` edits until the number of queries is reached; a leak raises with its whole history."""
     started, asked, lives, fallen_back = time.monotonic(), 0, 0, 0
     checked: Counter[str] = Counter()
+    place = Path(tempfile.mkdtemp(prefix="attest-leaks-"))
     while asked < queries:
-        folder = Path(tempfile.mkdtemp(prefix="attest-leaks-"))
+        folder = place / str(lives)
         machine = Machine(settings_of(folder, backend), random.Random(f"{seed}:{lives}"))
         try:
             for _ in range(steps):
@@ -58,6 +62,7 @@ def run(queries: int, seed: int, backend: str = "cpu", steps: int = 40) -> dict[
         asked, lives = asked + machine.queries, lives + 1
         checked += machine.checked
         fallen_back += machine.fallen_back
+    shutil.rmtree(place, ignore_errors=True)
     seconds = round(time.monotonic() - started, 1)
     report = {"backend": backend, "queries": asked, "lives": lives, "seed": seed, "by_path": dict(checked)}
     return {**report, "fallen_back": fallen_back, "leaks": 0, "seconds": seconds}

@@ -74,7 +74,20 @@ class RetrievalSettings(Section):
     rerank_depth: int = Field(default=30, ge=1)
     reranker: str | None = None
     backend: Literal["auto", "cpu", "gpu"] = "auto"
+    index: Literal["memory", "milvus"] = "memory"
+    """Where vectors are searched: in every process's memory, or in Milvus."""
     follow_interval_s: float = Field(default=0.5, gt=0)
+
+
+class MilvusSettings(Section):
+    """The vector database beyond one machine, used where `retrieval.index` says so."""
+
+    uri: str | None = None
+    """e.g. `http://milvus:19530`; unset means Milvus Lite, in a file of the home, for one process alone."""
+    token: SecretStr | None = None
+    prefix: str = Field(default="attest", pattern=r"[A-Za-z][A-Za-z0-9_]{0,40}")
+    kind: Literal["FLAT", "HNSW"] = "FLAT"
+    """`FLAT` is exact; `HNSW` is for collections that are too large to read whole for every question."""
 
 
 class GenerationSettings(Section):
@@ -167,6 +180,7 @@ class Settings(Section):
     embedder: EmbedderSettings = EmbedderSettings()
     ingest: IngestSettings = IngestSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    milvus: MilvusSettings = MilvusSettings()
     generation: GenerationSettings = GenerationSettings()
     answers: AnswerSettings = AnswerSettings()
     rails: RailSettings = RailSettings()

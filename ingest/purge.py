@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from core.blobs import NO_BLOB, BlobStore, sha256_of
 from core.claims import sweep
 from core.clock import now
-from core.db.changes import append_changes, demand_rebuild, touch_access
+from core.db.changes import append_changes, demand_rebuild, last_reset, touch_access
 from core.db.models import (
     AuditRow,
     ChunkRow,
@@ -27,6 +27,7 @@ from core.db.models import (
     DocumentAccess,
     DocumentVersion,
     EmbeddingRow,
+    Generation,
     IngestFailure,
     Purge,
     Turn,
@@ -116,11 +117,12 @@ def _finish(database: Database, settings: Settings, document_id: str) -> dict[st
         _delete_rows(session, document_id)
     failpoint("purge.rows_gone")
     indexes = _scrub_indexes(database, settings)
+    collections = _scrub_milvus(database, settings)
     reclaim(database)
     failpoint("purge.reclaimed")
     parsing = _copies_left(settings.home / "parsing", set(blobs))
     left = _count_left(database, settings, document_id, blobs, probes)
-    verified = {**left, "indexes": indexes, "parsing": parsing}
+    verified = {**left, "indexes": indexes, "collections": collections, "parsing": parsing}
     if not any(verified.values()):
         with database.write() as session:
             session.get_one(Purge, document_id).finished_at = now()
@@ -196,6 +198,17 @@ def _scrub_indexes(database: Database, settings: Settings) -> int:
         if not left or time.monotonic() > deadline:
             return len(left)
         time.sleep(0.1)
+
+
+def _scrub_milvus(database: Database, settings: Settings) -> int:
+    """Drop the collections made before the reset, where vectors lie in Milvus; return how many are left."""
+    if settings.retrieval.index != "milvus":
+        return 0
+    from retriever.milvus import drop_collections
+
+    with database.read() as session:
+        generations, reset = session.scalars(select(Generation)).all(), last_reset(session)
+    return drop_collections(settings, generations, keep_from=reset)
 
 
 def _copies_left(folder: Path, names: set[str]) -> int:

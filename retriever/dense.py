@@ -51,12 +51,16 @@ class CpuSearch:
 
 
 def make_dense_search(settings: Settings) -> DenseSearch:
-    """Return the search of `retrieval.backend`; `auto` is the GPU where there is one.
+    """Return the search of `retrieval.index` and `retrieval.backend`; `auto` is the GPU where there is one.
 
     Raises:
         InvalidInput: `gpu` was asked for and there is none.
     """
     backend = settings.retrieval.backend
+    if settings.retrieval.index == "milvus":
+        from retriever.milvus_search import MilvusSearch
+
+        return MilvusSearch(settings)
     if backend == "cpu" or pick_device() == "cpu":
         if backend == "gpu":
             raise InvalidInput("retrieval.backend is gpu and this machine has no CUDA device; set it to auto or cpu")

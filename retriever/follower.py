@@ -5,23 +5,24 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.db.bell import Bell
 from core.db.changes import last_reset, last_seq
 from core.db.generations import live_generation
-from core.db.models import Change, ChunkRow, DocumentVersion, EmbeddingRow, Generation
+from core.db.models import Generation
 from core.db.session import Database
 from core.errors import AttestError, IndexMismatch
 from core.settings import EmbedderSettings, Settings
 from models.encoder import Encoder, load_encoder
 from retriever.lexical import LexicalEntry, LexicalIndex
+from retriever.log import as_matrix, final_ops, indexed_rows, slices
+from retriever.milvus import MilvusCollection, collection_name
 from retriever.snapshot import IndexIdentity, Published, load_newest, publish
 from retriever.vectors import VectorIndex
 from retriever.workplace import Workplace
@@ -31,8 +32,6 @@ PUBLISH_AFTER = 1000
 """Changes replayed since the last snapshot before another is worth its writing."""
 PUBLISH_SHARE = 0.1
 """… and at least this share of the rows, so that a large index is not rewritten for a few."""
-BATCH = 512
-"""Chunks read from SQL at once; stays under every database's limit of variables."""
 
 
 @dataclass
@@ -53,6 +52,7 @@ class Follower:
     def __init__(self, database: Database, settings: Settings, encoder: Encoder) -> None:
         self._database, self._settings, self._encoder = database, settings, encoder
         self._workplace = Workplace(settings.indexes)
+        self._remote = MilvusCollection(database, settings) if settings.retrieval.index == "milvus" else None
         self._lock = threading.Lock()
         self._stop, self._bell = threading.Event(), Bell(database)
         self._thread: threading.Thread | None = None
@@ -79,12 +79,14 @@ class Follower:
             if generation is None:
                 return self.seq
             self._encoder = self._encoder_of(generation)
-            identity = IndexIdentity(generation.id, *_named(self._encoder))
+            identity = IndexIdentity(generation.id, *_named(self._encoder), vectors=self._settings.retrieval.index)
             indexes = self.indexes
             reset = last_reset(session)
             if indexes is None or indexes.identity != identity or indexes.seq < reset:
-                indexes = self._load(session, identity, reset)
+                indexes = self._load(session, generation, identity, reset)
             _replay(session, indexes)
+            if self._remote is not None:
+                self._remote.catch_up(session, generation, reset, indexes.seq)
             self._take(indexes)
             self._publish_if_due(indexes)
             return indexes.seq
@@ -135,11 +137,11 @@ class Follower:
             )
         return ours
 
-    def _load(self, session: Session, identity: IndexIdentity, reset: int) -> Indexes:
+    def _load(self, session: Session, generation: Generation, identity: IndexIdentity, reset: int) -> Indexes:
         """Start from the newest snapshot of this identity made since the last reset, or from nothing."""
         place = self._workplace.fresh()
         folder = self._settings.indexes / f"g{identity.generation}"
-        vectors = VectorIndex(identity.dimension)
+        vectors = self._new_vectors(generation, reset)
         seqs = range(reset, last_seq(session) + 1)
         snapshot = load_newest(folder, identity, place, seqs, room=vectors.room)
         if snapshot is None:
@@ -147,6 +149,13 @@ class Follower:
             return Indexes(identity, self._encoder, vectors, LexicalIndex(place), seq=0)
         vectors.take(snapshot.ids, snapshot.versions)
         return Indexes(identity, self._encoder, vectors, LexicalIndex(place), snapshot.seq)
+
+    def _new_vectors(self, generation: Generation, reset: int) -> VectorIndex:
+        if self._remote is None:
+            return VectorIndex(generation.dimension)
+        from retriever.milvus_search import MilvusRows
+
+        return MilvusRows(self._database, generation.dimension, collection_name(self._settings, generation, reset))
 
     def _take(self, indexes: Indexes) -> None:
         """Let searches use complete indexes, and drop those they replace."""
@@ -175,15 +184,15 @@ def _replay(session: Session, indexes: Indexes) -> None:
     end = last_seq(session)
     if end == indexes.seq:
         return
-    final = _final_ops(session, indexes.identity.generation, indexes.seq, end)
+    final = final_ops(session, indexes.identity.generation, indexes.seq, end)
     removed = [chunk_id for chunk_id, op in final.items() if op == "remove"]
     added = [chunk_id for chunk_id, op in final.items() if op == "add"]
     if indexes.seq:
-        for ids in _slices([*removed, *added]):  # the added ones too: none is ever there twice
+        for ids in slices([*removed, *added]):  # the added ones too: none is ever there twice
             indexes.lexical.remove(ids)
     indexes.vectors.remove(removed)
     indexes.vectors.room(len(added))
-    for ids in _slices(added):
+    for ids in slices(added):
         _add_chunks(session, indexes, ids)
     if final:
         indexes.lexical.commit()
@@ -191,40 +200,12 @@ def _replay(session: Session, indexes: Indexes) -> None:
     indexes.seq = end
 
 
-def _final_ops(session: Session, generation: int, after: int, until: int) -> dict[int, str]:
-    """Return what became of each chunk named in the log after one seq and up to another."""
-    entries = session.execute(
-        select(Change.chunk_id, Change.op)
-        .where(
-            Change.seq > after,
-            Change.seq <= until,
-            Change.generation_id == generation,
-            Change.op.in_(("add", "remove")),
-        )
-        .order_by(Change.seq)
-    )
-    return {chunk_id: op for chunk_id, op in entries if chunk_id is not None}
-
-
 def _add_chunks(session: Session, indexes: Indexes, ids: Sequence[int]) -> None:
     """Add chunks to both indexes; one that has been purged since its entry was written is passed over."""
-    rows = session.execute(
-        select(
-            ChunkRow.id,
-            ChunkRow.version_key,
-            ChunkRow.heading,
-            ChunkRow.text,
-            DocumentVersion.language,
-            EmbeddingRow.vector,
-        )
-        .join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key)
-        .join(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
-        .where(ChunkRow.id.in_(ids))
-        .order_by(ChunkRow.id)
-    ).all()
+    rows = indexed_rows(session, ids)
     if not rows:
         return
-    vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(len(rows), -1)
+    vectors = as_matrix([row.vector for row in rows], indexes.identity.dimension)
     chunk_ids = np.array([row.id for row in rows], dtype=np.int64)
     versions = np.array([row.version_key for row in rows], dtype=np.int64)
     indexes.vectors.add(chunk_ids, versions, vectors)
@@ -232,8 +213,3 @@ def _add_chunks(session: Session, indexes: Indexes, ids: Sequence[int]) -> None:
         LexicalEntry(row.id, row.version_key, row.language, f"{row.heading}\n{row.text}" if row.heading else row.text)
         for row in rows
     )
-
-
-def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]

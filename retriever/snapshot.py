@@ -44,6 +44,13 @@ class IndexIdentity:
     metric: str = "inner_product"
     analysis: int = ANALYSIS_VERSION
     format: int = FORMAT
+    vectors: str = "memory"
+    """Where vectors are searched: elsewhere, a snapshot holds none."""
+
+    @property
+    def columns(self) -> int:
+        """The width of the matrix that is kept here."""
+        return self.dimension if self.vectors == "memory" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ def publish(folder: Path, indexes: Published, staged: Path) -> Path | None:
     folder.mkdir(parents=True, exist_ok=True)
     staged.mkdir(parents=True)
     try:
-        _write_vectors(staged, indexes.view)
+        _write_vectors(staged, indexes.view, indexes.identity.columns)
         copy_lexical(indexes.lexical, staged / "lexical")
         _write_manifest(staged, indexes)
         failpoint("snapshot.before_publish")
@@ -109,7 +116,7 @@ def load_newest(
     A damaged or foreign snapshot is named in the log and passed over. `room` says where vectors are read to, so that
     they are never in memory twice; what lies there is of no use unless a snapshot is returned.
     """
-    room = room or partial(_new_rows, identity.dimension)
+    room = room or partial(_new_rows, identity.columns)
     for path in reversed(_published(folder)):
         if _seq(path) not in seqs:
             continue  # of another history of the store
@@ -119,6 +126,15 @@ def load_newest(
             logger.warning("index snapshot %s is not used and will be rebuilt: %s", path.name, error)
             shutil.rmtree(lexical, ignore_errors=True)
     return None
+
+
+def vectors_kind(path: Path) -> str:
+    """Return where a snapshot's manifest says that vectors are searched; `memory` where it says nothing."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return str(manifest["identity"]["vectors"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "memory"
 
 
 def copy_lexical(source: Path, target: Path) -> None:
@@ -161,7 +177,7 @@ def _load(path: Path, identity: IndexIdentity, lexical: Path, room: Room) -> Sna
             with (path / name).open("rb") as stream:
                 _compare(name, hashlib.file_digest(stream, "sha256").hexdigest(), expected)
     count = manifest["count"]  # no checksum covers it: compared with the files before memory is taken for it
-    if (path / "vectors.f32").stat().st_size != 4 * count * identity.dimension:
+    if (path / "vectors.f32").stat().st_size != 4 * count * identity.columns:
         raise SnapshotDamaged("row counts differ")
     keys, vectors = np.empty((2, count), dtype="<i8"), room(count)
     for row, name in zip(keys, ("ids.i64", "versions.i64"), strict=True):
@@ -174,7 +190,7 @@ def _read(path: Path, expected: str, into: NDArray[Any]) -> None:
     """Fill an array with a file's bytes, which must be as many and of the checksum expected."""
     if path.stat().st_size != into.nbytes:
         raise SnapshotDamaged("row counts differ")
-    digest, place = hashlib.sha256(), into.data.cast("B") if into.size else memoryview(b"")
+    digest, place = hashlib.sha256(), into.data.cast("B") if into.size else memoryview(bytearray())
     with path.open("rb", buffering=0) as stream:
         at = 0
         while got := stream.readinto(place[at : at + PIECE_BYTES]):
@@ -192,12 +208,12 @@ def _new_rows(dimension: int, count: int) -> Vectors:
     return np.empty((count, dimension), dtype="<f4")
 
 
-def _write_vectors(folder: Path, view: VectorView) -> None:
+def _write_vectors(folder: Path, view: VectorView, columns: int) -> None:
     rows = np.flatnonzero(view.alive)
     view.ids[rows].astype("<i8").tofile(folder / "ids.i64")
     view.versions[rows].astype("<i8").tofile(folder / "versions.i64")
     with (folder / "vectors.f32").open("wb") as stream:
-        for start in range(0, len(rows), ROWS_AT_ONCE):
+        for start in range(0, len(rows) if columns else 0, ROWS_AT_ONCE):
             stream.write(view.matrix[rows[start : start + ROWS_AT_ONCE]].astype("<f4", copy=False).data)
 
 

@@ -170,3 +170,16 @@ def test_a_dead_process_leaves_no_working_files(filled, settings, open_retriever
     retriever = open_retriever()
     assert not left.exists()
     assert retriever._follower.indexes.lexical.folder.exists()
+
+
+def test_an_empty_snapshot_is_as_good_as_another(filled, settings, open_retriever, caplog):
+    retriever = open_retriever()
+    for number in range(6):
+        filled.delete(f"doc{number}")
+    retriever.sync()
+    retriever.close()
+    with caplog.at_level(logging.WARNING):
+        again = open_retriever()
+    assert "not used" not in caplog.text
+    assert again._follower.indexes.vectors.view().count == 0
+    assert names(again) == []
