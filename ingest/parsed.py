@@ -6,7 +6,7 @@ character offsets into its one cleaned text. Both cross a process border as JSON
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["heading", "text", "list", "table", "code"]
@@ -96,7 +96,12 @@ class ParsedDocument:
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""
-        return asdict(self)
+        # Shallow where it is large: a copy of every line's box doubles the memory of a long document.
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["spans"] = [(span.kind, span.level, span.start, span.end, span.page) for span in self.spans]
+        values["attachments"] = [asdict(attachment) for attachment in self.attachments]
+        values["children"] = [child.to_json() for child in self.children]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ParsedDocument:
@@ -107,7 +112,7 @@ class ParsedDocument:
         """
         try:
             document = cls(**values)
-            document.spans = [Span(**span) for span in values["spans"]]
+            document.spans = [Span(kind, int(at), int(s), int(e), n) for kind, at, s, e, n in values["spans"]]
             document.pages = [(int(n), int(start), int(end)) for n, start, end in values["pages"]]
             document.layout = [(int(s), int(e), int(p), *map(float, box)) for s, e, p, *box in values["layout"]]  # type: ignore[misc]
             document.attachments = [Attachment(**item) for item in values["attachments"]]

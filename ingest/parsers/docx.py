@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import Unparseable
 from ingest.parsed import Block, Kind, RawDocument
+from ingest.parsers.docx_numbers import Numbers
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
 from ingest.parsers.request import ParseRequest
@@ -31,14 +32,15 @@ def parse_docx(request: ParseRequest) -> RawDocument:
         root = package.xml(main) if main else None
         if root is None:
             raise Unparseable("the Word file has no document part")
-        reader = _Reader(_heading_styles(package.xml("word/styles.xml")))
+        styles = package.xml("word/styles.xml")
+        reader = _Reader(_heading_styles(styles), Numbers(package.xml("word/numbering.xml"), styles))
         reader.read(root)
         for part in _EXTRAS:
             notes = package.xml(f"word/{part}.xml")
             if notes is not None:
                 reader.read(notes)
         margins = sorted(name for name in package.names if name.startswith(("word/header", "word/footer")))
-        edges = _Reader({})
+        edges = _Reader({}, Numbers(None, None))
         for name in margins:
             if name.endswith(".xml"):
                 edges.read(package.xml(name))
@@ -94,10 +96,10 @@ def _heading_styles(styles: Any) -> dict[str, int]:
 class _Reader:
     """Walks a part and gathers blocks in order."""
 
-    def __init__(self, styles: dict[str, int]) -> None:
+    def __init__(self, styles: dict[str, int], numbers: Numbers) -> None:
         self.blocks: list[Block] = []
         self.hidden: list[str] = []
-        self._styles = styles
+        self._styles, self._numbers = styles, numbers
 
     def read(self, node: Any) -> None:
         """Gather what lies below an element."""
@@ -114,8 +116,10 @@ class _Reader:
         boxes: list[Any] = []
         text = self._text(node, boxes)
         if text.strip():
-            kind, level = self._kind(node)
-            self.blocks.append(Block(kind, text, level=level))
+            properties = next((child for child in node if local(child) == "pPr"), ())
+            kind, level = self._kind(properties)
+            label = self._numbers.label(properties)
+            self.blocks.append(Block(kind, f"{label} {text.lstrip()}" if label else text, level=level))
         for box in boxes:
             self.read(box)
 
@@ -135,8 +139,7 @@ class _Reader:
                 parts.append(self._text(child, boxes))
         return "".join(parts)
 
-    def _kind(self, node: Any) -> tuple[Kind, int]:
-        properties = next((child for child in node if local(child) == "pPr"), ())
+    def _kind(self, properties: Any) -> tuple[Kind, int]:
         listed = False
         for child in properties:
             name, value = local(child), attribute(child, "val") or ""
@@ -148,7 +151,7 @@ class _Reader:
         return ("list", 0) if listed else ("text", 0)
 
     def _cell_text(self, cell: Any) -> str:
-        inner = _Reader(self._styles)
+        inner = _Reader(self._styles, self._numbers)
         inner.read(cell)
         return " ".join(" ".join(block.text.split()) for block in inner.blocks)
 

@@ -58,11 +58,31 @@ def _shapes(node: Any, page: int, blocks: list[Block]) -> None:
         if name == "sp":
             _shape(child, page, blocks)
         elif name == "tbl":
-            rows = [[_paragraphs(cell) for cell in row if local(cell) == "tc"] for row in child if local(row) == "tr"]
+            rows = _rows(child)
             if any(any(row) for row in rows):
                 blocks.append(Block("table", markdown_table(rows), page=page))
         else:
             _shapes(child, page, blocks)
+
+
+def _rows(table: Any) -> list[list[str]]:
+    """Return a table's cells; what spans several stands in each, so that every row reads alone."""
+    rows: list[list[str]] = []
+    for row in table:
+        if local(row) != "tr":
+            continue
+        cells: list[str] = []
+        for cell in row:
+            if local(cell) != "tc":
+                continue
+            if attribute(cell, "hMerge") in ("1", "true") and cells:
+                cells.append(cells[-1])
+            elif attribute(cell, "vMerge") in ("1", "true") and rows and len(rows[-1]) > len(cells):
+                cells.append(rows[-1][len(cells)])
+            else:
+                cells.append(_paragraphs(cell))
+        rows.append(cells)
+    return rows
 
 
 def _shape(node: Any, page: int, blocks: list[Block]) -> None:

@@ -103,6 +103,30 @@ def test_text_in_any_encoding(read, encoding: str) -> None:
     assert read("a.txt", text.encode(encoding)).text == text.strip()
 
 
+def test_word_numbers_are_counted_as_word_prints_them(read) -> None:
+    def level(at: int, form: str, text: str) -> str:
+        return f'<w:lvl w:ilvl="{at}"><w:numFmt w:val="{form}"/><w:lvlText w:val="{text}"/></w:lvl>'
+
+    def item(text: str, at: int, number: int = 1) -> str:
+        return (
+            f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{at}"/><w:numId w:val="{number}"/></w:numPr></w:pPr>'
+            f"<w:r><w:t>{text}</w:t></w:r></w:p>"
+        )
+
+    levels = level(0, "decimal", "%1.") + level(1, "decimal", "%1.%2") + level(2, "lowerRoman", "(%3)")
+    numbering = (
+        f'<w:abstractNum w:abstractNumId="7">{levels}</w:abstractNum>'
+        f'<w:abstractNum w:abstractNumId="8">{level(0, "bullet", "x")}</w:abstractNum>'
+        '<w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num><w:num w:numId="2"><w:abstractNumId w:val="8"/></w:num>'
+    )
+    body = item("Scope", 0) + item("Staff", 1) + item("Guests", 1) + item("Short", 2) + item("Long", 2)
+    body += item("Pay", 0) + item("Skipped", 2) + item("After", 1) + item("Bullet", 0, number=2)
+    lines = read("a.docx", word(body, numbering=numbering)).text.split("\n")
+    assert lines == [
+        "1. Scope", "1.1 Staff", "1.2 Guests", "(i) Short", "(ii) Long", "2. Pay", "(i) Skipped", "2.2 After", "Bullet"
+    ]  # fmt: skip
+
+
 def test_pdf_has_pages_boxes_and_whole_paragraphs(read) -> None:
     found = read("a.pdf", pdf("Travel policy is\nmade for staff who tra-\nvel by train.", "Page two says more."))
     assert found.text == "Travel policy is made for staff who travel by train.\n\nPage two says more."

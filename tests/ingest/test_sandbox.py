@@ -153,7 +153,7 @@ def test_a_file_that_is_gone_is_a_transient_failure(pool: ParserPool, tmp_path: 
 
 def test_a_reply_that_points_outside_its_text_is_refused() -> None:
     reply = ParsedDocument("text", [], "t", "text/plain", "text").to_json()
-    reply["spans"] = [{"kind": "text", "level": 0, "start": 0, "end": 99, "page": None}]
+    reply["spans"] = [("text", 0, 0, 99, None)]
     with pytest.raises(ValueError, match="outside"):
         ParsedDocument.from_json(reply)
 
