@@ -110,9 +110,9 @@ class DocumentVersion(Base):
     language: Mapped[str | None] = mapped_column(String(12))
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Warnings, OCR confidence and curation counts of this version."""
-    effective_from: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None]
-    superseded_at: Mapped[datetime | None]
+    effective_from: Mapped[datetime | None] = mapped_column(index=True)
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    superseded_at: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     document: Mapped[Document] = relationship()
 
