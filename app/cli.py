@@ -51,7 +51,7 @@ COMMANDS: dict[str, dict[str, Command]] = {
     },
     "Quality": {
         "eval": Command("evals.cli", False, "Measure retrieval, answers, conversations, rails and parsing"),
-        "tune": Command("tuning.cli", False, "Train rails and prompts, search over settings"),
+        "tune": Command("evals.tune_cli", False, "Train rails and prompts, search over settings"),
         "plan": Command("tuning.model_cli", True, "Estimate the GPUs that a model and its users need"),
         "rails": Command("guardrails.cli", False, "Show and test the guardrails"),
         "calibrate": Command("evals.calibrate_cli", False, "Fit when to answer on your own questions"),

@@ -60,7 +60,7 @@ class Judge:
 
     def judge(self, case: Case, answer: Answer, hits: Sequence[ScoredChunk], ms: float) -> Judged:
         """Judge one answer, and the ten best passages of a search with the same query."""
-        places = [place for reference in case.evidence for place in self._places(reference)]
+        places = self.places(case)
         answerable = bool(case.answerable)
         found = bool(case.evidence) and answerable
         exact = found and any(reference.page or reference.section for reference in case.evidence)
@@ -76,6 +76,10 @@ class Judge:
             page_hit_5=_any_hit(hits[:5], places) if exact else None,
             ms=ms,
         )
+
+    def places(self, case: Case) -> list[Place]:
+        """Return where a case's evidence stands in the store."""
+        return [place for reference in case.evidence for place in self._places(reference)]
 
     def _places(self, reference: EvidenceRef) -> list[Place]:
         return [self._place(reference, identifier) for identifier in self._store.find(reference.document)]

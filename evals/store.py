@@ -121,6 +121,11 @@ def _options() -> IngestOptions:
     return IngestOptions(collection=COLLECTION)
 
 
+def stored(database: Database) -> Store:
+    """Return the store of a database that is filled already."""
+    return Store(database, _ids(database))
+
+
 def _ids(database: Database) -> dict[str, str]:
     with database.read() as session:
         return {row.source: row.id for row in session.execute(select(Document.source, Document.id))}

@@ -1,0 +1,303 @@
+"""`attest tune search`: the operator's questions put to many settings of search, and the best of them written down.
+
+A trial is one set of settings: how documents are cut, how many candidates are taken, how the two scores are weighed,
+how many passages are returned. It is judged by three figures: how near the top the evidence stands, how long a search
+takes and how much text it returns. The study lies in SQL, so an interrupted search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from math import log2
+from pathlib import Path
+from typing import Any
+
+from core.db.session import Database
+from core.errors import InvalidInput, MissingExtra
+from core.settings import Settings
+from core.types import OPERATOR, Filters, Json, Question, ScoredChunk
+from evals import metrics
+from evals.answers import Material
+from evals.cases import Case, limited, read_cases, read_corpus
+from evals.embedding_cache import CachedEncoder
+from evals.home import isolated
+from evals.judging import Judge, Place, hits_place
+from evals.progress import tracked
+from evals.store import COLLECTION, Store, fill_from_corpus, fill_from_folders, stored
+from generation.rewrite import rewrite
+from models.encoder import Encoder, load_encoder
+from retriever.retriever import Retriever
+
+CHUNK_TOKENS = (96, 128, 160, 200, 240)
+OVERLAP_SHARES = (0.0, 0.16, 0.3)
+CANDIDATES = (30, 60, 100, 200)
+PASSAGES = (4, 6, 8, 10, 12)
+RERANK_DEPTHS = (0, 10, 20, 30, 50)
+NEAR_BEST = 0.01
+"""Settings whose quality is this close to the best are equal; the fastest of them wins."""
+CHARACTERS_PER_TOKEN = 4
+Chosen = Mapping[str, Mapping[str, Any]]
+"""Settings by section and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What to search over and how long."""
+
+    questions: Path
+    material: Material | None = None
+    """Documents to ask; without any, the operator's own store as it is cut now."""
+    trials: int = 40
+    limit: int | None = None
+    study: str = "search"
+    storage: str | None = None
+    """SQLAlchemy URL of the study; a file in the home unless given."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The settings of one trial and what they gave."""
+
+    number: int
+    settings: Chosen
+    quality: float
+    p50_ms: float
+    tokens: float
+    hit: float = field(default=0.0)
+
+
+def search_settings(options: SearchOptions, settings: Settings) -> Json:
+    """Run the trials that are still to do and return the frontier, the settings in force and the winner.
+
+    Raises:
+        InvalidInput: no question names where its answer stands.
+        MissingExtra: optuna is not installed.
+    """
+    optuna = _optuna()
+    cases = [
+        case for case in limited(read_cases(options.questions), options.limit) if case.answerable and case.evidence
+    ]
+    if not cases:
+        raise InvalidInput(f"no answerable question of {options.questions} names its evidence")
+    folder = settings.home / "tuning" / "search"
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=options.study,
+        storage=options.storage or f"sqlite:///{folder / 'studies.db'}",
+        directions=["maximize", "minimize", "minimize"],
+        sampler=optuna.samplers.TPESampler(seed=options.seed, multivariate=True),
+        load_if_exists=True,
+    )
+    bench = Bench(cases, settings, options.material, folder)
+    if not study.trials:
+        study.enqueue_trial(bench.in_force())
+    done = sum(trial.state.is_finished() for trial in study.trials)
+    for _ in tracked(range(done, options.trials), "trial"):
+        trial = study.ask()
+        result = bench.measure(trial.number, bench.suggest(trial))
+        trial.set_user_attr("result", asdict(result))
+        study.tell(trial, [result.quality, result.p50_ms, result.tokens])
+    return report([_read(trial) for trial in study.trials if "result" in trial.user_attrs], len(cases))
+
+
+def report(trials: Sequence[Trial], questions: int) -> Json:
+    """Return what the trials say: the first, which ran with the settings in force, the frontier and the winner."""
+    best = winner(trials)
+    frontier = sorted(frontier_of(trials), key=lambda trial: trial.p50_ms)
+    return {
+        "questions": questions,
+        "trials": len(trials),
+        "in_force": asdict(min(trials, key=lambda trial: trial.number)),
+        "winner": asdict(best),
+        "frontier": [asdict(trial) for trial in frontier],
+    }
+
+
+def frontier_of(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that no other beats or equals in quality, time and length at once."""
+    return [one for one in trials if not any(_beats(other, one) for other in trials)]
+
+
+def _beats(one: Trial, other: Trial) -> bool:
+    ours = (one.quality, -one.p50_ms, -one.tokens)
+    theirs = (other.quality, -other.p50_ms, -other.tokens)
+    return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
+
+
+def winner(trials: Sequence[Trial]) -> Trial:
+    """Return the shortest and then fastest of the trials that are as good as the best."""
+    best = max(trial.quality for trial in trials)
+    good = [trial for trial in trials if trial.quality >= best - NEAR_BEST]
+    return min(good, key=lambda trial: (trial.tokens, trial.p50_ms))
+
+
+class Bench:
+    """Measures settings on the cases; a store is filled once for each way of cutting documents."""
+
+    def __init__(self, cases: Sequence[Case], settings: Settings, material: Material | None, folder: Path) -> None:
+        self._cases, self._settings, self._material, self._folder = cases, settings, material, folder
+        self._encoder: Encoder = load_encoder(settings.embedder)
+        self._places: dict[Path, list[list[Place]]] = {}
+
+    def in_force(self) -> dict[str, Any]:
+        """Return the settings in force as the parameters of a trial, the nearest choice for each."""
+        chosen, cut = self._settings.retrieval, self._settings.ingest
+        values = {
+            "dense_weight": chosen.dense_weight,
+            "candidates": _nearest(CANDIDATES, chosen.candidates),
+            "k": _nearest(PASSAGES, chosen.k),
+            "per_document": chosen.per_document,
+        }
+        if chosen.reranker is not None:
+            values["rerank_depth"] = _nearest(RERANK_DEPTHS, chosen.rerank_depth if chosen.rerank else 0)
+        if self._material is not None:
+            values["chunk_tokens"] = _nearest(CHUNK_TOKENS, cut.chunk_tokens)
+            values["overlap"] = _nearest(OVERLAP_SHARES, cut.chunk_overlap_tokens / cut.chunk_tokens)
+        return values
+
+    def suggest(self, trial: Any) -> Chosen:
+        """Let the study choose settings."""
+        retrieval: dict[str, Any] = {
+            "dense_weight": round(trial.suggest_float("dense_weight", 0.2, 0.9, step=0.05), 2),
+            "candidates": trial.suggest_categorical("candidates", CANDIDATES),
+            "k": trial.suggest_categorical("k", PASSAGES),
+            "per_document": trial.suggest_int("per_document", 2, 8),
+        }
+        if self._settings.retrieval.reranker is not None:
+            depth = trial.suggest_categorical("rerank_depth", RERANK_DEPTHS)
+            retrieval |= {"rerank": depth > 0} | ({"rerank_depth": depth} if depth else {})
+        if self._material is None:
+            return {"retrieval": retrieval}
+        tokens = trial.suggest_categorical("chunk_tokens", CHUNK_TOKENS)
+        share = trial.suggest_categorical("overlap", OVERLAP_SHARES)
+        return {
+            "ingest": {"chunk_tokens": tokens, "chunk_overlap_tokens": round(tokens * share)},
+            "retrieval": retrieval,
+        }
+
+    def measure(self, number: int, chosen: Chosen) -> Trial:
+        """Search every question with settings and return the figures."""
+        with self._store(with_settings(self._settings, chosen)) as (settings, store):
+            retriever = Retriever.open(store.database, settings, self._encoder, follow=False)
+            try:
+                places = self._placed(settings.home, store)
+                found = [self._find(retriever, case) for case in self._cases]
+            finally:
+                retriever.close()
+        ranks = [_rank(hits, wanted) for (hits, _), wanted in zip(found, places, strict=True)]
+        return Trial(
+            number=number,
+            settings=chosen,
+            quality=sum(1 / log2(1 + rank) for rank in ranks if rank) / len(ranks),
+            p50_ms=metrics.percentile([ms for _, ms in found], 50) or 0.0,
+            tokens=sum(len(hit.chunk.text) for hits, _ in found for hit in hits) / CHARACTERS_PER_TOKEN / len(found),
+            hit=sum(rank is not None for rank in ranks) / len(ranks),
+        )
+
+    def _find(self, retriever: Retriever, case: Case) -> tuple[tuple[ScoredChunk, ...], float]:
+        query = rewrite(Question(case.question, OPERATOR, history=case.history))
+        filters = Filters() if self._material is None else Filters(collection=COLLECTION)
+        started = time.perf_counter()
+        hits = retriever.retrieve(query, OPERATOR, filters=filters).hits
+        return hits, (time.perf_counter() - started) * 1000
+
+    def _placed(self, home: Path, store: Store) -> list[list[Place]]:
+        if home not in self._places:
+            judge = Judge(store)
+            self._places[home] = [judge.places(case) for case in self._cases]
+        return self._places[home]
+
+    @contextmanager
+    def _store(self, settings: Settings) -> Iterator[tuple[Settings, Store]]:
+        """Yield the store that holds the documents cut as the settings say, filling it the first time."""
+        if self._material is not None:
+            cut = settings.ingest
+            home = self._folder / f"cut-{cut.chunk_tokens}-{cut.chunk_overlap_tokens}"
+            home.mkdir(exist_ok=True)
+            settings = isolated(settings).model_copy(update={"home": home})
+        database = Database.open(settings)
+        try:
+            filled = settings.home / "filled"
+            if self._material is not None and not filled.is_file():
+                self._fill(self._material, database, settings)
+                filled.touch()
+            yield settings, stored(database)
+        finally:
+            database.close()
+
+    def _fill(self, material: Material, database: Database, settings: Settings) -> None:
+        encoder: Any = CachedEncoder(self._encoder, self._folder)
+        if material.corpus is not None:
+            fill_from_corpus(read_corpus(material.corpus), database=database, settings=settings, encoder=encoder)
+        else:
+            fill_from_folders(material.folders, Path(), database=database, settings=settings, encoder=encoder)
+
+
+def with_settings(settings: Settings, chosen: Chosen) -> Settings:
+    """Return settings with some of them changed and checked."""
+    changed = {
+        section: getattr(settings, section).model_validate(getattr(settings, section).model_dump() | dict(values))
+        for section, values in chosen.items()
+    }
+    return settings.model_copy(update=changed)
+
+
+def plot(found: Json, path: Path) -> None:
+    """Draw quality over time with the frontier, the settings in force and the winner.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtra("tuning", "matplotlib") from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), dpi=120)
+    frontier = found["frontier"]
+    shown = axes.scatter(
+        [row["p50_ms"] for row in frontier],
+        [row["quality"] for row in frontier],
+        c=[row["tokens"] for row in frontier],
+        cmap="viridis_r",
+        label="frontier",
+    )
+    figure.colorbar(shown, label="tokens of evidence")
+    for name, marker, colour in (("in_force", "s", "#b3261e"), ("winner", "*", "#1f5fa8")):
+        row = found[name]
+        axes.plot([row["p50_ms"]], [row["quality"]], marker, color=colour, ms=11, label=name.replace("_", " "))
+    axes.set(xlabel="search, ms (median)", ylabel="quality: 1 ÷ log₂(1 + rank of the evidence)")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _rank(hits: Sequence[ScoredChunk], places: Sequence[Place]) -> int | None:
+    return next((at for at, hit in enumerate(hits, 1) if any(hits_place(hit, place) for place in places)), None)
+
+
+def _nearest(choices: Sequence[Any], value: float) -> Any:
+    return min(choices, key=lambda choice: abs(choice - value))
+
+
+def _read(trial: Any) -> Trial:
+    values: dict[str, Any] = json.loads(json.dumps(trial.user_attrs["result"]))
+    return Trial(**values)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtra("tuning", "optuna") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from core.errors import InvalidInput
+from core.settings import load_settings
+from evals.search import Trial, frontier_of, winner
+from evals.settings_file import write_settings
+from evals.tune_cli import cli
+
+QUESTIONS = [
+    {
+        "id": "1",
+        "question": "How many hours of annual leave may staff carry over?",
+        "answers": ["240 hours"],
+        "answerable": True,
+        "evidence": [{"doc": "leave.md", "section": "section 1"}],
+    },
+    {"id": "2", "question": "Who paints the zeppelin?", "answers": [], "answerable": False},
+]
+
+
+@pytest.fixture
+def docs(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTEST_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "leave.md").write_text("# Leave\n\n<!-- section 1 -->\nStaff may carry over 240 hours of annual leave.\n")
+    (folder / "fire.md").write_text("# Fire\n\nIn case of fire walk to the assembly point behind the building.\n")
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
+    return folder
+
+
+def trial(number, quality, ms, tokens):
+    return Trial(number, {}, quality, ms, tokens)
+
+
+def test_the_frontier_leaves_out_what_another_beats_and_the_winner_is_the_cheapest_of_the_best():
+    best, near, worse, cheap = (
+        trial(0, 0.8, 9, 900),
+        trial(1, 0.795, 8, 400),
+        trial(2, 0.6, 9, 900),
+        trial(3, 0.5, 2, 100),
+    )
+    assert frontier_of([best, near, worse, cheap]) == [best, near, cheap]
+    assert winner([best, near, worse, cheap]) == near
+
+
+def run(docs, tmp_path, *more):
+    arguments = ["search", "--questions", str(tmp_path / "questions.jsonl"), "--docs", str(docs), "--json", *more]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_a_search_goes_on_where_it_was_and_writes_the_winner(docs, tmp_path):
+    first = run(docs, tmp_path, "--trials", "2", "--no-write")
+    assert (first["questions"], first["trials"], first["written"]) == (1, 2, None)
+    assert first["in_force"]["settings"]["retrieval"]["dense_weight"] == load_settings().retrieval.dense_weight
+    found = run(docs, tmp_path, "--trials", "3")
+    assert found["trials"] == 3
+    assert found["winner"]["quality"] == 1.0
+    settings = load_settings()
+    for section, values in found["winner"]["settings"].items():
+        for key, value in values.items():
+            assert getattr(getattr(settings, section), key) == value
+    folder = tmp_path / "home" / "tuning" / "search"
+    assert (folder / "search.png").stat().st_size > 1000
+    assert json.loads((folder / "search.json").read_text())["trials"] == 3
+
+
+def test_settings_are_written_beside_what_the_file_holds(tmp_path):
+    (tmp_path / "attest.toml").write_text('# ours\n[retrieval]\nk = 3 # few\nmode = "dense"\n\n[ui]\nport = 9000\n')
+    settings = load_settings(tmp_path)
+    write_settings(settings, {"retrieval": {"k": 8, "dense_weight": 0.4}, "ingest": {"chunk_tokens": 128}})
+    text = (tmp_path / "attest.toml").read_text()
+    assert "# ours" in text
+    changed = load_settings(tmp_path)
+    assert (changed.retrieval.k, changed.retrieval.mode, changed.retrieval.dense_weight) == (8, "dense", 0.4)
+    assert (changed.ingest.chunk_tokens, changed.ui.port) == (128, 9000)
+
+
+def test_a_setting_in_another_form_is_left_to_its_owner(tmp_path):
+    (tmp_path / "attest.toml").write_text("retrieval = { k = 3 }\n")
+    with pytest.raises(InvalidInput, match="by hand"):
+        write_settings(load_settings(tmp_path), {"retrieval": {"k": 8}})
