@@ -3,8 +3,9 @@
 Run: python -m tuning.answerable_data --data DATA --out FOLDER
 
 Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
-have no answer, retrieved passages that look right, and questions changed until their passage no longer answers.
-Whole articles and conversations are held out.
+have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
+of figures and questions over them are made up (`tuning/table_questions.py`).
+Whole articles and conversations are held out, and of the others one question in six.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tuning.passages_data import (
     WordSearch,
     clapnq_passages,
     distractor_passages,
+    held_by,
     held_out,
     read_clapnq,
     read_rows,
@@ -32,25 +34,39 @@ from tuning.passages_data import (
     write_rows,
 )
 from tuning.perturb import make_false
+from tuning.table_questions import make_rows
 
+PARAGRAPHS = 12
+"""Of each article without questions: some 5,000 passages to write questions over."""
+TABLES = 3000
+"""Questions over made-up tables: as many as there are real questions over articles."""
 LONGEST = 1300
 """Characters of a passage with its neighbours: about 300 tokens, the size of a chunk with its headings."""
 
 
 def build(data: Path, out: Path) -> dict[str, int]:
-    """Write reader.train.jsonl and reader.test.jsonl; return how many rows each has."""
+    """Write the rows that train, those that are held out, both together, and passages to write questions over.
+
+    Return how many rows each file has.
+    """
     chance = random.Random(20261123)
     labelled = read_squad(data) + read_clapnq(data)
-    corpus = [*squad_passages(data), *distractor_passages(data, 6), *clapnq_passages(data).values()]
-    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance)]
+    corpus = [*squad_passages(data), *distractor_passages(data, PARAGRAPHS), *clapnq_passages(data).values()]
+    tables = ({**row, "held": held_by(row["group"], row["question"])} for row in make_rows(TABLES, chance))
+    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
     chance.shuffle(rows)
-    train = [row for row in rows if not held_out(row["group"])]
-    test = [row for row in rows if held_out(row["group"]) and row["source"] != "changed"]
-    unasked = [passage for passage in corpus if passage.text and not held_out(passage.group)]
-    write_rows(out / "reader_passages.jsonl", ({"text": _cut(passage), "group": passage.group} for passage in unasked))
+    train = [row for row in rows if row["held"] is None]
+    test = [row for row in rows if row["held"] is not None and row["source"] != "changed"]
+    passages = (
+        {"text": _cut(passage), "group": passage.group, "held": held_out(passage.group)}
+        for passage in corpus
+        if passage.text
+    )
     return {
         "train": write_rows(out / "reader.train.jsonl", train),
         "test": write_rows(out / "reader.test.jsonl", test),
+        "all": write_rows(out / "reader.all.jsonl", rows),
+        "passages": write_rows(out / "reader_passages.jsonl", passages),
     }
 
 
@@ -62,14 +78,15 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         context, shift = _context(item.passage, neighbours.get(item.passage.group, []), chance)
         wrong = [context.find(text) for text in item.wrong[:1]]
         tempting = [[at, at + len(text)] for at, text in zip(wrong, item.wrong[:1], strict=True) if at >= 0]
-        yield {**_row(item, context, shift), "wrong": tempting}
+        held = {"held": held_by(item.passage.group, item.question)}
+        yield {**_row(item, context, shift), "wrong": tempting, **held}
         if item.answerable:
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
             if changed:
-                yield _negative(changed, context, item.passage.group, "changed")
+                yield {**_negative(changed, context, item.passage.group, "changed"), **held}
         for passage in _lookalikes(item, search, chance):
             context, _ = _context(passage, [], chance)
-            yield _negative(item.question, context, item.passage.group, "retrieved")
+            yield {**_negative(item.question, context, item.passage.group, "retrieved"), **held}
 
 
 def _row(item: Labelled, context: str, shift: int) -> dict[str, Any]:
@@ -112,7 +129,7 @@ def _context(passage: Passage, neighbours: Sequence[str], chance: random.Random)
 
 
 def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> list[Passage]:
-    """Return up to two retrieved passages without the answer: one of the article, one of another."""
+    """Return up to three retrieved passages without the answer: two of the article, one of another."""
     found = [
         passage
         for passage in search.find(item.question, 8)
@@ -123,7 +140,7 @@ def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> li
     if item.source == "squad":
         near = [passage for passage in found if passage.group == item.passage.group]
         far = [passage for passage in found if passage.group != item.passage.group]
-        return near[:1] + far[:1]
+        return near[:2] + far[:1]
     return found[:3]
 
 
@@ -138,11 +155,13 @@ def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, 
         group = f"mtrag {row['conversation_id']}"
         history = tuple(Message(message["role"], message["content"]) for message in row["messages"][:-1])
         question = rewrite(Question(row["question"], OPERATOR, history=history)).text
+        held = {"held": held_by(group, question)}
         evidence = [corpus[item] for item in row.get("docs") or () if item in corpus]
         if row["answerability"] == "ANSWERABLE":
             for passage in evidence[:2]:
                 yield {
                     **_negative(question, _cut(passage), group, "mtrag"),
+                    **held,
                     "spans": None,
                     "support": None,
                     "answerable": 1,
@@ -151,7 +170,7 @@ def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, 
             continue
         known = {passage.text for passage in evidence} if row["answerability"] == "ANSWERABLE" else set()
         for passage in [passage for passage in search.find(question, 5) if passage.text not in known][:2]:
-            yield _negative(question, _cut(passage), group, "mtrag")
+            yield {**_negative(question, _cut(passage), group, "mtrag"), **held}
 
 
 def _cut(passage: Passage) -> str:

@@ -17,6 +17,8 @@ from generation.words import content_words
 
 HELD_OUT = 5
 """One group in five is held out, chosen by its hash, so that a rebuilt set keeps its split."""
+HELD_QUESTIONS = 6
+"""Of the other groups, one question in six is held out: what a store whose articles were trained on may expect."""
 _PARAGRAPH = re.compile(r"<!-- (?:paragraph|section) (\d+) -->\s*")
 
 Span = tuple[int, int]
@@ -49,7 +51,18 @@ class Labelled:
 
 def held_out(group: str) -> bool:
     """Whether a group belongs to the test split."""
-    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % HELD_OUT == 0
+    return _hashed(group) % HELD_OUT == 0
+
+
+def held_by(group: str, question: str) -> str | None:
+    """Return how a question is held out: with its `group`, by itself (`question`), or not at all."""
+    if held_out(group):
+        return "group"
+    return "question" if _hashed(question) % HELD_QUESTIONS == 0 else None
+
+
+def _hashed(text: str) -> int:
+    return int(hashlib.sha256(text.encode()).hexdigest(), 16)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

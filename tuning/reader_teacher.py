@@ -1,0 +1,242 @@
+"""Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
+
+    python -m tuning.reader_teacher --model FOLDER --train reader.train.jsonl --test reader.test.jsonl
+        --label written.jsonl --out labelled.jsonl
+
+A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
+than the label they were written for. It is asked whether the passage answers, and what the answer is; the
+probability of "yes" becomes the `soft` label that `tuning/train_reader.py` learns from. Meant for a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tuning.base_model import load_plain
+from tuning.perturb import make_false
+from tuning.reader_report import area, balanced
+
+LONGEST_PASSAGE = 1400
+YES, NO = " yes", " no"
+Row = Mapping[str, Any]
+
+
+class Teacher:
+    """A causal language model that answers "yes" with an answer, or "no"."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._tokenizer, model = load_plain(folder)
+        self._model = model.to(device)
+        self._device = device
+        self._end = int(self._tokenizer.eos_token_id)
+        self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
+
+    def fit(self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int) -> None:
+        """Tune all weights on labelled rows; adversarial rows count more than retrieved ones."""
+        optimizer = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.01)
+        shuffle = random.Random(11)
+        coded = [(self._prompt(row), self._target(row), bool(row["answerable"]), _weight(row)) for row in rows]
+        total, step, spoke = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
+        self._model.train()
+        for _ in range(epochs):
+            for chosen in _near(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
+                step += 1
+                rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * step / total)) + 0.01)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * rise
+                loss = self._loss(chosen)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+                optimizer.step()
+                if time.monotonic() - spoke > 10 or step == total:
+                    spoke = time.monotonic()
+                    print(f"reading {step}/{total} loss {float(loss.detach()):.3f}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def score(self, rows: Sequence[Row], batch: int = 256) -> list[float]:
+        """Return the logit of "yes" over "no" of each row."""
+        self._model.eval()
+        coded = [self._prompt(row) for row in rows]
+        order = sorted(range(len(rows)), key=lambda index: len(coded[index]))
+        found = [0.0] * len(rows)
+        for begin in range(0, len(order), batch):
+            chosen = order[begin : begin + batch]
+            ids, mask, last = self._padded([coded[index] for index in chosen])
+            with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16):
+                states = self._model.model(input_ids=ids, attention_mask=mask)[0]
+                logits = self._model.lm_head(states[torch.arange(len(chosen)), last]).float()
+            for index, value in zip(chosen, (logits[:, self._yes] - logits[:, self._no]).tolist(), strict=True):
+                found[index] = value
+        return found
+
+    def _prompt(self, row: Row) -> list[int]:
+        """A causal model reads left to right: the question stands before the passage, to look for, and after it."""
+        question, passage = row["question"][:300], row["context"][:LONGEST_PASSAGE]
+        text = f"Question: {question}\nPassage: {passage}\nQuestion: {question}\nDoes the passage answer it?"
+        return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
+
+    def _target(self, row: Row) -> list[int]:
+        if not row["answerable"]:
+            return [self._no, self._end]
+        spans = row["spans"] or ()
+        answer = f", {row['context'][slice(*spans[0])]}" if spans else ""
+        tail = self._tokenizer.encode(answer, add_special_tokens=False) if answer else []
+        return [self._yes, *tail[:24], self._end]
+
+    def _loss(self, chosen: Sequence[tuple[list[int], list[int], bool, float]]) -> Tensor:
+        """Cross entropy of yes against no, and of the answer's words."""
+        ids, mask, _ = self._padded([[*prompt, *target] for prompt, target, _, _ in chosen])
+        labels = torch.full_like(ids, -100)
+        for row, (prompt, target, _, _) in enumerate(chosen):
+            labels[row, len(prompt) + 1 : len(prompt) + len(target)] = torch.tensor(target[1:], device=ids.device)
+        at = torch.tensor([len(prompt) - 1 for prompt, _, _, _ in chosen], device=ids.device)
+        truth = torch.tensor([float(yes) for _, _, yes, _ in chosen], device=ids.device)
+        weight = torch.tensor([weight for _, _, _, weight in chosen], device=ids.device)
+        with torch.autocast(self._device, torch.bfloat16):
+            states = self._model.model(input_ids=ids, attention_mask=mask)[0]
+            first = self._model.lm_head(states[torch.arange(len(chosen)), at]).float()
+            kept = labels[:, 1:] != -100
+            words = self._model.lm_head(states[:, :-1][kept]).float()
+        margin = first[:, self._yes] - first[:, self._no]
+        told = functional.binary_cross_entropy_with_logits(margin, truth, reduction="none")
+        spoken = functional.cross_entropy(words, labels[:, 1:][kept]) if bool(kept.any()) else margin.sum() * 0
+        return (told * weight).sum() / weight.sum() + 0.3 * spoken
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self._end)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
+        last = torch.tensor([len(row) - 1 for row in rows])
+        return ids.to(self._device), mask.to(self._device), last.to(self._device)
+
+
+def _weight(row: Row) -> float:
+    return 1.0 if row["source"] in ("squad", "clapnq", "mtrag") else 0.5
+
+
+def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) -> Iterator[list[Any]]:
+    """Yield batches of near lengths in random order."""
+    order = shuffle.sample(list(items), len(items))
+    for pool in range(0, len(order), size * 16):
+        near = sorted(order[pool : pool + size * 16], key=length)
+        cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
+        shuffle.shuffle(cuts)
+        yield from cuts
+
+
+def more_pairs(rows: Sequence[Row], chance: random.Random) -> list[dict[str, Any]]:
+    """Return pairs that nobody labelled: written questions changed, and over other passages of their article."""
+    by_group: dict[str, list[str]] = {}
+    for row in rows:
+        texts = by_group.setdefault(row["group"], [])
+        if row["context"] not in texts:
+            texts.append(row["context"])
+    found = []
+    for row in rows:
+        made = {"group": row["group"], "source": "written", "spans": None, "support": None, "answerable": 0}
+        changed = make_false(row["question"], chance, row["context"]) if chance.random() < 0.5 else None
+        if changed:
+            found.append({**made, "question": changed, "context": row["context"]})
+        others = [text for text in by_group[row["group"]] if text != row["context"]]
+        if others and chance.random() < 0.5:
+            wanted = _words(row["question"])
+            other = max(chance.sample(others, min(12, len(others))), key=lambda text: len(wanted & _words(text)))
+            found.append({**made, "question": row["question"], "context": other})
+    return found
+
+
+def softened(rows: Sequence[Row], logits: Sequence[float]) -> Iterator[dict[str, Any]]:
+    """Yield the rows with the teacher's judgement; where it disagrees with a row, its spans are unknown."""
+    for row, logit in zip(rows, logits, strict=True):
+        soft = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+        made = {**row, "soft": round(soft, 4)}
+        if (row["answerable"] and soft < 0.4) or (not row["answerable"] and soft > 0.4):
+            made |= {"spans": None, "support": None}
+        elif not row["answerable"]:
+            made |= {"spans": [], "support": []}
+        yield made
+
+
+def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
+    """Return how well the scores tell answerable rows, by how a row is held out and by source."""
+    found: dict[str, Any] = {}
+    for held in ("group", "question"):
+        for source in ("squad", "clapnq", "mtrag", "retrieved"):
+            chosen = [
+                (logit, bool(row["answerable"]))
+                for row, logit in zip(rows, logits, strict=True)
+                if row["held"] == held and (row["source"] == source or (source == "retrieved" and row["answerable"]))
+            ]
+            scores = np.array([logit for logit, _ in chosen], dtype=np.float64)
+            labels = np.array([label for _, label in chosen], dtype=np.bool_)
+            if labels.any() and not labels.all():
+                figures = {"auc": round(area(scores, labels), 4), "balanced": round(balanced(scores, labels), 4)}
+                found[f"{held} {source}"] = {"rows": len(labels), **figures}
+    return found
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]{4,}", text.lower()))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def main() -> None:
+    """Tune, measure, label."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("model", "train", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--test", type=Path)
+    parser.add_argument("--label", type=Path, required=True)
+    parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--limit", type=int, help="rows to use of each file, for a trial")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    given = parser.parse_args()
+    torch.manual_seed(11)
+    teacher = Teacher(given.model, given.device)
+    teacher.fit(
+        read_rows(given.train)[: given.limit],
+        epochs=given.epochs,
+        learning_rate=given.learning_rate,
+        batch=given.batch,
+    )
+    if given.test:
+        test = read_rows(given.test)[: given.limit]
+        figures = told_apart(test, teacher.score(test))
+        given.out.with_suffix(".report.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        print(json.dumps(figures))  # noqa: T201
+    waited = time.monotonic()
+    while not given.label.exists() and time.monotonic() - waited < given.wait:
+        time.sleep(0.5)
+    rows = read_rows(given.label)[: given.limit]
+    rows += more_pairs(rows, random.Random(13))
+    with given.out.open("w", encoding="utf-8") as file:
+        for row in softened(rows, teacher.score(rows)):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
