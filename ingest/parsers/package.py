@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from core.errors import Encrypted, TooLarge, Unparseable
+from ingest.parsers import zip_aes
 from ingest.parsers.request import ParseRequest
 
 PIECE_BYTES = 1 << 20
@@ -48,15 +49,14 @@ class Package:
         info = self.names[name]
         size = 0
         try:
-            with self._zip.open(info, pwd=self._password) as member:
-                while piece := member.read(PIECE_BYTES):
-                    size += len(piece)
-                    self._left -= len(piece)
-                    if size > RATIO_FLOOR_BYTES and size > MAX_RATIO * max(info.compress_size, 1):
-                        raise TooLarge(f"{name} unpacks to more than {MAX_RATIO} times its size")
-                    if self._left < 0:
-                        raise TooLarge("the container unpacks to more than is allowed (ingest.max_file_mb)")
-                    yield piece
+            for piece in self._unpacked(info):
+                size += len(piece)
+                self._left -= len(piece)
+                if size > RATIO_FLOOR_BYTES and size > MAX_RATIO * max(info.compress_size, 1):
+                    raise TooLarge(f"{name} unpacks to more than {MAX_RATIO} times its size")
+                if self._left < 0:
+                    raise TooLarge("the container unpacks to more than is allowed (ingest.max_file_mb)")
+                yield piece
         except RuntimeError as error:  # zipfile has no type of its own for passwords
             raise Encrypted(f"{name} needs a password") from error
         except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
@@ -65,6 +65,14 @@ class Package:
             if isinstance(error, TooLarge):
                 raise
             raise Unparseable(f"damaged member {name}: {error}") from error
+
+    def _unpacked(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        if info.compress_type == zip_aes.METHOD:
+            yield from zip_aes.decrypted(self._zip, info, self._password, PIECE_BYTES)
+            return
+        with self._zip.open(info, pwd=self._password) as member:
+            while piece := member.read(PIECE_BYTES):
+                yield piece
 
     def read(self, name: str, limit: int = MAX_XML_BYTES) -> bytes:
         """Return a member's bytes, at most `limit` of them.

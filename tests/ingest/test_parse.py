@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -125,6 +126,25 @@ def test_word_numbers_are_counted_as_word_prints_them(read) -> None:
     assert lines == [
         "1. Scope", "1.1 Staff", "1.2 Guests", "(i) Short", "(ii) Long", "2. Pay", "(i) Skipped", "2.2 After", "Bullet"
     ]  # fmt: skip
+
+
+AES_ZIP = (  # made by another program: one text of 640 characters, AES-256, the password is "secret"
+    "UEsDBBQAAQBjAI6Yd10AAAAANQAAAIACAAAKAAsAYS9ub3RlLnR4dAGZBwACAEFFAwgAVoFEYyDE+LVhd2B8zFzz2RpggF0IMcTD"
+    "N7unoWovk2RtIKYX6N4OVF7o/D4p4Po9WP04opJQSwECFAMUAAEAYwCOmHddAAAAADUAAACAAgAACgALAAAAAAAAAAAAgAEAAAAA"
+    "YS9ub3RlLnR4dAGZBwACAEFFAwgAUEsFBgAAAAABAAEAQwAAAGgAAAAAAA=="
+)
+
+
+def test_a_zip_archive_encrypted_with_aes_opens_with_its_password(read) -> None:
+    packed = base64.b64decode(AES_ZIP)
+    assert read("a.zip", packed, "secret").children[0].text.startswith("Some note text.")
+    for password in (None, "wrong"):
+        with pytest.raises(Encrypted):
+            read("a.zip", packed, password)
+    broken = bytearray(packed)
+    broken[90] ^= 1
+    with pytest.raises(Unparseable):
+        read("a.zip", bytes(broken), "secret")
 
 
 def test_pdf_has_pages_boxes_and_whole_paragraphs(read) -> None:
