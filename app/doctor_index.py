@@ -104,4 +104,32 @@ def _unit(vector: bytes) -> bool:
     return bool(np.isfinite(length)) and abs(length - 1.0) < 1e-3
 
 
-INDEX_CHECKS: dict[str, Check] = {"snapshots": snapshots, "vectors": followable}
+def collection(patient: Patient) -> Finding | None:
+    """Where vectors lie in Milvus: the collection holds as many passages as the log has put into it."""
+    if patient.settings.retrieval.index != "milvus":
+        return None
+    from retriever.milvus import collection_name, complete_until, count_rows, drop_collections
+
+    with patient.database.read() as session:
+        live, reset = live_generation(session), last_reset(session)
+        if live is None:
+            return None
+        name = collection_name(patient.settings, live, reset)
+        seq = complete_until(patient.settings, name)
+        expected = sum(1 for _ in listed_chunks(session, live.id, seq))
+        there = session.scalars(select(Generation)).all()
+        beyond = last_seq(session) + 1
+    if seq == 0:
+        patient.notes["collection"] = "none yet: it is filled from SQL"
+        return None
+    found = count_rows(patient.settings, name)
+    patient.notes["collection"] = f"{name}: {found} passages at entry {seq}"
+
+    def drop() -> None:
+        drop_collections(patient.settings, there, keep_from=beyond)
+
+    problem = f"{name} holds {found} passages at entry {seq}, the log says {expected}"
+    return Finding([problem], f"{REPAIR}, then restart what serves", drop) if found != expected else None
+
+
+INDEX_CHECKS: dict[str, Check] = {"snapshots": snapshots, "vectors": followable, "collection": collection}

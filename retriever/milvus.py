@@ -75,6 +75,30 @@ def collection_name(settings: Settings, generation: Generation, reset: int) -> s
     return f"{settings.milvus.prefix}_{hashlib.sha256(made.encode()).hexdigest()[:16]}_r{reset}"
 
 
+def complete_until(settings: Settings, name: str) -> int:
+    """Return the entry of the log up to which a collection is complete, 0 where there is none.
+
+    Raises:
+        IndexMissing: Milvus cannot be reached, or refused.
+    """
+    client, progress = client_of(settings), f"{settings.milvus.prefix}_{PROGRESS}"
+    with translated("Milvus did not say how far it is"):
+        if not client.has_collection(name) or not client.has_collection(progress):
+            return 0
+        rows = client.query(progress, filter=f'chunk == "{name}"', output_fields=["version"])
+        return int(rows[0]["version"]) if rows else 0
+
+
+def count_rows(settings: Settings, name: str) -> int:
+    """Return how many passages a collection holds.
+
+    Raises:
+        IndexMissing: Milvus cannot be reached, or refused.
+    """
+    with translated("Milvus did not count"):
+        return int(client_of(settings).query(name, filter="", output_fields=["count(*)"])[0]["count(*)"])
+
+
 class MilvusCollection:
     """The collection of one store, and the entry of the log up to which it is complete."""
 
@@ -124,9 +148,8 @@ class MilvusCollection:
             _create(client, progress, 2, "FLAT", key="VARCHAR")
         if not client.has_collection(name):
             _create(client, name, dimension, self._settings.milvus.kind)
-            return 0
-        rows = client.query(progress, filter=f'chunk == "{name}"', output_fields=["version"])
-        return int(rows[0]["version"]) if rows else 0
+            client.delete(progress, ids=[name])
+        return complete_until(self._settings, name)
 
     def _note(self, client: Any, name: str, seq: int) -> None:
         progress = f"{self._settings.milvus.prefix}_{PROGRESS}"

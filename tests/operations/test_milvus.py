@@ -190,3 +190,17 @@ def test_without_either_layer_it_shows(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(retriever.authorise, "presentations", lambda s, _, keys, f: shown(s, OPERATOR, keys, f))
     with pytest.raises(Leak):
         lead(tmp_path / "life", 2, documents=40)
+
+
+def test_the_doctor_counts_and_drops_a_collection_that_lost_passages(
+    database: Database, remote: Settings, opened: Callable[[Settings], Retriever]
+) -> None:
+    fill(database, remote, range(10))
+    retriever = opened(remote)
+    client_of(remote).delete(collections(remote)[0], ids=[1, 2])
+    wrong = {result.name: result.detail for result in examine(remote) if not result.ok}
+    assert "holds 8 passages" in wrong["collection"]
+    retriever.close()
+    examine(remote, repair=True)
+    assert len(sources(opened(remote), "Document")) == 10
+    assert "collection" not in {result.name for result in examine(remote) if not result.ok}
