@@ -44,6 +44,8 @@ from retriever.snapshot import drop_snapshots
 
 log = logging.getLogger(__name__)
 
+BUILT_A_SECOND = 4000
+"""Passages a process at least indexes in a second; it is given that long to build anew."""
 REFERENCES = (Document.duplicate_of, Document.near_duplicate_of, Document.supersedes, Document.parent_key)
 CLEARED = {"text": "", "claims": [], "citations": [], "nearest": [], "reason": "purged"}
 
@@ -190,7 +192,9 @@ def _scrub_indexes(database: Database, settings: Settings) -> int:
         demand_rebuild(session)
     old = _working_indexes(settings)  # a process that has not met the reset works in one of these
     failpoint("purge.reset")
-    deadline = time.monotonic() + settings.storage.busy_timeout_s
+    with database.read() as session:
+        passages = _count(session, ChunkRow, ChunkRow.id.is_not(None))
+    deadline = time.monotonic() + settings.storage.busy_timeout_s + passages / BUILT_A_SECOND
     while True:
         sweep(settings.indexes / "work")
         left = old & _working_indexes(settings)
