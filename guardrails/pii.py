@@ -8,6 +8,7 @@ Reproduce: `attest eval rails --rail pii --data data/guardrails/pii.dev.jsonl`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,9 +54,17 @@ class Pii:
         spans = find_pii(text, self._classifier if self._redact & TAGGED else None)
         named = [span for span in spans if span.kind in self._redact]
         if not named:
-            return Finding(_MENTIONED if spans else 0.0, ", ".join(sorted({span.kind for span in spans})))
-        kinds = ", ".join(sorted({span.kind for span in named}))
+            return Finding(_MENTIONED if spans else 0.0, _kinds(spans, context))
+        kinds = _kinds(spans if context.stage == "ingest" else named, context)
         return Finding(1.0, kinds, redacted(text, named) + context.text[_SCAN_CHARACTERS:])
+
+
+def _kinds(spans: Iterable[PiiSpan], context: Context) -> str:
+    """Name the kinds; for a document's quality report with how many there are of each, most first."""
+    counts = Counter(span.kind for span in spans)
+    if context.stage == "ingest":
+        return ", ".join(f"{kind} {count}" for kind, count in counts.most_common())
+    return ", ".join(sorted(counts))
 
 
 def find_pii(text: str, classifier: Classifier | None) -> list[PiiSpan]:

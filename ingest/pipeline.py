@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, Conflict, SourceUnavailable, StoreUnavailable, Unparseable
+from core.errors import AttestError, Conflict, Encrypted, SourceUnavailable, StoreUnavailable, Unparseable
 from core.settings import Settings
 from core.types import Verdict
 from ingest.commit import commit_document
@@ -29,7 +29,7 @@ from ingest.known import Known
 from ingest.near import NearDuplicates
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
-from ingest.quality import reason_for_quarantine
+from ingest.quality import judge
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.runs import record_failure
 from ingest.sandbox import ParseJob, ParseResult, ParserPool
@@ -181,6 +181,8 @@ class Pipeline:
         failure = self._known.failed.get(source.source)
         if failure is None or failure.kind != "permanent" or self._options.retry or source.depth:
             return False
+        if failure.error == Encrypted.__name__ and self._options.password is not None:
+            return False
         try:
             touched = max(source.path.stat().st_mtime, source.path.stat().st_ctime)
         except OSError:
@@ -213,7 +215,8 @@ class Pipeline:
         prepared = self._prepared(source, result)
         prepared.allow = self._options.allow
         if self._settings.ingest.quarantine:
-            prepared.quarantine = reason_for_quarantine(result.document, self._scan)
+            prepared.quarantine = judge(result.document, self._scan)
+            self._report.flag(result.document.report.get("rails", ()))
         self._embedding += 1
         self._chunks_waiting += len(prepared.chunks)
         inside = self._containers.open(prepared, result)

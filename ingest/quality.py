@@ -59,16 +59,24 @@ def garbled_share(text: str) -> float:
     return len(_REPLACEMENT.findall(sample)) / len(sample) if sample else 0.0
 
 
-def reason_for_quarantine(
-    document: ParsedDocument, scan: Callable[[str], tuple[Verdict, ...]] | None = None
-) -> str | None:
-    """Return why a document has to wait for a person, `None` where it may be published."""
+def judge(document: ParsedDocument, scan: Callable[[str], tuple[Verdict, ...]] | None = None) -> str | None:
+    """Note in the quality report what the rails say, and return why a document has to wait for a person, if it has to.
+
+    What a rail only flags (personal data, credentials) is reported and published.
+    """
     garbled = document.report.get("garbled_share", 0.0)
-    if garbled > MAX_GARBLED_SHARE:
-        return f"garbled_text: {garbled:.0%} of the characters have no meaning"
+    reasons = [f"garbled_text: {garbled:.0%} of the characters have no meaning"] if garbled > MAX_GARBLED_SHARE else []
     hidden = "\n".join(document.report.get("hidden_text", []))
-    for place, text in (("", document.text), ("hidden text, ", hidden)):
+    said: list[dict[str, str | float]] = []
+    for place, text in (("text", document.text), ("hidden text", hidden)):
         for verdict in scan(text) if scan and text else ():
+            if verdict.action == "allow" and not verdict.reason:
+                continue
+            row: dict[str, str | float] = {"rail": verdict.rail, "in": place, "action": verdict.action}
+            said.append(row | {"score": round(verdict.score, 3), "reason": verdict.reason})
             if verdict.action == "block":
-                return f"{place}{verdict.rail}: {verdict.reason or f'score {verdict.score:.2f}'}"
-    return None
+                where = "hidden text, " if place == "hidden text" else ""
+                reasons.append(f"{where}{verdict.rail}: {verdict.reason or f'score {verdict.score:.2f}'}")
+    if said:
+        document.report["rails"] = said
+    return reasons[0] if reasons else None

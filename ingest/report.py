@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -88,9 +88,17 @@ class IngestReport:
     characters: int = 0
     curation: dict[str, int] = field(default_factory=dict)
     """Sums of what the curation steps changed."""
+    flagged: dict[str, int] = field(default_factory=dict)
+    """Rail → how often it objected to a document or reported something in it."""
     seconds: float = 0.0
     embed_seconds: float = 0.0
     dry_run: bool = False
+
+    def flag(self, said: Sequence[Mapping[str, Any]]) -> None:
+        """Count what rails said of a document."""
+        for verdict in said:
+            if verdict["action"] != "allow":
+                self.flagged[verdict["rail"]] = self.flagged.get(verdict["rail"], 0) + 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""

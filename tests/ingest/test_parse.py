@@ -17,6 +17,7 @@ from core.settings import load_settings
 from ingest.parse import parse_file
 from ingest.parsed import ParsedDocument
 from ingest.sandbox import ParserPool
+from tests.ingest.samples import AES_ZIP
 
 SETTINGS = load_settings(Path("/nonexistent"))
 
@@ -126,13 +127,6 @@ def test_word_numbers_are_counted_as_word_prints_them(read) -> None:
     assert lines == [
         "1. Scope", "1.1 Staff", "1.2 Guests", "(i) Short", "(ii) Long", "2. Pay", "(i) Skipped", "2.2 After", "Bullet"
     ]  # fmt: skip
-
-
-AES_ZIP = (  # made by another program: one text of 640 characters, AES-256, the password is "secret"
-    "UEsDBBQAAQBjAI6Yd10AAAAANQAAAIACAAAKAAsAYS9ub3RlLnR4dAGZBwACAEFFAwgAVoFEYyDE+LVhd2B8zFzz2RpggF0IMcTD"
-    "N7unoWovk2RtIKYX6N4OVF7o/D4p4Po9WP04opJQSwECFAMUAAEAYwCOmHddAAAAADUAAACAAgAACgALAAAAAAAAAAAAgAEAAAAA"
-    "YS9ub3RlLnR4dAGZBwACAEFFAwgAUEsFBgAAAAABAAEAQwAAAGgAAAAAAA=="
-)
 
 
 def test_a_zip_archive_encrypted_with_aes_opens_with_its_password(read) -> None:

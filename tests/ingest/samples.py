@@ -1,0 +1,9 @@
+"""Files that no library of ours can make."""
+
+from __future__ import annotations
+
+AES_ZIP = (  # made by another program: one text of 640 characters, AES-256, the password is "secret"
+    "UEsDBBQAAQBjAI6Yd10AAAAANQAAAIACAAAKAAsAYS9ub3RlLnR4dAGZBwACAEFFAwgAVoFEYyDE+LVhd2B8zFzz2RpggF0IMcTD"
+    "N7unoWovk2RtIKYX6N4OVF7o/D4p4Po9WP04opJQSwECFAMUAAEAYwCOmHddAAAAADUAAACAAgAACgALAAAAAAAAAAAAgAEAAAAA"
+    "YS9ub3RlLnR4dAGZBwACAEFFAwgAUEsFBgAAAAABAAEAQwAAAGgAAAAAAA=="
+)
