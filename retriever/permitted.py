@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,9 +57,13 @@ class PermittedCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sets: OrderedDict[tuple[object, ...], Permitted] = OrderedDict()
+        self._pending: dict[tuple[object, ...], Future[Permitted]] = {}
 
     def get(self, session: Session, principal: Principal, filters: Filters) -> Permitted:
-        """Return the permitted set of a principal under filters at the newest entry of the log."""
+        """Return the permitted set of a principal under filters at the newest entry of the log.
+
+        Of several threads that need the same new set one computes it and the others wait.
+        """
         key = _key(principal, filters)
         seq = last_seq(session)
         moment = now()
@@ -67,15 +72,35 @@ class PermittedCache:
             if kept is not None and kept.seq == seq and not _stale(kept, moment):
                 self._sets.move_to_end(key)
                 return kept
-        fresh_until = None if filters.as_of is not None else permitted_until(session, moment)
-        versions = _sorted_keys(session.scalars(retrievable_versions(principal, filters)))
-        fresh = Permitted(versions, seq, fresh_until)
+            pending = self._pending.get((key, seq))
+            if pending is None:
+                mine = self._pending[key, seq] = Future()
+        if pending is not None:
+            return pending.result()
+        try:
+            fresh = _compute(session, principal, filters, seq, moment)
+            self._keep(key, fresh)
+            mine.set_result(fresh)
+            return fresh
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._pending[key, seq]
+
+    def _keep(self, key: tuple[object, ...], fresh: Permitted) -> None:
         with self._lock:
             self._sets[key] = fresh
             self._sets.move_to_end(key)
             while len(self._sets) > KEPT:
                 self._sets.popitem(last=False)
-        return fresh
+
+
+def _compute(session: Session, principal: Principal, filters: Filters, seq: int, moment: datetime) -> Permitted:
+    fresh_until = None if filters.as_of is not None else permitted_until(session, moment)
+    versions = _sorted_keys(session.scalars(retrievable_versions(principal, filters)))
+    return Permitted(versions, seq, fresh_until)
 
 
 def _key(principal: Principal, filters: Filters) -> tuple[object, ...]:
