@@ -26,6 +26,8 @@ class Home:
     world: World = field(default_factory=dict)
     copy: World | None = None
     purged: dict[str, int] = field(default_factory=dict)
+    held: dict[str, set[str]] = field(default_factory=dict)
+    """File name → every text its document's history may hold: what a purge of a twin must leave alone."""
     forgotten: set[str] = field(default_factory=set)
     """Words that must be in no file any more."""
 
@@ -103,6 +105,7 @@ def advance(home: Home, step: list[Any], copied: bool) -> None:
         for name in step[1]:
             text = (home.folder / "documents" / name).read_text(encoding="utf-8")
             home.world[name] = (text, home.purged.get(name, 0))
+            home.held.setdefault(name, set()).add(text)
     elif kind == "delete":
         home.world.pop(step[1], None)
     elif kind == "purge":
@@ -114,11 +117,11 @@ def advance(home: Home, step: list[Any], copied: bool) -> None:
 
 
 def _forget(home: Home, name: str) -> None:
-    gone = home.world.pop(name, None)
+    home.world.pop(name, None)
     home.purged[name] = home.purged.get(name, 0) + 1
-    others = " ".join(text for text, _ in home.world.values())
-    if gone is not None and gone[0] not in others:
-        home.forgotten |= set(re.findall(r"w[0-9a-f]{10}", gone[0]))
+    gone = home.held.pop(name, set())
+    for text in gone - set().union(*home.held.values()):
+        home.forgotten |= set(re.findall(r"w[0-9a-f]{10}", text))
 
 
 def settle(home: Home, steps: list[list[Any]], said: list[Any], stamp: str, problems: list[str]) -> None:
@@ -147,6 +150,8 @@ def settle(home: Home, steps: list[list[Any]], said: list[Any], stamp: str, prob
     if running[0] == "purge" and running[1] in home.world and running[1] not in now:
         _forget(home, running[1])
     home.world = {name: (text, home.purged.get(name, 0)) for name, text in now.items()}
+    for name, text in now.items():
+        home.held.setdefault(name, set()).add(text)
 
 
 def _contents(home: Home, problems: list[str]) -> dict[str, str]:
