@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from core.settings import load_settings
+from tuning.compare_cli import cli as compare_cli
 from tuning.model_cli import cli as model_cli
 
 cli = typer.Typer(help="Train and manage adapters.", no_args_is_help=True)
 cli.add_typer(model_cli)
+cli.add_typer(compare_cli)
 
 
 @cli.command("rail")

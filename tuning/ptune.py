@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.base_model import load_plain
-from tuning.ptune_loop import Training, say
+from tuning.ptune_loop import Training, Watch, say
 from tuning.ptune_rows import Recipe, read_samples
 
 START_TEXT = (
@@ -70,8 +70,10 @@ def start_from_words(model: Any, tokenizer: Any, recipe: Recipe, text: str) -> N
         optimizer.step()
 
 
-def train(data: Path, model_path: Path, out: Path, recipe: Recipe) -> list[dict[str, float]]:
-    """Learn the task of a data folder and return the loss by epoch."""
+def train(
+    data: Path, model_path: Path, out: Path, recipe: Recipe, watch: Watch | None = None
+) -> list[dict[str, float]]:
+    """Learn the task of a data folder and return the losses by round; `watch` hears them and may raise to stop."""
     import torch
 
     torch.manual_seed(recipe.seed)
@@ -85,7 +87,7 @@ def train(data: Path, model_path: Path, out: Path, recipe: Recipe) -> list[dict[
     dealt = math.ceil(len(samples) / recipe.batch)
     parts = [math.ceil(len(range(part, dealt, recipe.rounds)) / recipe.accumulate) for part in range(recipe.rounds)]
     steps = recipe.epochs * sum(parts)
-    run = Training(model, tokenizer, recipe, out, steps)
+    run = Training(model, tokenizer, recipe, out, steps, watch)
     total = sum(p.numel() for p in model.parameters())
     count = sum(p.numel() for _, p in run.learnt)
     say(f"{len(samples)} rows, {len(dev)} to judge; {count:,} of {total:,} parameters learn, on {device}")

@@ -46,20 +46,45 @@ class Example:
     """Whether its passage is kept from the row."""
 
 
-def build_rows(
-    examples: Sequence[Example], passages: Mapping[str, Sequence[str]], seed: int
-) -> dict[Part, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What rows are made of: questions over passages, and rows that are already whole."""
+
+    examples: Sequence[Example]
+    passages: Mapping[str, Sequence[str]]
+    rows: Sequence[dict[str, Any]] = ()
+
+
+def build_rows(material: Material, seed: int) -> dict[Part, list[dict[str, Any]]]:
     """Return the rows of each part: messages, target, gold answers and the marker that is right."""
     found: dict[Part, list[Example]] = {"train": [], "dev": [], "test": []}
-    of = part_of({example.document for example in examples}, seed)
+    names = {example.document for example in material.examples} | {row["document"] for row in material.rows}
+    of = part_of(names, seed)
     seen: set[str] = set()
-    for example in examples:
-        key = " ".join(re.findall(r"\w+", example.question.lower()))
-        if key in seen:
-            continue
-        seen.add(key)
-        found[of[example.document]].append(example)
-    return {part: rows_of(kept, passages, f"{seed}:{part}") for part, kept in found.items()}
+    whole: dict[Part, list[dict[str, Any]]] = {"train": [], "dev": [], "test": []}
+    for row in material.rows:
+        if _is_new(row["question"], seen):
+            whole[of[row["document"]]].append(row)
+    for example in material.examples:
+        if _is_new(example.question, seen):
+            found[of[example.document]].append(example)
+    return {
+        part: _mixed(whole[part], rows_of(kept, material.passages, f"{seed}:{part}"), f"{seed}:{part}")
+        for part, kept in found.items()
+    }
+
+
+def _is_new(question: str, seen: set[str]) -> bool:
+    """Whether a question was not seen yet, whatever its case and punctuation; notes it."""
+    key = " ".join(re.findall(r"\w+", question.lower()))
+    fresh = key not in seen
+    seen.add(key)
+    return fresh
+
+
+def _mixed(whole: list[dict[str, Any]], made: list[dict[str, Any]], seed: str) -> list[dict[str, Any]]:
+    """Return rows that were whole with those that were made; people's own rows are never dropped for balance."""
+    return random.Random(seed).sample([*whole, *made], len(whole) + len(made)) if whole else made
 
 
 def rows_of(examples: Sequence[Example], passages: Mapping[str, Sequence[str]], seed: str) -> list[dict[str, Any]]:
@@ -179,10 +204,15 @@ def describe(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def write_parts(docs: Path, questions: Path, out: Path, seed: int = 0) -> dict[str, Any]:
-    """Write train.jsonl, dev.jsonl and test.jsonl, and return what each holds."""
+def read_material(docs: Path, questions: Path) -> Material:
+    """Read a file of questions with the documents they are about."""
     examples, passages = read_examples(questions, docs)
-    parts = build_rows([example for example in examples if example.document in passages], passages, seed)
+    return Material([example for example in examples if example.document in passages], passages)
+
+
+def write_parts(material: Material, out: Path, seed: int = 0) -> dict[str, Any]:
+    """Write train.jsonl, dev.jsonl and test.jsonl, and return what each holds."""
+    parts = build_rows(material, seed)
     out.mkdir(parents=True, exist_ok=True)
     for part, rows in parts.items():
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -198,7 +228,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print(json.dumps(write_parts(options.docs, options.questions, options.out, options.seed)))  # noqa: T201
+    report = write_parts(read_material(options.docs, options.questions), options.out, options.seed)
+    print(json.dumps(report))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -6,13 +6,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from generation.tasks import TASK_FILE
 from tuning.ptune_rows import IGNORED, Recipe, Sample, batches, collate
+
+Watch = Callable[[list[dict[str, float]]], None]
 
 
 def virtual_tokens(model: Any, recipe: Recipe) -> Any:
@@ -46,9 +48,12 @@ def target_loss(model: Any, recipe: Recipe, tensors: dict[str, Any]) -> Any:
 class Training:
     """One run: its model, optimiser, and how many rounds it has come."""
 
-    def __init__(self, model: Any, tokenizer: Any, recipe: Recipe, out: Path, steps: int) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, recipe: Recipe, out: Path, steps: int, watch: Watch | None = None
+    ) -> None:
         import torch
 
+        self.watch = watch
         self.model, self.tokenizer, self.recipe, self.out = model, tokenizer, recipe, out
         self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW([p for _, p in self.learnt], lr=recipe.learning_rate, weight_decay=0.0)
@@ -70,6 +75,8 @@ class Training:
             self.history.append(entry)
             say(f"round {self.epoch}: train {loss:.4f}, dev {judged:.4f}, {entry['seconds']:.0f} s")
             self._keep()
+            if self.watch is not None:
+                self.watch(self.history)
 
     def _round(self, train: Sequence[Sample]) -> float:
         self.model.train()

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from core.errors import InvalidInput
-from tuning.ptune_data import part_of, write_parts
+from tuning.ptune_data import Material, part_of, read_material, write_parts
 from tuning.ptune_rows import messages_of
 
 SENTENCE = "The {name} of chapter {n} holds {lamps} lamps and a keeper called Keeper{n}."
@@ -42,7 +42,7 @@ def read(folder, part):
 
 
 def test_rows_are_split_by_document_balanced_and_without_repeats(source, tmp_path):
-    report = write_parts(*source, tmp_path / "out")
+    report = write_parts(read_material(*source), tmp_path / "out")
     parts = {part: read(tmp_path / "out", part) for part in ("train", "dev", "test")}
     documents = {part: {row["document"] for row in rows} for part, rows in parts.items()}
     assert not documents["train"] & documents["test"] | documents["dev"] & documents["test"]
@@ -54,7 +54,7 @@ def test_rows_are_split_by_document_balanced_and_without_repeats(source, tmp_pat
 
 
 def test_the_marker_names_the_passage_that_holds_the_answer(source, tmp_path):
-    write_parts(*source, tmp_path / "out")
+    write_parts(read_material(*source), tmp_path / "out")
     for row in read(tmp_path / "out", "train"):
         prompt = messages_of(row, "brief")[-1]["content"]
         if not row["answerable"]:
@@ -70,10 +70,24 @@ def test_the_marker_names_the_passage_that_holds_the_answer(source, tmp_path):
 
 def test_two_runs_write_the_same_rows_and_another_seed_others(source, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        write_parts(*source, tmp_path / name, seed)
+        write_parts(read_material(*source), tmp_path / name, seed)
     assert read(tmp_path / "a", "train") == read(tmp_path / "b", "train") != read(tmp_path / "c", "train")
 
 
 def test_too_few_documents_cannot_be_split():
     with pytest.raises(InvalidInput, match="three documents"):
         part_of(["a", "b"], 0)
+
+
+def test_rows_of_people_are_kept_whole_and_split_with_the_others_by_document(source, tmp_path):
+    made = read_material(*source)
+    own = [
+        {"id": f"liked-{n}", "document": f"House{n}.md", "question": f"Own {n}?", "passages": [], "kind": "answerable"}
+        | {"answerable": True, "target": "x [1]"}
+        for n in range(8)
+    ]
+    write_parts(Material(made.examples, made.passages, [*own, own[0]]), tmp_path / "out")
+    parts = {part: read(tmp_path / "out", part) for part in ("train", "dev", "test")}
+    assert sum(row["id"].startswith("liked") for rows in parts.values() for row in rows) == 8
+    documents = {part: {row["document"] for row in rows} for part, rows in parts.items()}
+    assert not documents["train"] & documents["test"]
