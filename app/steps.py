@@ -55,8 +55,10 @@ def check_retrieval(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> Ret
 def select(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> tuple[Evidence, ...]:
     """Choose what the generator sees."""
     from generation.evidence import select_evidence
+    from generation.generators import counter_of
 
-    trace.evidence = select_evidence(retrieval, runtime.settings)
+    generator = runtime.generator(trace.question.generator, trace.question.style)
+    trace.evidence = select_evidence(retrieval, runtime.settings, counter_of(generator))
     return trace.evidence
 
 

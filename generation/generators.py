@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from core.errors import InvalidInput
 from core.settings import Settings
 from core.types import Draft, Evidence, GeneratorChoice, GeneratorName, Message
+from generation.evidence import estimate_tokens
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
@@ -34,6 +35,20 @@ class Completer(Protocol):
 
     def complete(self, instruction: str, max_tokens: int) -> str:
         """Return the model's reply to one instruction."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A generator that counts tokens as its model does."""
+
+    @property
+    def count_tokens(self) -> Callable[[str], int]:
+        """How many tokens a text has."""
+
+
+def counter_of(generator: Generator) -> Callable[[str], int]:
+    """Return what counts tokens for a generator: its model, or an estimate on the high side."""
+    return generator.count_tokens if isinstance(generator, Counting) else estimate_tokens
 
 
 def make_generator(settings: Settings, choice: GeneratorChoice, classifier: Classifier | None = None) -> Generator:

@@ -19,6 +19,7 @@ from core.types import Evidence, GeneratorName, Message
 from generation.completions import pool, stream_chat
 from generation.prompter import Prompter, make_prompter
 from generation.tasks import ServedTask, served_task
+from generation.tokenizing import TokenCounter
 
 BACKOFF_S = 0.2
 
@@ -37,6 +38,8 @@ class VllmGenerator:
         self._listed: tuple[str, ...] = ()
         self._turn = itertools.count()
         self._model = settings.vllm_model
+        self.count_tokens = TokenCounter(settings)
+        """How many tokens a text has, as the served model counts."""
 
     @property
     def model(self) -> str:

@@ -34,6 +34,9 @@ class WireDouble:
     broken_off: int = 0
     """Streams whose reader hung up before the end."""
     failures: int = 0
+    counts: bool = True
+    """Whether it counts tokens: a word is one."""
+    counted: list[str] = field(default_factory=list)
 
     def reply(self, request: dict[str, Any]) -> str:
         """Return what the model says to a request."""
@@ -82,6 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         double = self.double
+        if self.path == "/tokenize":
+            double.counted.append(request["prompt"])
+            self._json(200, {"count": len(request["prompt"].split())}) if double.counts else self._error(404, "no path")
+            return
         double.requests.append(request)
         if double.mode == "stall":
             time.sleep(5)

@@ -1,0 +1,73 @@
+"""Tokens counted as the served model counts them: `/tokenize` of a vLLM server, beside its `/v1`.
+
+A passage is counted once and remembered. A server without that path (another OpenAI-compatible one, a gateway) is
+asked once and then estimated for.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+
+from core.settings import GenerationSettings
+from generation.completions import pool
+from generation.evidence import estimate_tokens
+
+log = logging.getLogger(__name__)
+
+KEPT = 20_000
+"""Counts remembered: some megabytes, the passages of a day's questions."""
+WAIT_S = 1.0
+"""Tokenising takes a millisecond; a server that is slower is busy, and an estimate will do."""
+QUIET_S = 10.0
+"""How long a server that failed is not asked again."""
+
+
+class TokenCounter:
+    """Counts tokens with the first replica that answers; safe to call from several threads."""
+
+    def __init__(self, settings: GenerationSettings) -> None:
+        self._settings = settings
+        self._kept: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+        self._ask_from = 0.0
+
+    def __call__(self, text: str) -> int:
+        """Return how many tokens a text has, an estimate on the high side where no server says."""
+        with self._lock:
+            if text in self._kept:
+                self._kept.move_to_end(text)
+                return self._kept[text]
+        count = self._ask(text) if time.monotonic() >= self._ask_from else None
+        if count is None:
+            return estimate_tokens(text)
+        with self._lock:
+            self._kept[text] = count
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return count
+
+    def _ask(self, text: str) -> int | None:
+        import httpx
+
+        settings = self._settings
+        body = {"prompt": text, "add_special_tokens": False}
+        if settings.vllm_model:
+            body["model"] = settings.vllm_model
+        key = settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else "none"
+        url = settings.vllm_urls[0].rstrip("/").removesuffix("/v1") + "/tokenize"
+        try:
+            reply = pool().post(url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=WAIT_S)
+            if reply.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+                self._ask_from = math.inf
+                log.warning("%s counts no tokens; passages are fitted to the window by an estimate", url)
+                return None
+            reply.raise_for_status()
+            return int(reply.json()["count"])
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            self._ask_from = time.monotonic() + QUIET_S
+            log.info("%s did not count tokens: %s", url, error)
+            return None
