@@ -1,6 +1,7 @@
 """Teach a causal language model a task: p-tuning, prompt tuning or LoRA, on one device or several.
 
     python -m tuning.ptune --data DATA --model MODEL --out OUT --method ptune --tokens 20 --epochs 4
+    accelerate launch --num_processes 4 -m tuning.ptune …      several devices of one host
 
 DATA holds train.jsonl and dev.jsonl of `tuning.ptune_data`. Only the added parameters learn. Checkpoints are written
 every round; the same command goes on from the last one and ends at the same loss. P-tuning follows Liu et al. 2021
@@ -20,6 +21,7 @@ from typing import Any
 from tuning.base_model import load_plain
 from tuning.ptune_loop import Training, Watch, say
 from tuning.ptune_rows import Recipe, read_samples
+from tuning.spread import Spread
 
 START_TEXT = (
     "Answer with the exact words of one passage and its marker, like: 240 hours [2]. "
@@ -77,20 +79,22 @@ def train(
     import torch
 
     torch.manual_seed(recipe.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    spread = Spread()
+    device = spread.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer, model = load_plain(model_path, torch.bfloat16 if device.type == "cuda" else torch.float32)
     samples = read_samples(data / "train.jsonl", tokenizer, recipe, recipe.limit)
     dev = read_samples(data / "dev.jsonl", tokenizer, recipe)
     model = adapt(model.to(device), recipe)
     if recipe.method != "lora":
         start_from_words(model, tokenizer, recipe, START_TEXT)
-    dealt = math.ceil(len(samples) / recipe.batch)
-    parts = [math.ceil(len(range(part, dealt, recipe.rounds)) / recipe.accumulate) for part in range(recipe.rounds)]
+    dealt, together = math.ceil(len(samples) / recipe.batch), recipe.accumulate * spread.world
+    parts = [math.ceil(len(range(part, dealt, recipe.rounds)) / together) for part in range(recipe.rounds)]
     steps = recipe.epochs * sum(parts)
-    run = Training(model, tokenizer, recipe, out, steps, watch)
+    run = Training(model, tokenizer, recipe, out, steps, watch, spread)
     total = sum(p.numel() for p in model.parameters())
     count = sum(p.numel() for _, p in run.learnt)
-    say(f"{len(samples)} rows, {len(dev)} to judge; {count:,} of {total:,} parameters learn, on {device}")
+    if spread.leads:
+        say(f"{len(samples)} rows, {len(dev)} to judge; {count:,} of {total:,} parameters learn, on {device}")
     run.run(samples, dev)
     return run.history
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from generation.tasks import TASK_FILE
 from tuning.ptune_rows import IGNORED, Recipe, Sample, batches, collate
+from tuning.spread import Spread
 
 Watch = Callable[[list[dict[str, float]]], None]
 
@@ -49,11 +50,18 @@ class Training:
     """One run: its model, optimiser, and how many rounds it has come."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, recipe: Recipe, out: Path, steps: int, watch: Watch | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        recipe: Recipe,
+        out: Path,
+        steps: int,
+        watch: Watch | None = None,
+        spread: Spread | None = None,
     ) -> None:
         import torch
 
-        self.watch = watch
+        self.watch, self.spread = watch, spread or Spread()
         self.model, self.tokenizer, self.recipe, self.out = model, tokenizer, recipe, out
         self.learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW([p for _, p in self.learnt], lr=recipe.learning_rate, weight_decay=0.0)
@@ -73,8 +81,10 @@ class Training:
             judged = self.loss_on(dev)
             entry = {"epoch": self.epoch, "train_loss": loss, "dev_loss": judged, "seconds": time.monotonic() - started}
             self.history.append(entry)
-            say(f"round {self.epoch}: train {loss:.4f}, dev {judged:.4f}, {entry['seconds']:.0f} s")
-            self._keep()
+            self._say(f"round {self.epoch}: train {loss:.4f}, dev {judged:.4f}, {entry['seconds']:.0f} s")
+            if self.spread.leads:
+                self._keep()
+            self.spread.wait()
             if self.watch is not None:
                 self.watch(self.history)
 
@@ -82,15 +92,16 @@ class Training:
         self.model.train()
         whole, part = divmod(self.epoch, self.recipe.rounds)
         dealt = batches(train, self.recipe.batch, f"{self.recipe.seed}:{whole}")[part :: self.recipe.rounds]
+        dealt = self.spread.share(dealt)
         total, began = 0.0, time.monotonic()
         for number, batch in enumerate(dealt, 1):
             total += self._learn(batch)
             if number % self.recipe.accumulate == 0 or number == len(dealt):
                 self._move()
-            if number % 25 == 0:
+            if number % 25 == 0 and self.spread.leads:
                 left = (time.monotonic() - began) / number * (len(dealt) - number)
                 say(f"  {number}/{len(dealt)} batches, loss {total / number:.4f}, {left:.0f} s left in this round")
-        return total / max(len(dealt), 1)
+        return self.spread.mean(total, len(dealt))
 
     def _learn(self, batch: Sequence[Sample]) -> float:
         loss = self._loss(batch)
@@ -118,6 +129,7 @@ class Training:
         rate = self.recipe.learning_rate * _schedule(self.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self.spread.average_gradients([p for _, p in self.learnt])
         torch.nn.utils.clip_grad_norm_([p for _, p in self.learnt], 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -129,8 +141,13 @@ class Training:
 
         self.model.eval()
         with torch.no_grad():
-            losses = [float(self._loss(batch)) for batch in batches(samples, self.recipe.batch, "dev")]
-        return sum(losses) / max(len(losses), 1)
+            dealt = self.spread.share(batches(samples, self.recipe.batch, "dev"))
+            losses = [float(self._loss(batch)) for batch in dealt]
+        return self.spread.mean(sum(losses), len(losses))
+
+    def _say(self, line: str) -> None:
+        if self.spread.leads:
+            say(line)
 
     def _stale(self) -> bool:
         losses = [entry["dev_loss"] for entry in self.history]
@@ -183,7 +200,7 @@ class Training:
                 key: value.cpu() if key == "step" else value for key, value in moments.items()
             }
         self.step, self.epoch, self.history = progress["step"], progress["epoch"], progress["history"]
-        say(f"going on after round {self.epoch}")
+        self._say(f"going on after round {self.epoch}")
 
 
 def _schedule(step: int, steps: int) -> float:

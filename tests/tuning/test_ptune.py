@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -91,3 +93,19 @@ def test_the_loss_over_targets_is_the_one_the_library_gives(model, data, method)
 def test_an_epoch_in_rounds_shows_every_row_once(model, data, tmp_path):
     history = train(data, model, tmp_path, replace(RECIPE, rounds=2, epochs=2))
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_run_and_end_near_one_of_twice_the_batch(model, data, tmp_path):
+    """Two devices with batches of 4 see what one sees with two of 4 accumulated; sums in another order differ a little."""
+    common = ["--method", "prompt", "--tokens", "4", "--learning-rate", "0.01", "--epochs", "2", "--batch", "4"]
+    folders = ["--data", str(data), "--model", str(model)]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "tuning.ptune"]
+    alone = [sys.executable, "-m", "tuning.ptune", "--accumulate", "2"]
+    histories = []
+    for name, command in (("two", launch), ("one", alone)):
+        subprocess.run([*command, *folders, "--out", str(tmp_path / name), *common], check=True, capture_output=True)
+        histories.append(json.loads((tmp_path / name / "progress.json").read_text())["history"])
+    for two, one in zip(*histories, strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-3)
+        assert two["dev_loss"] == pytest.approx(one["dev_loss"], abs=1e-3)
