@@ -42,7 +42,8 @@ def _client(uri: str, token: str) -> Any:
     try:
         return MilvusClient(uri=uri, token=token)
     except MilvusException as error:
-        raise IndexMissing(f"Milvus cannot be reached at {uri}: {error.message}") from error
+        alone = " (Milvus Lite's file serves one process at a time)" if uri.endswith(".db") else ""
+        raise IndexMissing(f"Milvus cannot be reached at {uri}{alone}: {error.message}") from error
 
 
 def client_of(settings: Settings) -> Any:
@@ -83,7 +84,7 @@ def complete_until(settings: Settings, name: str) -> int:
     """
     client, progress = client_of(settings), f"{settings.milvus.prefix}_{PROGRESS}"
     with translated("Milvus did not say how far it is"):
-        if not client.has_collection(name) or not client.has_collection(progress):
+        if not _ready(client, name) or not _ready(client, progress):
             return 0
         rows = client.query(progress, filter=f'chunk == "{name}"', output_fields=["version"])
         return int(rows[0]["version"]) if rows else 0
@@ -95,8 +96,11 @@ def count_rows(settings: Settings, name: str) -> int:
     Raises:
         IndexMissing: Milvus cannot be reached, or refused.
     """
+    client = client_of(settings)
     with translated("Milvus did not count"):
-        return int(client_of(settings).query(name, filter="", output_fields=["count(*)"])[0]["count(*)"])
+        if not _ready(client, name):
+            return 0
+        return int(client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"])
 
 
 class MilvusCollection:
@@ -144,9 +148,9 @@ class MilvusCollection:
         One that was half filled is filled again from the start: what is there already is written over.
         """
         progress = f"{self._settings.milvus.prefix}_{PROGRESS}"
-        if not client.has_collection(progress):
+        if not _ready(client, progress):
             _create(client, progress, 2, "FLAT", key="VARCHAR")
-        if not client.has_collection(name):
+        if not _ready(client, name):
             _create(client, name, dimension, self._settings.milvus.kind)
             client.delete(progress, ids=[name])
         return complete_until(self._settings, name)
@@ -197,6 +201,14 @@ def drop_collections(settings: Settings, generations: Sequence[Generation], *, k
         for name in old():
             client.drop_collection(name)
         return len(old())
+
+
+def _ready(client: Any, name: str) -> bool:
+    """Say whether a collection is there, and have Milvus load it, as it must after a restart."""
+    if not client.has_collection(name):
+        return False
+    client.load_collection(name)
+    return True
 
 
 def _versions(session: Session, ids: Sequence[int]) -> dict[int, int]:

@@ -140,6 +140,19 @@ def test_one_writes_for_all_and_a_half_filled_collection_is_filled(
     assert client_of(remote).query(collections(remote)[0], output_fields=["count(*)"])[0]["count(*)"] == 45
 
 
+def test_collections_are_loaded_after_milvus_was_restarted(
+    database: Database, remote: Settings, opened: Callable[[Settings], Retriever]
+) -> None:
+    fill(database, remote, range(20))
+    expected = sources(opened(remote), "word1 word2")
+    for name in client_of(remote).list_collections():
+        client_of(remote).release_collection(name)
+    assert "collection" not in {result.name for result in examine(remote) if not result.ok}
+    for name in client_of(remote).list_collections():
+        client_of(remote).release_collection(name)
+    assert sources(opened(remote), "word1 word2") == expected
+
+
 def test_a_purge_leaves_no_collection_that_knew_the_document(
     database: Database, remote: Settings, opened: Callable[[Settings], Retriever]
 ) -> None:
