@@ -109,6 +109,8 @@ class GenerationSettings(Section):
     """JSON Lines of worked examples (question, passages, target), of which the most alike go into the prompt."""
     shots: int = Field(default=2, ge=0, le=8)
     """Worked examples in one prompt, where there are any."""
+    citations_by: Literal["prompt", "grammar"] = "prompt"
+    """`grammar` has the model server hold every sentence to end with the markers of passages it was shown."""
     temperature: float = Field(default=0.0, ge=0)
     max_tokens: int = Field(default=400, ge=1)
     context_tokens: int = Field(default=4096, ge=256)

@@ -18,6 +18,7 @@ from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
 from generation.completions import pool, stream_chat
 from generation.prompter import Prompter, make_prompter
+from generation.structure import citing_regex
 from generation.tasks import ServedTask, served_task
 from generation.tokenizing import TokenCounter
 
@@ -82,6 +83,8 @@ class VllmGenerator:
             "temperature": self._settings.temperature,
             "cache_salt": _salt(evidence),
         }
+        if evidence and self._settings.citations_by == "grammar":
+            body["structured_outputs"] = {"regex": citing_regex(item.marker for item in evidence)}
         if task and task.name in self._models():
             body["model"] = task.name
         elif task:

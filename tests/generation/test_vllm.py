@@ -1,3 +1,4 @@
+import re
 import time
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def test_a_draft_streams_with_the_served_model_and_a_salt_per_tenant() -> None:
         list(generator.draft("Which tool?", ()))
         assert double.requests[-1]["cache_salt"] != request["cache_salt"]
         assert [message["role"] for message in request["messages"]] == ["system", "user"]
+
+
+def test_a_server_may_hold_every_sentence_to_its_markers() -> None:
+    with wire_double(mode="cite") as double:
+        generator = VllmGenerator(settings_for(double.url, citations_by="grammar"))
+        list(generator.draft("Which tool?", evidence_of(CONTACT, LEAVE)))
+        pattern = double.requests[-1]["structured_outputs"]["regex"]
+        for draft in ("NOT_IN_DOCUMENTS", "Use Cofense. [1]", "Use Cofense [1]. Leave is 240 hours. [1][2]"):
+            assert re.fullmatch(pattern, draft), draft
+        for draft in ("Use Cofense.", "Use Cofense. [3]", "Use Cofense. [1] And more.", ""):
+            assert not re.fullmatch(pattern, draft), draft
+        list(VllmGenerator(settings_for(double.url)).draft("Which tool?", evidence_of(CONTACT)))
+        assert "structured_outputs" not in double.requests[-1]
 
 
 def test_another_replica_takes_over_before_the_first_piece() -> None:
