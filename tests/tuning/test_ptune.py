@@ -97,7 +97,7 @@ def test_an_epoch_in_rounds_shows_every_row_once(model, data, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_share_a_run_and_end_near_one_of_twice_the_batch(model, data, tmp_path):
-    """Two devices with batches of 4 see what one sees with two of 4 accumulated; sums in another order differ a little."""
+    """Two devices see what one sees with two batches accumulated; sums in another order differ a little."""
     common = ["--method", "prompt", "--tokens", "4", "--learning-rate", "0.01", "--epochs", "2", "--batch", "4"]
     folders = ["--data", str(data), "--model", str(model)]
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "tuning.ptune"]
