@@ -1,0 +1,137 @@
+"""Whole pipelines side by side on one folder: ours, LangChain's and haystack's usual ones, with the same encoder.
+
+Ours does more: a sandbox, exact and near duplicates, headings and tables, a durable transaction a document, a full-text
+index. LangChain: `DirectoryLoader` (unstructured) + `RecursiveCharacterTextSplitter` + FAISS. haystack: converters by
+file type + `DocumentSplitter` + embedder + `InMemoryDocumentStore`. Runs are interleaved; with `encoder` the real
+encoder embeds, without it vectors cost nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.db.session import Database
+from core.settings import load_settings
+from ingest.report import IngestOptions
+from ingest.run import ingest
+from models.encoder import Encoder, load_encoder
+
+SUFFIXES = (".md", ".html", ".docx", ".txt")
+"""What all three read with what installs without a GPU; PDF is compared in `parse`."""
+MAX_FAILED_SHARE = 0.05
+CHARACTERS, OVERLAP = 1000, 150
+"""The usual sizes in LangChain's own examples; about the length of our passages."""
+
+
+class NoEncoder:
+    """Takes the encoder's cost out: the same tokens, vectors that cost nothing."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.revision, self.dimension = encoder.name, encoder.revision, encoder.dimension
+        self.max_tokens, self.token_spans = encoder.max_tokens, encoder.token_spans
+
+    def encode(self, texts: Sequence[str], kind: str, on_batch: Any = None) -> Any:
+        """Return equal unit vectors."""
+        return np.full((len(texts), self.dimension), self.dimension**-0.5, dtype=np.float32)
+
+
+def bench_peers(folder: Path, runs: int, with_encoder: bool = False, every: int = 1) -> dict[str, Any]:
+    """Time documents/s of each pipeline; one warm-up run on three files pays for imports."""
+    encoder: Any = load_encoder(load_settings(Path("/nonexistent")).embedder)
+    used = encoder if with_encoder else NoEncoder(encoder)
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
+    pipelines: dict[str, Callable[[list[Path], Any], int]] = {"attest": _attest}
+    missing = {}
+    for name, pipeline in (("langchain", _langchain), ("haystack", _haystack)):
+        try:
+            pipeline(files[:3], used)
+            pipelines[name] = pipeline
+        except ImportError as error:
+            missing[name] = f"not measured: {error}"
+    _attest(files[:3], used)
+    seconds: dict[str, list[float]] = {name: [] for name in pipelines}
+    chunks: dict[str, int] = {}
+    for _ in range(runs):
+        for name, pipeline in pipelines.items():
+            began = time.perf_counter()
+            chunks[name] = pipeline(files, used)
+            seconds[name].append(time.perf_counter() - began)
+    result: dict[str, Any] = {"files": len(files), "with_encoder": with_encoder, "chunks": chunks, **missing}
+    for name, took in seconds.items():
+        result[f"{name}_documents_s"] = round(len(files) / statistics.median(took), 1)
+        if name != "attest":
+            ratios = [theirs / ours for ours, theirs in zip(seconds["attest"], took, strict=True)]
+            result[f"times_{name}"] = round(statistics.median(ratios), 2)
+    return result
+
+
+def _attest(files: list[Path], encoder: Any) -> int:
+    with tempfile.TemporaryDirectory() as home:
+        settings = load_settings(Path(home))
+        database = Database.open(settings)
+        report = ingest(files, IngestOptions(), database=database, settings=settings, encoder=encoder)
+        database.close()
+    if len(report.failed) > MAX_FAILED_SHARE * len(files):
+        raise RuntimeError(f"{len(report.failed)} of {len(files)} files failed: {report.failed[0]}")
+    return report.chunks
+
+
+def _langchain(files: list[Path], encoder: Any) -> int:
+    import faiss
+    from langchain_community.document_loaders import DirectoryLoader
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    from ingest.parsers.other import offer_language_model
+
+    offer_language_model()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(files):
+            (Path(folder) / f"{number:05}-{path.name}").symlink_to(path)
+        documents = DirectoryLoader(folder, silent_errors=True).load()
+    splitter = RecursiveCharacterTextSplitter(chunk_size=CHARACTERS, chunk_overlap=OVERLAP)
+    texts = [piece.page_content for piece in splitter.split_documents(documents)]
+    index = faiss.IndexFlatIP(encoder.dimension)
+    index.add(encoder.encode(texts, "document"))
+    return int(index.ntotal)
+
+
+def _haystack(files: list[Path], encoder: Any) -> int:
+    from haystack import Pipeline
+    from haystack.components.converters import DOCXToDocument, HTMLToDocument, MarkdownToDocument, TextFileToDocument
+    from haystack.components.joiners import DocumentJoiner
+    from haystack.components.preprocessors import DocumentCleaner, DocumentSplitter
+    from haystack.components.routers import FileTypeRouter
+    from haystack.components.writers import DocumentWriter
+    from haystack.document_stores.in_memory import InMemoryDocumentStore
+
+    from bench.haystack_embed import Embed
+
+    store = InMemoryDocumentStore(embedding_similarity_function="cosine")
+    converters = {
+        "text/markdown": MarkdownToDocument(progress_bar=False),
+        "text/html": HTMLToDocument(),
+        "text/plain": TextFileToDocument(),
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": DOCXToDocument(),
+    }
+    pipeline = Pipeline()
+    pipeline.add_component("route", FileTypeRouter(mime_types=list(converters)))
+    pipeline.add_component("join", DocumentJoiner())
+    for number, (kind, converter) in enumerate(converters.items()):
+        pipeline.add_component(f"convert{number}", converter)
+        pipeline.connect(f"route.{kind}", f"convert{number}.sources")
+        pipeline.connect(f"convert{number}.documents", "join.documents")
+    pipeline.add_component("clean", DocumentCleaner())
+    pipeline.add_component("split", DocumentSplitter(split_by="word", split_length=160, split_overlap=20))
+    pipeline.add_component("embed", Embed(encoder))
+    pipeline.add_component("write", DocumentWriter(store))
+    for before, after in (("join", "clean"), ("clean", "split"), ("split", "embed"), ("embed", "write")):
+        pipeline.connect(f"{before}.documents", f"{after}.documents")
+    pipeline.run({"route": {"sources": files}})
+    return int(store.count_documents())
