@@ -27,6 +27,8 @@ from tuning.ptune_rows import messages_of, read_rows
 MAX_DIFFERENCE = 1e-3  # logits, float32: beyond it the folder does not do what was trained
 TOGETHER = 25  # prompts continued in one batch
 LOSING_MARGIN = 1000.0  # nats below the best real token: nothing even at a temperature of 20
+LONGEST = 40  # powers of two of a losing row's length: trillions of nats, for any temperature a server takes
+LONGEST_FLOAT16 = 10  # half precision overflows beyond
 
 
 def task_tokens(task: str, count: int) -> list[str]:
@@ -39,7 +41,9 @@ def task_prefix(task: str, count: int) -> str:
     return "".join(task_tokens(task, count))
 
 
-def bake(tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+def bake(
+    tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Sequence[str], longest: int = LONGEST
+) -> tuple[Any, dict[str, Any]]:
     """Return the model with the tasks' virtual tokens in its table and what was measured; changes both arguments."""
     import torch
 
@@ -54,7 +58,7 @@ def bake(tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Sequence
         table.data[ids] = rows.to(table.dtype)
     _untie(model, head, table.shape[0])
     states = _states(tokenizer, model, tasks, prompts, real)
-    losing, report = _losing_row(states, head, real)
+    losing, report = _losing_row(states, head, real, longest)
     first = min(min(tokenizer.convert_tokens_to_ids(task)) for task in names.values())
     with torch.no_grad():
         model.get_output_embeddings().weight[first:] = losing
@@ -89,7 +93,7 @@ def _states(tokenizer: Any, model: Any, tasks: Mapping[str, Any], prompts: Seque
     return torch.cat(found)
 
 
-def _losing_row(states: Any, head: Any, real: int) -> tuple[Any, dict[str, Any]]:
+def _losing_row(states: Any, head: Any, real: int, longest: int = LONGEST) -> tuple[Any, dict[str, Any]]:
     """Return a head row whose logit stays far below the best real one.
 
     The states of a trained model mostly share a direction. One is fitted on a half of the states so that even the
@@ -102,7 +106,7 @@ def _losing_row(states: Any, head: Any, real: int) -> tuple[Any, dict[str, Any]]
     half, rest = len(states) // 2, 3 * len(states) // 4
     direction = _shared_direction(states[:half])
     along = states @ direction
-    scales = [2.0**power for power in range(-2, 11)]
+    scales = [2.0**power for power in range(-2, longest + 1)]
     chosen = max(scales, key=lambda scale: float((best + scale * along)[half:rest].min()))
     margins = best + chosen * along
     report = {
@@ -200,7 +204,7 @@ def export(
     }
     prompts = {task: read_prompts(check, tokenizer, limit, _prompt(run)) for task, run in runs.items()}
     mixed = [prompt for together in zip(*prompts.values(), strict=True) for prompt in together]
-    baked, report = bake(tokenizer, model, tasks, mixed)
+    baked, report = bake(tokenizer, model, tasks, mixed, LONGEST_FLOAT16 if dtype == "float16" else LONGEST)
     for task, rows in tasks.items():
         report[task] = compare(tokenizer, baked, base, task, rows, prompts[task])
         if report[task]["max_logit_difference"] > MAX_DIFFERENCE:

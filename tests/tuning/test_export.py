@@ -74,3 +74,30 @@ def test_a_folder_whose_added_tokens_could_win_is_not_written(baked, monkeypatch
     with pytest.raises(ValueError, match="winning"):
         export(home / "base", {"answer": home / "answer"}, check=home / "check.jsonl", out=tmp_path / "out", limit=12)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_folder_in_half_precision_never_samples_an_added_token_at_any_temperature(baked, dtype, tmp_path):
+    home, _ = baked
+    runs = {"answer": home / "answer"}
+    export(home / "base", runs, check=home / "check.jsonl", out=tmp_path, limit=12, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=getattr(torch, dtype))
+    messages = [{"role": "user", "content": "where is the rain"}]
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, task="answer")
+    assert text.startswith(task_prefix("answer", 4))
+    with torch.no_grad():
+        logits = model(tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids).logits.double()
+    assert torch.isfinite(logits).all()
+    hot = torch.softmax(logits[:, 4:] / (1e6 if dtype == "bfloat16" else 20), dim=-1)
+    assert float(hot[..., len(tokenizer) - 4 :].sum()) < 1e-12
+
+
+def test_a_task_the_checkpoint_does_not_hold_is_an_error_not_an_untuned_answer(baked):
+    home, _ = baked
+    tokenizer = AutoTokenizer.from_pretrained(home / "out")
+    messages = [{"role": "user", "content": "where"}]
+    plain = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert plain == AutoTokenizer.from_pretrained(home / "base").apply_chat_template(messages, tokenize=False)
+    with pytest.raises(Exception, match="no task of this name"):
+        tokenizer.apply_chat_template(messages, tokenize=False, task="voice")
