@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import core.errors
 from core.claims import Claim, sweep
-from core.errors import IngestError, ParseTimeout, SourceUnavailable, TooLarge, Unparseable
+from core.errors import IngestError, ParseTimeout, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
 from ingest.parsers.request import PATIENCE
@@ -171,7 +171,10 @@ class _Worker:
         """
         if self._served >= MAX_FILES_A_WORKER:
             self.stop("retired")
-        process = self._alive()
+        try:
+            process = self._alive()
+        except OSError as error:
+            raise StoreUnavailable(f"cannot start a parser: {error.strerror or error}") from error
         sha256 = self._take_copy(job.path)
         reply = self._ask(process, job)
         self._served += 1
