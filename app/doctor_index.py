@@ -129,7 +129,7 @@ def collection(patient: Patient) -> Finding | None:
         drop_collections(patient.settings, there, keep_from=beyond)
 
     problem = f"{name} holds {found} passages at entry {seq}, the log says {expected}"
-    return Finding([problem], f"{REPAIR}, then restart what serves", drop) if found != expected else None
+    return Finding([problem], f"{REPAIR} (it is filled again from SQL)", drop) if found != expected else None
 
 
 INDEX_CHECKS: dict[str, Check] = {"snapshots": snapshots, "vectors": followable, "collection": collection}

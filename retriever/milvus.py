@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -117,10 +118,11 @@ class MilvusCollection:
             IndexMissing: Milvus cannot be reached, or refused.
         """
         name = collection_name(self._settings, generation, reset)
-        if self._complete[0] == name and self._complete[1] >= until:
-            return
+        client = client_of(self._settings)
+        with translated("Milvus did not say what it has"):
+            if self._complete[0] == name and self._complete[1] >= until and client.has_collection(name):
+                return
         with self._writing(), translated("Milvus did not take the changes"):
-            client = client_of(self._settings)
             after = self._open(client, name, generation.dimension)
             if after < until:
                 final = final_ops(session, generation.id, after, until)
@@ -186,16 +188,20 @@ class MilvusCollection:
 
 
 def drop_collections(settings: Settings, generations: Sequence[Generation], *, keep_from: int) -> int:
-    """Drop the collections of generations that were made before an entry of the log; return how many are left.
+    """Drop the collections made before an entry of the log, and those of generations that are gone.
+
+    Returns:
+        How many are left.
 
     Raises:
         IndexMissing: Milvus cannot be reached, or refused.
     """
     client, stems = client_of(settings), {collection_name(settings, one, 0).rpartition("_r")[0] for one in generations}
+    ours = re.compile(rf"({settings.milvus.prefix}_[0-9a-f]{{16}})_r(\d+)")
 
     def old() -> list[str]:
-        named = [(name, *name.rpartition("_r")[::2]) for name in client.list_collections()]
-        return [name for name, stem, reset in named if stem in stems and int(reset) < keep_from]
+        named = [found for name in client.list_collections() if (found := ours.fullmatch(name))]
+        return [found[0] for found in named if found[1] not in stems or int(found[2]) < keep_from]
 
     with translated("Milvus did not drop a collection"):
         for name in old():

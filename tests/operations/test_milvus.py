@@ -158,11 +158,15 @@ def test_a_purge_leaves_no_collection_that_knew_the_document(
 ) -> None:
     fill(database, remote, range(20))
     retriever = opened(remote)
-    before = collections(remote)
+    before, other = collections(remote), "attest2_0123456789abcdef_r0"
+    milvus._create(client_of(remote), other, 4, "FLAT")
+    milvus._create(client_of(remote), "attest_0123456789abcdef_r99", 4, "FLAT")  # of a generation that is gone
     retriever.close()
     victim = next(row["id"] for row in list_documents(database, OPERATOR) if row["source"] == "/d3")
     report = purge_document(database, remote, victim, OPERATOR)
     assert report["verified"]["collections"] == 0
+    assert other in collections(remote)  # of another store, told by its prefix
+    client_of(remote).drop_collection(other)
     assert collections(remote) == []
     again = opened(remote)
     assert "/d3" not in sources(again, "Document 3")
@@ -213,7 +217,7 @@ def test_the_doctor_counts_and_drops_a_collection_that_lost_passages(
     client_of(remote).delete(collections(remote)[0], ids=[1, 2])
     wrong = {result.name: result.detail for result in examine(remote) if not result.ok}
     assert "holds 8 passages" in wrong["collection"]
-    retriever.close()
     examine(remote, repair=True)
-    assert len(sources(opened(remote), "Document")) == 10
+    retriever.sync()  # as its thread does: it notices that the collection is gone
+    assert len(sources(retriever, "Document")) == 10
     assert "collection" not in {result.name for result in examine(remote) if not result.ok}
