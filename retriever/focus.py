@@ -1,4 +1,4 @@
-"""When a search leads into one document: all its passages are looked at, and compared among themselves.
+"""When a question names a document, its passages come first; when a search leads into one, all of it is looked at.
 
 The words that name a document stand in most of its passages, and a passage full of figures holds few words of the
 question: among the passages of one document, meaning tells more than words. See `docs/results/retrieval.md`.
@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from retriever.candidates import Candidates, dense_scores, lexical_scores, ranked
+from retriever.candidates import Candidates, Floats, dense_scores, lexical_scores, ranked
 from retriever.fusion import fuse
 from retriever.lexical import LexicalIndex, Words
 from retriever.vectors import Vectors, VectorView
 
+NAME_WEIGHT = 0.3
+"""What a document's name adds at most, beside 1 for the best passage."""
+RARE_NAME = 2.0
+"""Rarity of a name that one passage in seven has; more common ones tell nothing."""
+LONG = 10
+"""Passages from which a document is long."""
 AMONG = 30
 """Candidates looked at."""
 SHARE = 0.4
@@ -26,7 +33,8 @@ DENSE_WEIGHT = 0.7
 def focus(
     found: Candidates, view: VectorView, query: Vectors, lexical: LexicalIndex, asked: Words, dense_weight: float
 ) -> Candidates:
-    """Return the candidates with all passages of the version that leads them, where one does, ranked again."""
+    """Return the candidates ranked again: by the names of their documents, and with all passages of one that leads."""
+    found = ranked(found.ids, found.dense, found.lexical, with_names(found.fused, found.ids, view, lexical, asked))
     version = leading_version(view, found)
     if version is None:
         return found
@@ -37,7 +45,32 @@ def focus(
     floor = float(view.centroid @ query)
     inside = fuse(dense, words, floor=floor, dense_weight=max(dense_weight, DENSE_WEIGHT))
     outside = fuse(dense, words, floor=floor, dense_weight=dense_weight)
-    return ranked(ids, dense, words, np.where(np.isin(ids, own), inside, outside))
+    fused = np.where(np.isin(ids, own), inside, outside)
+    return ranked(ids, dense, words, with_names(fused, ids, view, lexical, asked))
+
+
+def with_names(fused: Floats, ids: NDArray[np.int64], view: VectorView, lexical: LexicalIndex, asked: Words) -> Floats:
+    """Return fused scores with a bonus for passages of long documents that the question names; still at most 1.
+
+    The name of a short document is part of what it says, and counts as such already.
+    """
+    long = ids[of_long_documents(ids, view)]
+    names = lexical.score_names(asked, long.tolist())
+    best = max(names.values(), default=0.0)
+    if best < RARE_NAME:
+        return fused
+    bonus = np.array([names.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32) / best
+    return ((fused + NAME_WEIGHT * bonus) / (1 + NAME_WEIGHT)).astype(np.float32)
+
+
+def of_long_documents(ids: NDArray[np.int64], view: VectorView) -> NDArray[np.bool_]:
+    """Return for each chunk whether its version has many; they lie side by side, as they were committed."""
+    rows = view.positions(ids)
+    near = rows[:, None] + np.arange(1 - LONG, LONG)
+    inside = (near >= 0) & (near < len(view.versions)) & (rows >= 0)[:, None]
+    same = view.versions[np.where(inside, near, 0)] == view.versions[np.maximum(rows, 0)][:, None]
+    enough: NDArray[np.bool_] = (same & inside).sum(axis=1) >= LONG
+    return enough
 
 
 def leading_version(view: VectorView, found: Candidates) -> int | None:

@@ -20,6 +20,7 @@ from core.db.session import Database
 from core.errors import AttestError, IndexMismatch
 from core.settings import EmbedderSettings, Settings
 from models.encoder import Encoder, load_encoder
+from retriever.analysis import name_of
 from retriever.lexical import LexicalEntry, LexicalIndex
 from retriever.log import as_matrix, final_ops, indexed_rows, slices
 from retriever.milvus import MilvusCollection, collection_name
@@ -210,6 +211,12 @@ def _add_chunks(session: Session, indexes: Indexes, ids: Sequence[int]) -> None:
     versions = np.array([row.version_key for row in rows], dtype=np.int64)
     indexes.vectors.add(chunk_ids, versions, vectors)
     indexes.lexical.add(
-        LexicalEntry(row.id, row.version_key, row.language, f"{row.heading}\n{row.text}" if row.heading else row.text)
+        LexicalEntry(
+            row.id,
+            row.version_key,
+            row.language,
+            f"{row.heading}\n{row.text}" if row.heading else row.text,
+            name_of(row.title, row.source),
+        )
         for row in rows
     )

@@ -6,13 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.analysis import analyzer, analyzer_name, analyzer_names
+from retriever.analysis import analyzer, analyzer_name, analyzer_names, named_in
 from retriever.permitted import Permitted
 
 IDENTIFIER_BOOST = 1.0
@@ -29,6 +30,8 @@ class LexicalEntry:
     version_key: int
     language: str | None
     text: str
+    name: str = ""
+    """What its document is called, as `name_of` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class LexicalIndex:
         self.folder = folder
         self._schema = _schema()
         self._index = tantivy.Index(self._schema, path=str(folder))
-        for name in (*analyzer_names(), "identifier"):
+        for name in (*analyzer_names(), "identifier", "name"):
             self._index.register_tokenizer(name, analyzer(name))
         self._lock = threading.Lock()
         self._writer: Any = None
@@ -138,6 +141,27 @@ class LexicalIndex:
         found = self._top(self._restricted(query, "chunk", list(chunk_ids)), len(chunk_ids))
         return dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
 
+    def score_names(self, words: Words, chunk_ids: Sequence[int]) -> dict[int, float]:
+        """Return how rare the parts of a name are that the question and the chunk's document share, summed.
+
+        A part of ln 2 is had by half of all chunks. At least one part must be a word.
+        """
+        from tantivy import Occur, Query
+
+        clauses = []
+        for term in named_in(words.text):
+            known = self._searcher.doc_freq("name", term)
+            rarity = log(1 + (self.count - known + 0.5) / (known + 0.5))
+            clause = Query.term_query(self._schema, "name", term, "basic")
+            clauses.append((term, Query.const_score_query(clause, rarity)))
+        spoken = [(Occur.Should, clause) for term, clause in clauses if not term.isdigit()]
+        if not spoken or not chunk_ids:
+            return {}
+        numbers = [(Occur.Should, clause) for term, clause in clauses if term.isdigit()]
+        query = Query.boolean_query([(Occur.Must, Query.boolean_query(spoken)), *numbers])
+        found = self._top(self._restricted(query, "chunk", list(chunk_ids)), len(chunk_ids))
+        return dict(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
+
     def _over_fetch(self, query: Any, n: int, permitted: Permitted) -> LexicalHits:
         """Fetch more until `n` permitted chunks are seen or the matches are exhausted."""
         searcher, limit = self._searcher, n + n // 2 + 16
@@ -194,7 +218,7 @@ def _schema() -> Any:
     builder.add_unsigned_field("chunk", indexed=True, fast=True)
     builder.add_unsigned_field("version", indexed=True, fast=True)
     builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
-    for name in (*analyzer_names(), "identifier"):
+    for name in (*analyzer_names(), "identifier", "name"):
         builder.add_text_field(name, tokenizer_name=name, index_option="freq")
     return builder.build()
 
@@ -209,6 +233,7 @@ def _document(entry: LexicalEntry) -> Any:
     document.add_text("language", name)
     document.add_text(name, entry.text)
     document.add_text("identifier", entry.text)
+    document.add_text("name", entry.name)
     return document
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.db.models import Change, ChunkRow, DocumentVersion, EmbeddingRow
+from core.db.models import Change, ChunkRow, Document, DocumentVersion, EmbeddingRow
 from retriever.vectors import Vectors
 
 BATCH = 512
@@ -40,9 +40,12 @@ def indexed_rows(session: Session, ids: Sequence[int]) -> Sequence[Any]:
             ChunkRow.heading,
             ChunkRow.text,
             DocumentVersion.language,
+            Document.title,
+            Document.source,
             EmbeddingRow.vector,
         )
         .join(DocumentVersion, DocumentVersion.key == ChunkRow.version_key)
+        .join(Document, Document.key == ChunkRow.document_key)
         .join(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
         .where(ChunkRow.id.in_(ids))
         .order_by(ChunkRow.id)

@@ -3,7 +3,7 @@ the list."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -12,8 +12,8 @@ from core.types import ScoredChunk
 
 SAME_WORDS = 0.8
 """Jaccard similarity of words from which passages of near-duplicate documents count as one."""
-JOINED_CHARACTERS = 1200
-"""Neighbours are joined up to this length, about 300 tokens: what reads a passage reads the joined one whole."""
+JOINED_CHARACTERS = 1500
+"""Neighbours are joined up to this length, about 350 tokens: what reads a passage reads the joined one whole."""
 
 
 def fold_near_duplicates(hits: Sequence[tuple[ScoredChunk, int]]) -> list[ScoredChunk]:
@@ -85,16 +85,16 @@ def choose(hits: Sequence[ScoredChunk], k: int, per_document: int, *, fill: bool
     limits = _limits(hits, k, per_document)
     taken: dict[int, Joined] = {}
     spare: list[int] = []
-    seen: Counter[str] = Counter()
+    seen: defaultdict[str, list[Joined]] = defaultdict(list)
     for at, hit in enumerate(hits):
-        if any(joined.takes(hit) for joined in taken.values()):
+        name = hit.chunk.document_id
+        if any(joined.takes(hit) for joined in seen[name]):
             continue
         if len(taken) == k:
             break
-        name = hit.chunk.document_id
-        if seen[name] < limits.get(name, per_document):
-            seen[name] += 1
+        if len(seen[name]) < limits.get(name, per_document):
             taken[at] = Joined.of(hit)
+            seen[name].append(taken[at])
         else:
             spare.append(at)
     if fill:
