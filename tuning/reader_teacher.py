@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--limit", type=int, help="rows to use of each file, for a trial")
+    parser.add_argument("--most", type=int, help="pairs to label at most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     torch.manual_seed(11)
@@ -233,6 +234,7 @@ def main() -> None:
         time.sleep(0.5)
     rows = read_rows(given.label)[: given.limit]
     rows += more_pairs(rows, random.Random(13))
+    rows = rows if given.most is None or len(rows) <= given.most else random.Random(17).sample(rows, given.most)
     with given.out.open("w", encoding="utf-8") as file:
         for row in softened(rows, teacher.score(rows)):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
