@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from core.errors import ContextTooLong, GenerationError, GeneratorTimeout, Gener
 if TYPE_CHECKING:
     import httpx
 
+KEPT_S = 2.0
+"""How long an idle connection is kept; vLLM's server closes one after five seconds."""
 _TOO_LONG = ("context length", "maximum context", "max_model_len", "too long", "input length")
 _DATA = "data:"
 _END = "[DONE]"
@@ -32,15 +35,8 @@ def stream_chat(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -
     """
     import httpx
 
-    headers = {"Authorization": f"Bearer {key}"}
     try:
-        with pool().stream(
-            "POST",
-            f"{url.rstrip('/')}/chat/completions",
-            json={**body, "stream": True},
-            headers=headers,
-            timeout=timeout_s,
-        ) as response:
+        with _answered(url, {**body, "stream": True}, key, timeout_s) as response:
             if response.status_code != httpx.codes.OK:
                 raise _refusal(response.status_code, response.read().decode("utf-8", "replace"), url)
             yield from pieces(response.iter_lines(), url)
@@ -50,22 +46,51 @@ def stream_chat(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -
         raise GeneratorUnavailable(f"{url} cannot be reached") from error
 
 
+@contextmanager
+def _answered(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Iterator[httpx.Response]:
+    """Open a response; where the server hung up a kept connection just as it was taken, on a new one.
+
+    A server closes what was idle for some seconds, and a request on its way at that moment was not begun.
+    """
+    import httpx
+
+    client = pool()
+    request = client.build_request(
+        "POST",
+        f"{url.rstrip('/')}/chat/completions",
+        json=body,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=timeout_s,
+    )
+    try:
+        response = client.send(request, stream=True)
+    except httpx.RemoteProtocolError:
+        response = client.send(request, stream=True)
+    try:
+        yield response
+    finally:
+        response.close()
+
+
 @cache
 def pool() -> httpx.Client:
     """Return the process's client: a connection is kept for every request that ran at once."""
     import httpx
 
-    return httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=256), trust_env=False)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=KEPT_S)
+    return httpx.Client(limits=limits, trust_env=False)
 
 
 def pieces(lines: Iterator[str], url: str) -> Iterator[str]:
     """Yield the text in server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+    ended = False
     for line in lines:
         if not line.startswith(_DATA):
             continue
         data = line[len(_DATA) :].strip()
         if data == _END:
-            return
+            ended = True
+            continue  # what is left unread would cost the connection
         try:
             event = json.loads(data)
             if "error" in event:
@@ -75,7 +100,8 @@ def pieces(lines: Iterator[str], url: str) -> Iterator[str]:
                     yield text
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise GeneratorUnavailable(f"{url} sent an event that is no chat completion") from error
-    raise GeneratorUnavailable(f"{url} broke off before the end of its answer")
+    if not ended:
+        raise GeneratorUnavailable(f"{url} broke off before the end of its answer")
 
 
 def _refusal(status: int, message: str, url: str) -> GenerationError:

@@ -33,8 +33,6 @@ EXTRA = 32
 """Rows fetched beyond k, because half precision may swap neighbours at the cut."""
 FAISS_K = 2048
 """FAISS's GPU selection returns at most so many."""
-FAISS_QUERIES = 16
-"""Up to so many queries go to FAISS where it is installed; for more, a product with grouped selection is faster."""
 GROUP = 64
 """Rows whose best score stands for them in the first step of selection."""
 BLOCK_SCORES = 1 << 30
@@ -45,7 +43,8 @@ GATHERED = 8
 RETRY_AFTER_S = 30.0
 FAULTS_TO_GIVE_UP = 3
 Found = tuple[Rows, Vectors]
-Kernel = Literal["auto", "faiss", "product"]
+Kernel = Literal["product", "faiss"]
+"""`faiss.knn_gpu` is the peer that the bench compares with: seven to seventeen times slower on one query."""
 
 
 @dataclass(eq=False)
@@ -66,7 +65,7 @@ class GpuSearch:
 
     name = "gpu"
 
-    def __init__(self, device: str, kernel: Kernel = "auto") -> None:
+    def __init__(self, device: str, kernel: Kernel = "product") -> None:
         self.faults = 0
         self._resident = _Resident(device, kernel)
         self._broken = 0
@@ -156,9 +155,7 @@ class _Resident:
 
     def __init__(self, device: str, kernel: Kernel) -> None:
         self._device = device
-        self._faiss_queries = {"auto": FAISS_QUERIES, "faiss": BATCH_QUERIES * 64, "product": 0}[kernel]
-        if device != "cuda" or not faiss_gpu_installed():
-            self._faiss_queries = 0
+        self._faiss = kernel == "faiss" and device == "cuda" and faiss_gpu_installed()
         self._matrix: Tensor | None = None
         self._filled = 0
         self._epoch = -1
@@ -218,7 +215,7 @@ class _Resident:
         return self._gathered[key][1]
 
     def _nearest(self, queries: Tensor, matrix: Tensor, k: int) -> Rows:
-        if len(queries) > self._faiss_queries:
+        if not self._faiss:
             return _by_product(queries, matrix, k, None)
         import faiss
         import faiss.contrib.torch_utils

@@ -43,13 +43,13 @@ def main() -> None:
     options = parser.parse_args()
     copy_rate, product_rate = chip()
     steps: list[tuple[str, Callable[[], None]]] = [
+        ("embedding", lambda: embedding(options.base, options.chunks, product_rate)),
         ("differential", differential),
         ("fault", fault),
         ("snapshot", lambda: snapshot(1_000_000)),
         ("scan 1M", lambda: scan(1_000_000, copy_rate, product_rate)),
         ("scan large", lambda: scan(options.rows, copy_rate, product_rate)),
         ("ivf", lambda: ivf(1_000_000)),
-        ("embedding", lambda: embedding(options.base, options.chunks, product_rate)),
     ]
     for name, step in steps:
         try:

@@ -35,6 +35,7 @@ from core.clock import now
 from core.settings import GenerationSettings
 from core.types import Chunk, Evidence, ScoredChunk, Scores
 from generation.chat import chat_messages
+from generation.completions import KEPT_S
 from generation.vllm import VllmGenerator
 
 MAX_TOKENS = 64
@@ -52,7 +53,7 @@ SHAPES = {
     }
 }
 START_DEADLINE_S = 240.0
-_http = httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=512), timeout=120)
+_http = httpx.Client(limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_S), timeout=120)
 
 
 @dataclass(frozen=True, slots=True)

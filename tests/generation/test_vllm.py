@@ -1,4 +1,7 @@
+import contextlib
 import re
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import pytest
 
 from core.errors import ContextTooLong, GeneratorTimeout, GeneratorUnavailable, InvalidInput
 from core.settings import GenerationSettings, load_settings
-from generation.completions import pieces
+from generation.completions import pieces, stream_chat
 from generation.generators import make_generator, write_draft
 from generation.vllm import VllmGenerator
 from tests.generation.passages import CONTACT, LEAVE, evidence_of
@@ -117,3 +120,26 @@ def test_comments_and_empty_pieces_in_a_stream_are_skipped() -> None:
     lines = [": keep-alive", "", 'data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}']
     lines += ['data:{"choices": [{"delta": {"content": "yes"}}]}', 'data: {"choices": []}', "data: [DONE]"]
     assert list(pieces(iter(lines), "http://model")) == ["yes"]
+
+
+def test_a_kept_connection_that_the_server_closed_is_no_failure() -> None:
+    answer = b'data: {"choices": [{"delta": {"content": "yes"}}]}\n\ndata: [DONE]\n\n'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for hang_up in (False, True, False):
+                if not hang_up:
+                    connection, _ = listener.accept()
+                with contextlib.suppress(OSError):
+                    while b"messages" not in connection.recv(65536):
+                        pass
+                    if hang_up:  # the second request comes on the first connection, and gets no answer
+                        connection.close()
+                    else:
+                        connection.sendall(head + answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        for _ in range(2):
+            assert list(stream_chat(url, {"messages": []}, "none", 5.0)) == ["yes"]
