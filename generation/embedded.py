@@ -19,6 +19,7 @@ from core.errors import ContextTooLong, GeneratorTimeout
 from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
 from generation.prompter import Prompter, make_prompter
+from generation.prompts import NOT_FOUND
 from generation.tasks import Task, local_task
 
 _OPEN_MARKER = re.compile(r"\[\d*$")
@@ -80,6 +81,7 @@ class EmbeddedGenerator:
             streamer=streamer,
             max_new_tokens=max_tokens,
             stopping_criteria=StoppingCriteriaList([lambda *_args, **_kwargs: stop.is_set()]),
+            logits_processor=_refusing(loaded.tokenizer, task.refusal_bias if task else 0.0),
             **_sampling(self._settings.temperature),
         )
         with loaded.lock:  # the model's cache is not shared between drafts
@@ -158,6 +160,21 @@ def _run(model: Any, arguments: dict[str, Any], streamer: Any, stop: threading.E
         worker.join()
     if failure:
         raise failure[0]
+
+
+def _refusing(tokenizer: Any, bias: float) -> list[Any]:
+    """Return what makes refusing likelier, or less likely, at the first token of a draft."""
+    if not bias:
+        return []
+    refusing, begun = tokenizer.encode(NOT_FOUND, add_special_tokens=False)[0], threading.Event()
+
+    def process(_ids: Any, scores: Any) -> Any:
+        if not begun.is_set():
+            begun.set()
+            scores[:, refusing] += bias
+        return scores
+
+    return [process]
 
 
 def _sampling(temperature: float) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Task:
     model: str
     """The model it belongs to; empty where the card does not say."""
     passages: int
+    refusal_bias: float
+    """Added to the logit of refusing at the first token (`tuning.refusal_bias`)."""
 
     @property
     def virtual_tokens(self) -> Path | None:
@@ -83,9 +85,14 @@ def _read(folder: Path, name: str) -> Task | None:
     if not file.is_file():
         return None
     card = json.loads(file.read_text(encoding="utf-8"))
-    prompt = cast(PromptName, card.get("prompt", "brief"))
     return Task(
-        name, folder, str(card["method"]), prompt, str(card.get("model", "")), int(card.get("passages", PASSAGES))
+        name,
+        folder,
+        str(card["method"]),
+        cast(PromptName, card.get("prompt", "brief")),
+        str(card.get("model", "")),
+        int(card.get("passages", PASSAGES)),
+        float(card.get("refusal_bias", 0.0)),
     )
 
 

@@ -38,6 +38,8 @@ class Variant:
     shots: int = 0
     virtual: str | None = None
     adapter: str | None = None
+    refusal_bias: float | None = None
+    """Added to the logit of refusing at the first token; `None` leaves the model alone and weighs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +52,26 @@ class Judged:
     refused: bool
     token_f1: float | None
     marker: bool | None
+    margin: float | None = None
+    """By how much the logit of refusing was above that of the best other first token."""
+    otherwise: str | None = None
+    """What is answered where it is not refused."""
 
 
-def judge(row: dict[str, Any], reply: str) -> Judged:
+def judge(row: dict[str, Any], reply: str, margin: float | None = None, otherwise: str | None = None) -> Judged:
     """Judge a reply: words of the answer for rows that have one, the marker where such a row was answered."""
     refused = NOT_FOUND in reply or not reply.strip()
     kind = row.get("kind") or ("answerable" if row["answerable"] else "unanswerable")
     if not row["answerable"]:
-        return Judged(row["id"], kind, reply, refused, None, None)
+        return Judged(row["id"], kind, reply, refused, None, None, margin, otherwise)
     score = 0.0 if refused else max(token_f1(MARKER.sub(" ", reply), answer) for answer in row["answers"])
     right = None if refused else {int(number) for number in MARKER.findall(reply)} == {row["marker"]}
-    return Judged(row["id"], kind, reply, refused, score, right)
+    return Judged(row["id"], kind, reply, refused, score, right, margin, otherwise)
+
+
+def judge_weighed(row: dict[str, Any], margin: float, otherwise: str, bias: float) -> Judged:
+    """Judge the reply that a bias decides on: the refusal or the answer."""
+    return judge(row, NOT_FOUND if margin + bias > 0 else otherwise, margin, otherwise)
 
 
 def token_f1(reply: str, answer: str) -> float:
@@ -129,7 +140,7 @@ class Answerer:
         messages = messages_of(row, self.variant.prompt, shots)
         return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
 
-    def reply(self, prompts: Sequence[str]) -> list[str]:
+    def reply(self, prompts: Sequence[str], watch: Any = None) -> list[str]:
         """Return the greedy replies to a batch of prompts."""
         import torch
 
@@ -148,8 +159,24 @@ class Answerer:
                 do_sample=False,
                 eos_token_id=end,
                 pad_token_id=self.tokenizer.pad_token_id or end,
+                logits_processor=[] if watch is None else [watch],
             )
         return [text.strip() for text in self.tokenizer.batch_decode(made, skip_special_tokens=True)]
+
+    def weigh(self, prompts: Sequence[str]) -> list[tuple[float, str]]:
+        """Return, for each prompt, how far refusing was ahead at the first token, and the answer without refusing."""
+        refusing = self.tokenizer.encode(NOT_FOUND, add_special_tokens=False)[0]
+        margins: list[float] = []
+
+        def watch(_ids: Any, scores: Any) -> Any:
+            if not margins:
+                refused = scores[:, refusing].clone()
+                scores[:, refusing] = float("-inf")
+                margins.extend((refused - scores.max(dim=1).values).float().tolist())
+            return scores
+
+        texts = self.reply(prompts, watch)
+        return list(zip(margins, texts, strict=True))
 
 
 def pad_left(rows: Sequence[Any]) -> tuple[Any, Any]:
@@ -182,8 +209,12 @@ def run_variant(
     began, judged = time.monotonic(), []
     for start in range(0, len(order), batch):
         part = order[start : start + batch]
-        for row, text in zip(part, answerer.reply([prompts[row["id"]] for row in part]), strict=True):
-            judged.append(judge(row, text))
+        asked = [prompts[row["id"]] for row in part]
+        if variant.refusal_bias is None:
+            judged += [judge(row, text) for row, text in zip(part, answerer.reply(asked), strict=True)]
+            continue
+        for row, (margin, text) in zip(part, answerer.weigh(asked), strict=True):
+            judged.append(judge_weighed(row, margin, text, variant.refusal_bias))
     took = time.monotonic() - began
     return {
         "variant": asdict(variant),
@@ -217,10 +248,11 @@ def main() -> None:
     parser.add_argument("--virtual")
     parser.add_argument("--adapter")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--refusal-bias", type=float, help="weigh refusing at the first token, with this added to it")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--timed", type=int, default=0, help="rows answered one by one for the latency")
     given = parser.parse_args()
-    variant = Variant(given.name, given.prompt, given.shots, given.virtual, given.adapter)
+    variant = Variant(given.name, given.prompt, given.shots, given.virtual, given.adapter, given.refusal_bias)
     report = run_variant(given.model, variant, read_rows(given.data, given.limit), given.batch, given.timed)
     given.out.write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
     print(json.dumps(report["summary"]))  # noqa: T201 - the script's answer

@@ -30,6 +30,11 @@ def keep_task(home: Path, name: str, run: Path, model: str, figures: dict[str, A
     shutil.copytree(best, fresh)
     card = json.loads((fresh / TASK_FILE).read_text(encoding="utf-8"))
     (fresh / TASK_FILE).write_text(json.dumps(card | {"model": model, **figures}, indent=1), encoding="utf-8")
+    (fresh / "README.md").unlink(missing_ok=True)
+    config = fresh / "adapter_config.json"
+    if config.is_file():
+        named = json.loads(config.read_text(encoding="utf-8")) | {"base_model_name_or_path": model}
+        config.write_text(json.dumps(named, indent=1), encoding="utf-8")
     shutil.rmtree(place, ignore_errors=True)
     fresh.replace(place)
     return place

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from core.errors import NotFound
 from core.settings import GenerationSettings
 from generation.adapted import with_adapter
-from generation.embedded import EmbeddedGenerator, _load, best_passages, renumbered
+from generation.embedded import EmbeddedGenerator, _load, _refusing, best_passages, renumbered
+from generation.prompts import NOT_FOUND
 from generation.tasks import find_task, local_task, served_task, task_name
 from generation.vllm import VllmGenerator
 from tests.generation.passages import CONTACT, LEAVE, RATES, evidence_of
@@ -127,3 +128,17 @@ def test_a_served_task_is_asked_with_the_prompt_it_was_trained_with(home: Path) 
     assert found["elsewhere"].prompt == "brief"
     assert found["auto"] is found["none"] is None
     assert load_file(home / "tasks" / "answer" / "virtual_tokens.safetensors")["virtual_tokens"].shape == (4, 32)
+
+
+def test_a_bias_makes_refusing_likelier_at_the_first_token_only(home: Path) -> None:
+    (home / "tasks" / "biased").mkdir(exist_ok=True)
+    (home / "tasks" / "biased" / "task.json").write_text(json.dumps(CARD | {"refusal_bias": -1.5}))
+    assert find_task("biased", home).refusal_bias == -1.5
+    tokenizer = _load(str(home / "base"), None).tokenizer
+    refusing = tokenizer.encode(NOT_FOUND, add_special_tokens=False)[0]
+    (process,) = _refusing(tokenizer, -1.5)
+    first, second = (process(None, torch.zeros(1, 25)) for _ in range(2))
+    assert first[0, refusing] == -1.5
+    assert first.sum() == -1.5
+    assert not second.any()
+    assert _refusing(tokenizer, 0.0) == []
