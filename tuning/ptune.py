@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.errors import InvalidInput
 from tuning.base_model import load_plain
 from tuning.ptune_loop import Training, Watch, say
 from tuning.ptune_rows import Recipe, read_samples
@@ -52,19 +53,44 @@ def adapt(model: Any, recipe: Recipe) -> Any:
 
 
 def start_from_words(model: Any, tokenizer: Any, recipe: Recipe, text: str) -> None:
-    """Set the virtual tokens to embeddings of real tokens, fitting the prompt encoder where there is one."""
+    """Set the virtual tokens to embeddings of real tokens."""
     import torch
 
     ids = tokenizer.encode(text, add_special_tokens=False)
     ids = (ids * math.ceil(recipe.tokens / len(ids)))[: recipe.tokens]
     table = model.get_input_embeddings().weight
-    wanted = table[torch.tensor(ids, device=table.device)].detach().float()
+    _start_from(model, table[torch.tensor(ids, device=table.device)].detach().float(), recipe)
+
+
+def start_from_run(model: Any, recipe: Recipe, folder: Path) -> None:
+    """Set what learns to what another run learnt."""
+    from safetensors.torch import load_file
+
+    best = folder / "best" if (folder / "best").is_dir() else folder
+    if recipe.method == "lora":
+        from peft import set_peft_model_state_dict
+
+        adapter = {name: tensor.float() for name, tensor in load_file(best / "adapter_model.safetensors").items()}
+        unknown = set_peft_model_state_dict(model, adapter).unexpected_keys
+        if unknown:
+            raise InvalidInput(f"{best} is an adapter of another shape: {unknown[0]}")
+        return
+    wanted = load_file(best / "virtual_tokens.safetensors")["virtual_tokens"]
+    if len(wanted) != recipe.tokens:
+        raise InvalidInput(f"{best} has {len(wanted)} virtual tokens, the recipe {recipe.tokens}")
+    _start_from(model, wanted.to(model.get_input_embeddings().weight.device), recipe)
+
+
+def _start_from(model: Any, wanted: Any, recipe: Recipe) -> None:
+    """Set the virtual tokens, fitting the prompt encoder to them where there is one."""
+    import torch
+
     encoder = model.prompt_encoder["default"]
     if recipe.method == "prompt":
         encoder.embedding.weight.data.copy_(wanted)
         return
     optimizer = torch.optim.Adam(encoder.parameters(), lr=3e-3)
-    places = torch.arange(recipe.tokens, device=table.device).unsqueeze(0)
+    places = torch.arange(recipe.tokens, device=wanted.device).unsqueeze(0)
     for _ in range(400):
         loss = (encoder(places)[0].float() - wanted).pow(2).mean()
         optimizer.zero_grad()
@@ -85,7 +111,9 @@ def train(
     samples = read_samples(data / "train.jsonl", tokenizer, recipe, recipe.limit)
     dev = read_samples(data / "dev.jsonl", tokenizer, recipe)
     model = adapt(model.to(device), recipe)
-    if recipe.method != "lora":
+    if recipe.start is not None:
+        start_from_run(model, recipe, Path(recipe.start))
+    elif recipe.method != "lora":
         start_from_words(model, tokenizer, recipe, START_TEXT)
     dealt, together = math.ceil(len(samples) / recipe.batch), recipe.accumulate * spread.world
     parts = [math.ceil(len(range(part, dealt, recipe.rounds)) / together) for part in range(recipe.rounds)]
@@ -111,7 +139,8 @@ def read_options(arguments: Sequence[str] | None = None) -> tuple[argparse.Names
         if isinstance(value, bool):
             parser.add_argument(flag, action="store_true")
         else:
-            parser.add_argument(flag, type=int if name == "limit" else type(value), default=value, choices=choices)
+            kind = {"limit": int, "start": str}.get(name, type(value))
+            parser.add_argument(flag, type=kind, default=value, choices=choices)
     options = parser.parse_args(arguments)
     return options, Recipe(**{name: getattr(options, name) for name in defaults})
 

@@ -38,6 +38,8 @@ class Recipe:
     max_tokens: int = 1400
     norm_penalty: float = 0.1
     limit: int | None = None
+    start: str | None = None
+    """A finished run's folder to go on from, with other rows or another recipe."""
     patience: int = 2
     seed: int = 0
 

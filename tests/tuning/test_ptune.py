@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.errors import InvalidInput
 from tests.tuning.tiny_model import save_tiny_model
 from tuning.ptune import train
 from tuning.ptune_rows import Recipe, Sample, batches
@@ -109,3 +110,17 @@ def test_two_processes_share_a_run_and_end_near_one_of_twice_the_batch(model, da
     for two, one in zip(*histories, strict=True):
         assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-3)
         assert two["dev_loss"] == pytest.approx(one["dev_loss"], abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["prompt", "lora"])
+def test_a_run_may_go_on_from_another_with_another_recipe(model, data, tmp_path, method):
+    first = train(data, model, tmp_path / "first", replace(RECIPE, method=method))
+    start = str(tmp_path / "first")
+    second = train(data, model, tmp_path / "second", replace(RECIPE, method=method, start=start, learning_rate=1e-6))
+    assert second[0]["dev_loss"] == pytest.approx(min(entry["dev_loss"] for entry in first), abs=1e-3)
+    other = replace(RECIPE, method=method, start=start, tokens=5)
+    if method == "lora":
+        train(data, model, tmp_path / "wide", replace(RECIPE, method="lora", wide=True, epochs=1))
+        other = replace(other, start=str(tmp_path / "wide"))
+    with pytest.raises(InvalidInput, match=r"another shape|virtual tokens"):
+        train(data, model, tmp_path / "third", other)
