@@ -39,8 +39,8 @@ class Sent:
 class Stream:
     """The events of one answer so far, and who is reading them."""
 
-    def __init__(self, owner: str) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, owner: str, server: str = "") -> None:
+        self.id = server + uuid.uuid4().hex
         self.owner = owner
         self.done = False
         self.finished_at: float | None = None
@@ -107,6 +107,8 @@ class Streams:
     """The streams of one server."""
 
     def __init__(self) -> None:
+        self._server = uuid.uuid4().hex[:8]
+        """Begins the id of every stream of this process, so that one of another process is known as such."""
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
 
@@ -116,7 +118,7 @@ class Streams:
         Raises:
             Busy: too many answers are being made.
         """
-        stream = Stream(owner)
+        stream = Stream(owner, self._server)
         with self._lock:
             self._forget_old()
             if sum(not s.done for s in self._streams.values()) >= RUNNING:
@@ -129,8 +131,13 @@ class Streams:
         """Return a stream of this owner.
 
         Raises:
-            NotFound: it has none of that id, or it finished too long ago.
+            NotFound: it has none of that id, or it finished too long ago, or another process makes it.
         """
+        if not stream_id.startswith(self._server):
+            raise NotFound(
+                f"stream {stream_id} is not of this server process: it was begun by another one, or before a restart. "
+                "Send a stream's requests to the process that began it, or ask again."
+            )
         with self._lock:
             stream = self._streams.get(stream_id)
         if stream is None or stream.owner != owner:
