@@ -95,7 +95,8 @@ def _write(
     chunk_ids = _add_chunks(session, generation_id, document, version, prepared)
     if canonical is None and not prepared.quarantine:
         append_changes(session, "add", chunk_ids, generation_id)
-    _adopt(session, document, prepared)
+    if known is not None or prepared.children:  # nothing lies in a new plain file
+        _adopt(session, document, prepared)
     forget_failure(session, collection.id, prepared.source.source)
     return Committed(_outcome(prepared, canonical, known), document.key, known is not None, len(chunk_ids))
 

@@ -131,8 +131,8 @@ def _engine() -> Any:
         from rapidocr import RapidOCR
     except ImportError as error:
         raise MissingExtra("ocr", "rapidocr") from error
-    # 1,600 pixels read as well as 2,000 and need 0.7 GB instead of 0.9.
-    return RapidOCR(params={"Global.log_level": "error", "Global.max_side_len": 1600})
+    # 1,440 pixels read as well as its 2,000, a line at a time is faster than six padded ones: 0.6 GB instead of 0.9.
+    return RapidOCR(params={"Global.log_level": "error", "Global.max_side_len": 1440, "Rec.rec_batch_num": 1})
 
 
 def _rapidocr(image: Any, scale: float) -> tuple[list[PrintedLine], float]:
