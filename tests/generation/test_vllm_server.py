@@ -26,14 +26,10 @@ from tests.generation.passages import CONTACT, LEAVE, evidence_of
 
 UP_WITHIN_S = 240
 FLAGS = [
-    "--served-model-name",
-    "small",
-    "--dtype",
-    "bfloat16",
-    "--max-model-len",
-    "2048",
-    "--max-num-seqs",
-    "4",
+    "--served-model-name=small",
+    "--dtype=bfloat16",
+    "--max-model-len=2048",
+    "--max-num-seqs=4",
     "--enforce-eager",
 ]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
