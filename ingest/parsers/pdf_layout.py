@@ -21,7 +21,11 @@ _SENTENCE_END = re.compile(r"[.!?:;]['\")\]]*$")
 
 def typical_height(lines: list[PrintedLine]) -> float:
     """Return the height of a body line: the median weighted by characters, 0 where nothing is known."""
-    heights = [round(line.height, 1) for line in lines if line.height > 0 for _ in range(1 + len(line.text) // 40)]
+    heights: list[float] = []
+    for line in lines:
+        height = round(line.box[3] - line.box[1], 1)
+        if height > 0:
+            heights += [height] * (1 + len(line.text) // 40)
     return statistics.median(heights) if heights else 0.0
 
 

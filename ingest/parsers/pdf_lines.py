@@ -91,17 +91,21 @@ class _Ruler:
     def box(self, indices: tuple[int, ...]) -> Rectangle:
         """Return the rectangle around some characters, nothing where none has a place."""
         found, measure, reference = self._rectangle, self._pdfium.FPDFText_GetLooseCharBox, self._reference
-        left = bottom = 1e9
-        right = top = -1e9
+        box: tuple[float, float, float, float] | None = None
         for index in indices:
             at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
             if at < 0 or not measure(self._page, at, reference):
                 continue
-            left, right = min(left, found.left), max(right, found.right)
-            bottom, top = min(bottom, found.bottom), max(top, found.top)
-        if left > right:
+            left, bottom, right, top = found.left, found.bottom, found.right, found.top
+            if box is not None:  # comparing by hand: this runs three times a line
+                left = box[0] if box[0] < left else left
+                bottom = box[1] if box[1] < bottom else bottom
+                right = box[2] if box[2] > right else right
+                top = box[3] if box[3] > top else top
+            box = left, bottom, right, top
+        if box is None:
             return NOWHERE
-        x0, y0, x1, y1 = self._frame.box(left, bottom, right, top)
+        x0, y0, x1, y1 = self._frame.box(*box)
         return round(x0, 1), round(y0, 1), round(x1, 1), round(y1, 1)
 
     def bold(self, index: int) -> bool:
@@ -111,12 +115,14 @@ class _Ruler:
 
     def white(self, first: int, last: int) -> bool:
         """Tell whether a line begins, goes on and ends in white."""
-        return all(self._white(index) for index in (first, (first + last) // 2, last))
+        return self._white(first) and self._white((first + last) // 2) and self._white(last)
 
     def _white(self, index: int) -> bool:
         at = index if self._exact else self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index)
-        known = at >= 0 and self._pdfium.FPDFText_GetFillColor(self._page, at, *_COLOUR_PLACES)
-        return bool(known) and all(part.value >= WHITE for part in _COLOUR[:3])
+        if at < 0 or not self._pdfium.FPDFText_GetFillColor(self._page, at, *_COLOUR_PLACES):
+            return False
+        red, green, blue, _ = _COLOUR
+        return bool(red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE)
 
     def words(self, text: str, start: int, whole_label: bool) -> list[tuple[str, float, float]]:
         """Return the words of the line that begins at a position, with their left and right ends.
