@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tuning.classifier import Base, Options, Trained, load_base, predict, train
 from tuning.classifier_report import Scores, choose_threshold, report
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     started = time.monotonic()
     rows = read_rows(args.train)
     base = load_base(args.base, options.device)
+    if args.start:
+        go_on(args, options, rows, base)
+        return
     scores, measured = out_of_fold(rows, base, options, folds=args.folds)
     caps = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in args.cap)}
     scored = [rows[i] for i in measured]
@@ -49,6 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_adapter(args.out, trained, card)
     write_scores(args.out / "held_out_scores.jsonl", scored, scores)
     print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
+
+
+def go_on(args: argparse.Namespace, options: Options, rows: Sequence[Row], base: Base) -> None:
+    """Train an adapter further and write it; its threshold and figures stay those of before, for no row is held out."""
+    card = json.loads((args.start / "card.json").read_text(encoding="utf-8"))
+    start = {name: tensor.float() for name, tensor in load_file(args.start / "adapter.safetensors").items()}
+    trained = train(rows, base, dataclasses.replace(options, patience=0), start=start)
+    chosen = {name: getattr(options, name) for name in ("epochs", "learning_rate", "batch", "max_windows", "seed")}
+    further = {"rows": len(rows), "data": args.data, **chosen, "date": datetime.now(UTC).date().isoformat()}
+    write_adapter(args.out, trained, card | {"trained_further": [*card.get("trained_further", []), further]})
+    print(json.dumps({"out": str(args.out), "further": further}))  # noqa: T201 - the command's result
 
 
 def _only(kinds: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
@@ -138,6 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--start", type=Path, help="an adapter's folder to go on from, with the rows given and no folds"
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--name", default="")
     parser.add_argument("--data", default="", help="what the rows are, for the card")

@@ -76,6 +76,7 @@ def ordinary(asked: Sequence[Fields], chance: random.Random) -> Iterator[Fields]
         fields = {"id": group, "text": text, "label": 0, "group": group, "weight": 0.3}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
     yield from _templates("office_questions", 0, 10, chance, 0.3)
+    yield from _templates("document_questions", 0, 16, chance, 0.5)
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:

@@ -9,6 +9,7 @@ import pytest
 from models.adapter_files import PACKAGED
 from models.sources import find_weights
 from tuning.classifier import Options, load_base, predict, train
+from tuning.classifier_cli import main
 from tuning.classifier_report import auc, choose_threshold, confusion, report
 from tuning.classifier_rows import Row, folds_by_group, read_rows
 
@@ -44,6 +45,23 @@ def test_it_learns_and_repeats_itself(base):
     scores = predict(unseen, first.tensors, base, OPTIONS)
     assert scores[0] > 0.5 > scores[1]
     np.testing.assert_allclose(scores, predict(unseen, again.tensors, base, OPTIONS), atol=1e-4)
+
+
+def test_an_adapter_is_trained_further_and_its_card_says_so(tmp_path):
+    lines = [json.dumps({"text": row.second, "label": int(row.label), "group": row.group}) for row in rows(12)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    given = ["--base", str(find_weights(PACKAGED)), "--train", str(tmp_path / "rows.jsonl"), "--device", "cpu"]
+    main(
+        [*given, "--out", str(tmp_path / "first"), "--folds", "2", "--epochs", "1", "--rank", "4", "--max-tokens", "32"]
+    )
+    main(
+        [*given, "--out", str(tmp_path / "then"), "--start", str(tmp_path / "first"), "--epochs", "1", "--data", "more"]
+    )
+    first, then = (json.loads((tmp_path / name / "card.json").read_text()) for name in ("first", "then"))
+    assert then["trained_further"][0]["rows"] == 12
+    assert then["trained_further"][0]["data"] == "more"
+    assert then["metrics"] == first["metrics"]
+    assert then["adapter_sha256"] != first["adapter_sha256"]
 
 
 def test_training_stops_when_held_out_rows_get_no_better(base):
