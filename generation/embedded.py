@@ -20,6 +20,7 @@ from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
 from generation.prompter import Prompter, make_prompter
 from generation.prompts import NOT_FOUND
+from generation.stops import stop_ids
 from generation.tasks import Task, local_task
 
 _OPEN_MARKER = re.compile(r"\[\d*$")
@@ -80,6 +81,7 @@ class EmbeddedGenerator:
             **encoded,
             streamer=streamer,
             max_new_tokens=max_tokens,
+            eos_token_id=stop_ids(loaded.tokenizer),
             stopping_criteria=StoppingCriteriaList([lambda *_args, **_kwargs: stop.is_set()]),
             logits_processor=_refusing(loaded.tokenizer, task.refusal_bias if task else 0.0),
             **_sampling(self._settings.temperature),

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
 from core.types import PromptName
+from generation.stops import stop_ids
 from generation.tasks import TASK_FILE
 from tuning.base_model import load_plain
 from tuning.judge import pad_left
@@ -63,6 +64,7 @@ def bake(
     with torch.no_grad():
         model.get_output_embeddings().weight[first:] = losing
     model.generation_config.suppress_tokens = list(range(first, table.shape[0]))
+    model.generation_config.eos_token_id = [number for number in stop_ids(tokenizer) if number < first]
     return model, report
 
 
@@ -140,7 +142,7 @@ def compare(tokenizer: Any, baked: Any, base: Any, task: str, rows: Any, prompts
     import torch
 
     prefix, real = task_prefix(task, rows.shape[0]), base.get_input_embeddings().weight.shape[0]
-    rows, worst, same = rows.to(base.device), 0.0, 0
+    rows, worst, same, ends = rows.to(base.device), 0.0, 0, set(stop_ids(tokenizer))
     with torch.no_grad():
         for start in range(0, len(prompts), TOGETHER):
             by_hand, by_token = [], []
@@ -152,17 +154,17 @@ def compare(tokenizer: Any, baked: Any, base: Any, task: str, rows: Any, prompts
                 found = baked(input_ids=full.to(base.device)).logits[0, len(rows) :, :real]
                 worst = max(worst, float((wanted - found).abs().max()))
                 by_token.append(baked.get_input_embeddings()(full.to(base.device))[0])
-            texts = zip(greedy(base, by_hand), greedy(baked, by_token), strict=True)
+            texts = zip(greedy(base, by_hand, ends), greedy(baked, by_token, ends), strict=True)
             same += sum(one == other for one, other in texts)
     return {"prompts": len(prompts), "max_logit_difference": worst, "greedy_identical": same / max(len(prompts), 1)}
 
 
-def greedy(model: Any, rows: Sequence[Any], length: int = 32) -> list[list[int]]:
+def greedy(model: Any, rows: Sequence[Any], ends: Collection[int], length: int = 32) -> list[list[int]]:
     """Continue embeddings greedily and return the new token ids of each, up to the end of the reply."""
     embedded, mask = pad_left(rows)
-    end = model.generation_config.eos_token_id
-    ends = set(end if isinstance(end, list) else [end])
-    made = model.generate(inputs_embeds=embedded, attention_mask=mask, max_new_tokens=length, do_sample=False)
+    made = model.generate(
+        inputs_embeds=embedded, attention_mask=mask, max_new_tokens=length, do_sample=False, eos_token_id=list(ends)
+    )
     return [list(takewhile(lambda token: token not in ends, row)) for row in made.tolist()]
 
 

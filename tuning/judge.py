@@ -21,6 +21,7 @@ from typing import Any
 
 from core.types import PromptName
 from generation.prompts import NOT_FOUND
+from generation.stops import stop_ids
 from tuning.base_model import load_plain
 from tuning.ptune_rows import messages_of, read_rows
 
@@ -157,7 +158,7 @@ class Answerer:
                 attention_mask=mask,
                 max_new_tokens=NEW_TOKENS,
                 do_sample=False,
-                eos_token_id=end,
+                eos_token_id=stop_ids(self.tokenizer),
                 pad_token_id=self.tokenizer.pad_token_id or end,
                 logits_processor=[] if watch is None else [watch],
             )

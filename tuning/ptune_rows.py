@@ -79,14 +79,21 @@ def read_samples(path: Path, tokenizer: Any, recipe: Recipe, limit: int | None =
     """Tokenise rows, leaving out those longer than the limit."""
     samples = []
     for row in read_rows(path, limit):
-        prompt = tokenizer.apply_chat_template(
-            messages_of(row, recipe.prompt), add_generation_prompt=True, tokenize=False
-        )
+        messages = messages_of(row, recipe.prompt)
+        prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         head = tokenizer.encode(prompt, add_special_tokens=False)
-        tail = tokenizer.encode(row["target"] + tokenizer.eos_token, add_special_tokens=False)
+        tail = tokenizer.encode(reply_text(tokenizer, messages, prompt, row["target"]), add_special_tokens=False)
         if len(head) + len(tail) <= recipe.max_tokens:
             samples.append(Sample((*head, *tail), len(tail)))
     return samples
+
+
+def reply_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], prompt: str, target: str) -> str:
+    """Return the reply with the token that ends a turn in the chat template, whatever the tokenizer calls its end."""
+    spoken = [*messages, {"role": "assistant", "content": target}]
+    after = tokenizer.apply_chat_template(spoken, tokenize=False).removeprefix(prompt).removeprefix(target).strip()
+    names = sorted((str(token) for token in tokenizer.all_special_tokens), key=len, reverse=True)
+    return target + next((name for name in names if after.startswith(name)), tokenizer.eos_token)
 
 
 def batches(samples: Sequence[Sample], size: int, seed: str) -> list[list[Sample]]:

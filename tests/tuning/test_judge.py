@@ -38,3 +38,17 @@ def test_a_batch_gives_the_replies_of_single_prompts(tmp_path):
     replies = [{item["id"]: item["reply"] for item in report["judged"]} for report in (one, many)]
     assert replies[0] == replies[1]
     assert many["single_ms"]["p50"] > 0
+
+
+def test_a_reply_ends_with_what_ends_a_turn_in_the_template(tmp_path):
+    from transformers import AutoTokenizer
+
+    from generation.stops import stop_ids
+    from tuning.ptune_rows import reply_text
+
+    tokenizer = AutoTokenizer.from_pretrained(save_tiny_model(tmp_path))
+    tokenizer.eos_token = "<s>"  # what some files call the end, although their template ends turns with another token
+    messages = [{"role": "user", "content": "where"}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    assert reply_text(tokenizer, messages, prompt, "hill [1]") == "hill [1]</s>"
+    assert {1, 2} <= set(stop_ids(tokenizer))
