@@ -70,6 +70,8 @@ class RetrievalSettings(Section):
     candidates: int = Field(default=100, ge=1, le=2000)
     dense_weight: float = Field(default=0.5, ge=0, le=1)
     per_document: int = Field(default=4, ge=1)
+    question_map: bool = True
+    """Whether question vectors are moved by the map trained for the packaged embedder."""
     rerank: bool = False
     rerank_depth: int = Field(default=30, ge=1)
     reranker: str | None = None

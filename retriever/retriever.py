@@ -32,6 +32,7 @@ from retriever.follower import Follower, Indexes
 from retriever.fusion import NARROWEST
 from retriever.lexical import LexicalHits, Words
 from retriever.permitted import Permitted, PermittedCache
+from retriever.question_map import question_map_of
 from retriever.rerank import Reranker, make_reranker, rerank_hits
 from retriever.selection import Joined, choose, fold_near_duplicates
 
@@ -172,7 +173,12 @@ class Retriever:
             hits = self._authorise(session, plan, candidates)
         reranked = self._rerank(plan, hits)
         returned = choose(reranked, plan.k, self._per_document(plan))
-        rows, _ = self._dense.search(view, _vector(indexes.encoder, query)[None, :], permitted.rows(view), view.count)
+        rows, _ = self._dense.search(
+            view,
+            _vector(indexes.encoder, query, self._settings.retrieval.question_map)[None, :],
+            permitted.rows(view),
+            view.count,
+        )
         words = indexes.lexical.search(_words(query), view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
             dense=view.ids[rows[0]].tolist(),
@@ -214,7 +220,7 @@ class Retriever:
         vector = np.zeros(indexes.encoder.dimension, dtype=np.float32)
         if plan.mode != "lexical":
             with timings("embed"):
-                vector = _vector(indexes.encoder, plan.query)
+                vector = _vector(indexes.encoder, plan.query, self._settings.retrieval.question_map)
             with timings("dense"):
                 best, _ = self._dense.search(view, vector[None, :], rows, plan.depth)
                 dense_ids = view.ids[best[0]]
@@ -272,9 +278,12 @@ def _words(query: Query) -> Words:
     return Words(query.asked or query.text, query.earlier)
 
 
-def _vector(encoder: Encoder, query: Query) -> NDArray[np.float32]:
-    """Return the unit vector of what is asked, moved towards what was said before."""
+def _vector(encoder: Encoder, query: Query, moved: bool) -> NDArray[np.float32]:
+    """Return the unit vector of what is asked, moved towards what was said before and towards where answers lie."""
     vectors = encoder.encode([query.asked or query.text, *(text for text, _ in query.earlier)], "query")
+    move = question_map_of(encoder) if moved else None
+    if move is not None:
+        vectors = move(vectors)
     weights = np.array([1.0, *(weight for _, weight in query.earlier)], dtype=np.float32)
     mixed: NDArray[np.float32] = weights @ vectors
     return mixed / max(float(np.linalg.norm(mixed)), NARROWEST)
