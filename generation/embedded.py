@@ -2,7 +2,7 @@
 
 The packaged SmolLM2-135M neither cites nor refuses by itself; under a tuned task (`generation.tasks`) it does. Virtual
 tokens go in front of the prompt as embeddings, an adapter is added to the weights when the task is first used. Drafts
-are always verified; figures of the tasks are in `docs/results/tuning.md`.
+are always verified; figures of the shipped tasks are in `docs/results/tuning.md`.
 """
 
 from __future__ import annotations
