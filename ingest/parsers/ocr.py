@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ingest.parsers.request import PATIENCE, ParseRequest
 
 MIN_WORD_CONFIDENCE = 20.0  # per cent; below it tesseract is reading noise
 MAX_SIDE_PIXELS = 4000
+BLANK_SHADES = 24  # of 255; a page of one shade holds nothing to read
+SECOND_LOOK_S = 15.0  # about what rapidocr needs for a page
 DOUBTFUL_CONFIDENCE = 0.7
 """Upright print reads at 0.9; below this the picture may lie on its side."""
 
@@ -50,8 +53,17 @@ def parse_image(request: ParseRequest) -> RawDocument:
 def read_image(image: Any, request: ParseRequest, scale: float) -> tuple[list[PrintedLine], float]:
     """Return an image's lines in reading order (boxes divided by `scale`) and the mean confidence in [0, 1]."""
     if shutil.which("tesseract"):
-        return _tesseract(image, request, scale)
+        found = _tesseract(image, request, scale)
+        if found[0] or not _second_look(image, request):
+            return found
     return _rapidocr(image, scale)
+
+
+def _second_look(image: Any, request: ParseRequest) -> bool:
+    """Tell whether the slower engine, where installed, may find a word or two that tesseract takes for a drawing."""
+    darkest, lightest = image.convert("L").getextrema()
+    shows = lightest - darkest > BLANK_SHADES
+    return shows and request.seconds_left() > SECOND_LOOK_S and find_spec("rapidocr") is not None
 
 
 def _tesseract(image: Any, request: ParseRequest, scale: float) -> tuple[list[PrintedLine], float]:
