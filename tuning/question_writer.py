@@ -114,7 +114,7 @@ class Writer:
 
     def write(self, asks: Sequence[Ask], batch: int, seconds: float) -> Iterator[tuple[Ask, str]]:
         """Yield a sampled question for each, until the time is over."""
-        self._model.eval().to(torch.bfloat16)
+        self._model.eval().to(torch.float32 if self._device == "cpu" else torch.bfloat16)
         began = time.monotonic()
         self._tokenizer.padding_side = "left"
         if self._tokenizer.pad_token_id is None:

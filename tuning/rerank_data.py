@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from retriever.lexical import LexicalEntry, LexicalIndex
+from retriever.lexical import LexicalEntry, LexicalIndex, Words
 from retriever.permitted import Permitted
 from tuning.passages_data import (
     Labelled,
@@ -59,7 +59,7 @@ class WordRanking:
 
     def wrong(self, query: Judged, count: int) -> list[int]:
         """Return the positions of the best passages that are not relevant."""
-        hits = self._index.search(query.text, count + len(query.relevant), self._all, 1.0)
+        hits = self._index.search(Words(query.text), count + len(query.relevant), self._all, 1.0)
         return [at for at in (hits.ids - 1).tolist() if at not in query.relevant][:count]
 
 
