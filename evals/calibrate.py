@@ -26,12 +26,16 @@ class Scored:
 
     scores: Mapping[str, float]
     answerable: bool
+    group: str
+    """What it was asked of: its document, or its conversation."""
 
 
 def calibrate(
     questions: Path, *, settings: Settings, material: Material | None = None, limit: int | None = None
-) -> Calibration:
+) -> tuple[Calibration, list[Scored]]:
     """Return the calibration of a question set over the operator's own store, or over material given for it.
+
+    With it come the scored questions it was made of.
 
     Raises:
         InvalidInput: a row does not say whether it is answerable, or there are too few of either kind.
@@ -43,7 +47,8 @@ def calibrate(
     with _runtime(questions, settings, material) as runtime:
         rows = [score(runtime, case) for case in tracked(cases, "score")]
     found = [row for row in rows if row is not None]
-    return fit([row.scores for row in found], [row.answerable for row in found], questions.name)
+    scores, labels = [row.scores for row in found], [row.answerable for row in found]
+    return fit(scores, labels, questions.name, groups=[row.group for row in found]), found
 
 
 def score(runtime: Runtime, case: Case) -> Scored | None:
@@ -53,7 +58,8 @@ def score(runtime: Runtime, case: Case) -> Scored | None:
     evidence = select_evidence(runtime.retriever.retrieve(query, OPERATOR, filters=Filters()), runtime.settings)
     if not evidence:
         return None
-    return Scored(runtime.answerability.features(query.text, evidence), bool(case.answerable))
+    group = str(case.fields.get("conversation_id") or case.fields.get("doc") or case.id)
+    return Scored(runtime.answerability.features(query.text, evidence), bool(case.answerable), group)
 
 
 def summary(calibration: Calibration, accepted: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ def calibrate(
     corpus: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Or a BEIR corpus.")] = None,
     limit: Annotated[int | None, typer.Option(min=20, help="Use this many questions.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write here instead of the home, and change nothing.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="Also write each question's scores, to fit several sets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Refit the threshold of refusing; write calibration.json, calibration-curve.json and .png."""
@@ -32,7 +34,9 @@ def calibrate(
 
     settings = load_settings()
     material = Material(tuple(docs or ()), corpus) if docs or corpus else None
-    fitted = fit_questions(questions, settings=settings, material=material, limit=limit)
+    fitted, scored = fit_questions(questions, settings=settings, material=material, limit=limit)
+    if rows is not None:
+        rows.write_text("".join(json.dumps(asdict(row)) + "\n" for row in scored), encoding="utf-8")
     accepted = settings.answers.accepted_wrong_per_hundred
     found = summary(fitted, accepted)
     folder = out or settings.home

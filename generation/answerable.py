@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Evidence
+from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
 from generation.passages import passages_of, rank_passages
 from generation.readings import read_evidence
@@ -35,12 +36,15 @@ class Answerability:
     def features(self, question: str, evidence: Sequence[Evidence]) -> dict[str, float]:
         """Return the scores that the probability is made of.
 
-        With a reader it is the best pair logit alone: span margins, shared words and names, and second-best logits
-        added nothing to it on held-out questions.
+        With a reader: its best pair logit, discounted where the evidence is figures, which it was not trained on
+        (`read`); whether one piece of evidence holds the names and years of the question (`anchored`), and the same
+        where the evidence is figures (`tables`). Span margins, shared words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
-            return {"pair": max(reading.logit for reading in readings)}
+            held, tables = anchored(question, evidence), figures(evidence)
+            read = max(reading.logit for reading in readings) * (1 - tables)
+            return {"read": read, "anchored": held, "tables": held * tables}
         ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)
@@ -56,8 +60,8 @@ class Answerability:
         found = self.features(question, evidence)
         if self._calibration is not None and set(self._calibration.names) <= set(found):
             return self._calibration.probability(found)
-        if "pair" in found:
-            return 1.0 / (1.0 + math.exp(-found["pair"]))
+        if "read" in found:
+            return 1.0 / (1.0 + math.exp(-found["read"]))
         return 0.5 * min(1.0, found["unit"]) + 0.5 * found["coverage"]
 
     def reason(self, question: str, evidence: Sequence[Evidence]) -> str | None:

@@ -8,8 +8,10 @@ questions; until then the packaged ones hold.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -76,8 +78,17 @@ class Calibration:
         return asdict(self)
 
 
-def fit(rows: Sequence[Mapping[str, float]], answerable: Sequence[bool], source: str) -> Calibration:
+def fit(
+    rows: Sequence[Mapping[str, float]],
+    answerable: Sequence[bool],
+    source: str,
+    *,
+    groups: Sequence[str] = (),
+    sets: Sequence[str] = (),
+) -> Calibration:
     """Fit weights on all rows, and the curve on scores given by folds that did not see their row.
+
+    With `groups`, no group is split between folds; with `sets`, each question set weighs the same, however large.
 
     Raises:
         InvalidInput: there are too few questions of either kind.
@@ -89,32 +100,50 @@ def fit(rows: Sequence[Mapping[str, float]], answerable: Sequence[bool], source:
     table = np.array([[row[name] for name in names] for row in rows], dtype=np.float64)
     means, scales = table.mean(0), np.maximum(table.std(0), 1e-6)
     table = (table - means) / scales
-    held = np.empty(len(table))
-    fold = np.arange(len(table)) % FOLDS
+    held, weight = np.empty(len(table)), _weights(labels, sets or [source] * len(labels))
+    fold = _folds(groups, labels)
     for number in range(FOLDS):
         part = fold == number
-        weights, bias = _logistic(table[~part], labels[~part])
+        weights, bias = _logistic(table[~part], labels[~part], weight[~part])
         held[part] = 1 / (1 + np.exp(-np.clip(table[part] @ weights + bias, -30, 30)))
-    weights, bias = _logistic(table, labels)
+    weights, bias = _logistic(table, labels, weight)
     return Calibration(
         names=names,
         means=tuple(map(float, means)),
         scales=tuple(map(float, scales)),
         weights=tuple(map(float, weights)),
         bias=float(bias),
-        curve=tuple(curve(held, labels)),
+        curve=tuple(curve(held, labels, weight)),
         questions=len(rows),
         source=source,
     )
 
 
-def curve(scores: Numbers, labels: Numbers) -> list[Point]:
+def _folds(groups: Sequence[str], labels: Numbers) -> NDArray[np.int_]:
+    """Return the fold of each row: by group, by row where there are no groups or too few to leave both kinds to fit."""
+    by_row = np.arange(len(labels)) % FOLDS
+    if not groups:
+        return by_row
+    fold = np.array([int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS for group in groups])
+    usable = all(len(set(labels[fold != number])) == 2 for number in range(FOLDS))
+    return fold if usable else by_row
+
+
+def _weights(labels: Numbers, sets: Sequence[str]) -> Numbers:
+    """Weigh rows so that both kinds of question weigh the same in each set, and all sets the same; the mean is 1."""
+    kinds = [(name, label > 0.5) for name, label in zip(sets, labels, strict=True)]
+    sizes = Counter(kinds)
+    return np.array([len(kinds) / len(sizes) / sizes[kind] for kind in kinds])
+
+
+def curve(scores: Numbers, labels: Numbers, weight: Numbers) -> list[Point]:
     """Return what each threshold in steps of 0.01 gives, in a hundred questions of which twenty have no answer."""
     points = []
+    has = labels > 0.5
     for threshold in np.round(np.arange(0.0, 1.0, 0.01), 2):
         answered = scores >= threshold
-        right = (1 - WITHOUT_ANSWER) * float(answered[labels > 0.5].mean())
-        wrong = WITHOUT_ANSWER * float(answered[labels < 0.5].mean())
+        right = (1 - WITHOUT_ANSWER) * float(np.average(answered[has], weights=weight[has]))
+        wrong = WITHOUT_ANSWER * float(np.average(answered[~has], weights=weight[~has]))
         points.append(
             Point(
                 threshold=float(threshold),
@@ -166,11 +195,9 @@ def _read(text: str, name: str) -> Calibration:
         raise InvalidInput(f"{name} is not a calibration; run: attest calibrate --questions FILE") from error
 
 
-def _logistic(table: Numbers, labels: Numbers) -> tuple[Numbers, float]:
-    """Return weights and bias of a ridge logistic regression, by Newton's method; the classes weigh the same."""
+def _logistic(table: Numbers, labels: Numbers, weight: Numbers) -> tuple[Numbers, float]:
+    """Return weights and bias of a weighted ridge logistic regression, by Newton's method."""
     rows = np.hstack([table, np.ones((len(table), 1))])
-    share = labels.mean()
-    weight = np.where(labels > 0.5, 0.5 / share, 0.5 / (1 - share))
     pull = np.eye(rows.shape[1]) * RIDGE
     pull[-1, -1] = 1e-6
     beta = np.zeros(rows.shape[1])

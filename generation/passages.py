@@ -45,6 +45,12 @@ class Passage:
         return self.evidence.hit.chunk.text[slice(*self.unit.lead)] if self.unit.lead else ""
 
     @property
+    def header(self) -> str:
+        """What names the cells of a table row: the header that a chunk cut from a longer table has in its headings."""
+        above = [line for line in self.evidence.hit.chunk.heading.splitlines() if line.lstrip().startswith("|")]
+        return above[-1] if above else self.lead
+
+    @property
     def in_context(self) -> str:
         """The unit after its headings and lead, as it is compared with a question."""
         parts = (self.evidence.hit.chunk.heading, self.lead, self.text)
@@ -110,7 +116,7 @@ def passage_text(passage: Passage) -> str:
     """Return a piece as a sentence that can stand alone: a list item after its lead, a table row under its header."""
     text, lead = passage.text, passage.lead
     if passage.unit.kind == "row":
-        return _row(text, lead)
+        return _row(text, passage.header)
     return flat(f"{lead} {text}" if lead else text)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from core.settings import Settings, load_settings
 from core.types import Draft, Evidence
 from generation.generators import write_draft
+from generation.passages import passage_text, passages_of
 from generation.quote import QuoteGenerator
 from generation.settle import settle
 from generation.verify import Verified, Verifier
@@ -92,3 +94,14 @@ def test_a_quote_answer_is_verbatim_short_and_supported(settings: Settings) -> N
     assert 1 <= len(done.claims) <= 3
     assert {claim.verdict for claim in done.claims} == {"supported"}
     assert all(DOCUMENTS[c.document_id][c.start : c.end] == c.quote for c in done.citations)
+
+
+def test_a_row_of_a_table_that_was_cut_takes_its_names_from_the_headings() -> None:
+    (item,) = evidence_of("| Net income | 7,514 | 8,060 |\n| Deferred taxes | (1,189) | 294 |\n")
+    chunk = replace(item.hit.chunk, heading="Cash flows › Operating\n| Millions | 2022 | 2021 |")
+    cut = replace(item, hit=replace(item.hit, chunk=chunk))
+    told = [passage_text(passage) for passage in passages_of([cut])]
+    assert told == [
+        "Millions: Net income; 2022: 7,514; 2021: 8,060",
+        "Millions: Deferred taxes; 2022: (1,189); 2021: 294",
+    ]

@@ -1,0 +1,33 @@
+import pytest
+
+from generation.anchors import anchored, anchors, figures
+from tests.generation.passages import CONTACT, LEAVE, evidence_of
+
+
+@pytest.mark.parametrize(
+    ("question", "names", "years"),
+    [
+        ("What was Adobe's revenue in FY2022?", {"adob"}, {"2022"}),
+        ("How much did revenue of 3M grow from FY21 to fiscal 2022?", {"3m"}, {"2021", "2022"}),
+        ("As of FY2023Q1, did guidance change?", set(), {"2023"}),
+        ("Which tool reports phishing?", set(), set()),
+    ],
+)
+def test_names_and_years_pin_a_question_to_a_document(question: str, names: set[str], years: set[str]) -> None:
+    assert anchors(question) == (names, years)
+
+
+def test_evidence_of_another_company_or_year_holds_fewer_anchors() -> None:
+    text = "Total revenue was 17,606 million in fiscal 2022."
+    evidence = evidence_of(LEAVE, text)
+    assert anchored("How much leave carries over?", evidence) == 1.0
+    assert anchored("What was total revenue in FY2022?", evidence) == 1.0
+    assert anchored("What was total revenue in FY2015?", evidence) == 0.0
+    assert anchored("What was total revenue of Walmart in FY2022?", evidence) == 0.5
+    assert anchored("What was total revenue of Walmart in FY2022?", ()) == 1.0
+
+
+def test_tables_are_figures_and_prose_is_not() -> None:
+    assert figures(evidence_of(CONTACT, "The treaty of 1648 ended a war that had begun in 1618.")) == 0.0
+    assert figures(evidence_of("Net sales 1,343 1,296 1,077\nGross profit 455 428 389")) == 1.0
+    assert figures(()) == 0.0
