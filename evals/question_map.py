@@ -1,7 +1,7 @@
 """Train the map on question vectors (`retriever/question_map.py`) on questions whose passages are known.
 
     python -m evals.question_map --beir DATA/ir/scifact --beir DATA/ir/cranfield \\
-        --questions DATA/policyqa/questions.dev.jsonl=DATA/policyqa/docs --out models/weights/question_map
+        --beir DATA/ir/vaswani --out models/weights/question_map
 
 Every second question (every second document, for a question set) is held out first, for the figures in the card; the
 map that is written is trained on all of them. A passage's vector never changes: the loss is that of picking the right

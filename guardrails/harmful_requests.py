@@ -1,7 +1,7 @@
 """Requests for help with harm: weapons, crime, self-harm, hate; safe look-alikes ("kill a process") pass.
 
-Encoder + adapter `harmful_requests`. Held-out folds: precision 0.983, recall 0.887, balanced accuracy 0.898 at 0.8;
-XSTest accuracy 0.868; ordinary questions stopped 1.6 %. One row of the shared encoder pass.
+Encoder + adapter `harmful_requests`. Held-out folds: precision 0.987, recall 0.865, balanced accuracy 0.899 at 0.889;
+XSTest accuracy 0.868; ordinary questions stopped 0.8 %. One row of the shared encoder pass.
 Reproduce: `attest eval rails --rail harmful_requests --data data/guardrails/harmful_requests.dev.jsonl`.
 """
 
