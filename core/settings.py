@@ -72,6 +72,8 @@ class RetrievalSettings(Section):
     per_document: int = Field(default=4, ge=1)
     question_map: bool = True
     """Whether question vectors are moved by the map trained for the packaged embedder."""
+    glossary: bool = True
+    """Whether what technical terms stand for is searched too; `glossary.txt` of the home adds an organisation's own."""
     rerank: bool = False
     rerank_depth: int = Field(default=30, ge=1)
     reranker: str | None = None

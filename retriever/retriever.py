@@ -30,6 +30,7 @@ from retriever.explain import Explanation, Trail, lost_before_search, lost_in_se
 from retriever.focus import focus
 from retriever.follower import Follower, Indexes
 from retriever.fusion import NARROWEST
+from retriever.glossary import Glossary, glossary_of
 from retriever.lexical import LexicalHits, Words
 from retriever.permitted import Permitted, PermittedCache
 from retriever.question_map import question_map_of
@@ -78,6 +79,7 @@ class Retriever:
         self._permitted = PermittedCache()
         self._dense: DenseSearch = make_dense_search(settings)
         self._reranker: Reranker | None = make_reranker(settings)
+        self._glossary = glossary_of(settings.home) if settings.retrieval.glossary else Glossary({})
 
     @classmethod
     def open(cls, database: Database, settings: Settings, encoder: Encoder, *, follow: bool = True) -> Retriever:
@@ -175,11 +177,11 @@ class Retriever:
         returned = choose(reranked, plan.k, self._per_document(plan))
         rows, _ = self._dense.search(
             view,
-            _vector(indexes.encoder, query, self._settings.retrieval.question_map)[None, :],
+            _vector(indexes.encoder, plan.query, self._settings.retrieval.question_map)[None, :],
             permitted.rows(view),
             view.count,
         )
-        words = indexes.lexical.search(_words(query), view.count, permitted, len(rows[0]) / max(1, view.count))
+        words = indexes.lexical.search(_words(plan.query), view.count, permitted, len(rows[0]) / max(1, view.count))
         trail = Trail(
             dense=view.ids[rows[0]].tolist(),
             lexical=words.ids.tolist(),
@@ -209,7 +211,7 @@ class Retriever:
             raise InvalidInput("rerank was asked for and retrieval.reranker names no reranker")
         k = chosen.k if k is None else k
         depth = max(chosen.candidates, 2 * k)
-        return Plan(query, principal, filters, k, mode or chosen.mode, wanted, depth)
+        return Plan(self._glossary.explained(query), principal, filters, k, mode or chosen.mode, wanted, depth)
 
     def _search(self, plan: Plan, indexes: Indexes, permitted: Permitted, timings: Timings) -> Candidates:
         """Ask both indexes, then score every candidate by both."""
