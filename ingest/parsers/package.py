@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from core.errors import Encrypted, TooLarge, Unparseable
+from core.errors import AttestError, Encrypted, TooLarge, Unparseable, UnsupportedFormat
 from ingest.parsers import zip_aes
 from ingest.parsers.request import ParseRequest
 
@@ -26,7 +26,9 @@ class Package:
     def __init__(self, request: ParseRequest) -> None:
         try:
             self._zip = zipfile.ZipFile(request.path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except NotImplementedError as error:
+            raise UnsupportedFormat(f"a kind of zip that cannot be read: {error}") from error
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise Unparseable(f"damaged zip container: {error}") from error
         self._password = request.password.encode() if request.password else None
         self._left = request.max_output_bytes
@@ -44,6 +46,7 @@ class Package:
         Raises:
             TooLarge: it unpacks to more than the budget, or out of all proportion.
             Encrypted: it needs a password that was not given or is wrong.
+            UnsupportedFormat: it is packed or encrypted in a way that cannot be read.
             Unparseable: it is damaged.
         """
         info = self.names[name]
@@ -57,13 +60,13 @@ class Package:
                 if self._left < 0:
                     raise TooLarge("the container unpacks to more than is allowed (ingest.max_file_mb)")
                 yield piece
+        except AttestError:
+            raise
+        except NotImplementedError as error:  # a `RuntimeError` too, so it comes first
+            raise UnsupportedFormat(f"{name} is packed in a way that cannot be read: {error}") from error
         except RuntimeError as error:  # zipfile has no type of its own for passwords
             raise Encrypted(f"{name} needs a password") from error
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-            raise Unparseable(f"damaged member {name}: {error}") from error
-        except Exception as error:
-            if isinstance(error, TooLarge):
-                raise
+        except Exception as error:  # each way of packing has errors of its own: zlib, lzma, bz2
             raise Unparseable(f"damaged member {name}: {error}") from error
 
     def _unpacked(self, info: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,14 @@ from core.errors import AttestError, EmptyDocument, Encrypted, TooLarge, Unparse
 from core.settings import load_settings
 from ingest.parse import parse_file
 from ingest.parsed import ParsedDocument
+from ingest.parsers.package import Package
+from ingest.parsers.request import ParseRequest
 from ingest.sandbox import ParserPool
 from tests.ingest.samples import AES_ZIP
 
 SETTINGS = load_settings(Path("/nonexistent"))
+_FLAGS, _METHOD = 6, 8
+"""Where a zip member's local header has its flags and its method; its central one has them two bytes later."""
 
 
 @pytest.fixture
@@ -139,6 +144,41 @@ def test_a_zip_archive_encrypted_with_aes_opens_with_its_password(read) -> None:
     broken[90] ^= 1
     with pytest.raises(Unparseable):
         read("a.zip", bytes(broken), "secret")
+
+
+@pytest.mark.parametrize(
+    ("patched", "expected"),
+    [
+        ({_METHOD: 97}, UnsupportedFormat),  # packed by a method that nothing here unpacks
+        ({_FLAGS: 0x41}, UnsupportedFormat),  # the strong encryption, which no password opens here
+        ({_FLAGS: 0x01}, Encrypted),  # the old encryption, which a password opens
+    ],
+)
+def test_a_member_that_cannot_be_opened_says_why(
+    tmp_path: Path, patched: dict[int, int], expected: type[Exception]
+) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.txt", "Words that are here.")
+    packed = bytearray(buffer.getvalue())
+    for at, value in patched.items():
+        for header in (0, packed.index(b"PK\x01\x02") + 2):
+            packed[header + at : header + at + 2] = value.to_bytes(2, "little")
+    (tmp_path / "a.zip").write_bytes(packed)
+    with Package(ParseRequest(tmp_path / "a.zip", "a.zip", tmp_path, 60.0)) as package, pytest.raises(expected):
+        package.read("a.txt")
+
+
+def test_an_error_of_our_own_passes_a_package_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").write_bytes(base64.b64decode(AES_ZIP))
+
+    def refuse(*_: object) -> Iterator[bytes]:
+        raise Encrypted("a certificate is needed")
+
+    monkeypatch.setattr("ingest.parsers.zip_aes.decrypted", refuse)
+    request = ParseRequest(tmp_path / "a.zip", "a.zip", tmp_path, 60.0)
+    with Package(request) as package, pytest.raises(Encrypted, match="certificate"):
+        package.read(next(iter(package.names)))
 
 
 def test_pdf_has_pages_boxes_and_whole_paragraphs(read) -> None:
