@@ -23,7 +23,7 @@ from core.errors import NotFound
 from core.settings import EmbedderSettings
 from models.batching import Batcher
 from models.lora import AdaptedBert, as_pairs, batch_of
-from models.reading import Encoded, best_span, encode_pair, load_bert, logits, special_ids
+from models.reading import Encoded, best_span, encode_pairs, load_bert, logits, special_ids
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "reader"
@@ -69,7 +69,7 @@ class Reader:
         return list(self._reading([(question, passage) for passage in passages]))
 
     def _read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
-        rows = [encode_pair(self._tokenizer, question, passage) for question, passage in pairs]
+        rows = encode_pairs(self._tokenizer, pairs)
         order = sorted(range(len(rows)), key=lambda index: rows[index].length)
         found: dict[int, Reading] = {}
         for chosen in _batches(order, rows, BATCH_TOKENS.get(self._bert.device.type, BATCH_TOKENS["cpu"])):

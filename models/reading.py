@@ -6,7 +6,7 @@ Imports nothing but torch, tokenizers, safetensors and `models/lora.py`, so that
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +46,19 @@ class Encoded:
 
 def encode_pair(tokenizer: Tokenizer, question: str, passage: str) -> Encoded:
     """Tokenise a pair; the end of a passage that does not fit is cut."""
-    asked = tokenizer.encode(question, add_special_tokens=False).ids[:MAX_QUESTION]
-    told = tokenizer.encode(passage, add_special_tokens=False)
-    room = MAX_TOKENS - len(asked) - 3
-    return Encoded(asked, told.ids[:room], list(told.offsets[:room]))
+    return encode_pairs(tokenizer, [(question, passage)])[0]
+
+
+def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> list[Encoded]:
+    """Tokenise pairs, on all cores; the end of a passage that does not fit is cut."""
+    asked = tokenizer.encode_batch([question for question, _ in pairs], add_special_tokens=False)
+    told = tokenizer.encode_batch([passage for _, passage in pairs], add_special_tokens=False)
+    found = []
+    for one, two in zip(asked, told, strict=True):
+        question = one.ids[:MAX_QUESTION]
+        room = MAX_TOKENS - len(question) - 3
+        found.append(Encoded(question, two.ids[:room], list(two.offsets[:room])))
+    return found
 
 
 def special_ids(tokenizer: Tokenizer) -> dict[str, int]:

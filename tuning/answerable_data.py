@@ -40,6 +40,8 @@ PARAGRAPHS = 12
 """Of each article without questions: some 5,000 passages to write questions over."""
 TABLES = 3000
 """Questions over made-up tables: as many as there are real questions over articles."""
+ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
+"""Questions to write over a passage: most where other questions are likeliest to be asked."""
 LONGEST = 1300
 """Characters of a passage with its neighbours: about 300 tokens, the size of a chunk with its headings."""
 
@@ -57,16 +59,33 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(rows)
     train = [row for row in rows if row["held"] is None]
     test = [row for row in rows if row["held"] is not None and row["source"] != "changed"]
-    passages = (
-        {"text": _cut(passage), "group": passage.group, "held": held_out(passage.group)}
-        for passage in corpus
-        if passage.text
-    )
     return {
         "train": write_rows(out / "reader.train.jsonl", train),
         "test": write_rows(out / "reader.test.jsonl", test),
         "all": write_rows(out / "reader.all.jsonl", rows),
-        "passages": write_rows(out / "reader_passages.jsonl", passages),
+        "passages": write_rows(out / "reader_passages.jsonl", _passages(data)),
+    }
+
+
+def _passages(data: Path) -> Iterator[dict[str, Any]]:
+    """Yield the passages to write questions over, with how many questions each is worth."""
+    sets = {
+        "squad": squad_passages(data),
+        "clapnq": clapnq_passages(data).values(),
+        "mtrag": _conversation_passages(data).values(),
+        "others": distractor_passages(data, PARAGRAPHS),
+    }
+    for name, passages in sets.items():
+        for passage in passages:
+            if passage.text:
+                held = held_out(passage.group)
+                yield {"text": _cut(passage), "group": passage.group, "held": held, "asks": ASKS[name]}
+
+
+def _conversation_passages(data: Path) -> dict[str, Passage]:
+    return {
+        row["_id"]: Passage(row.get("title") or "", row["text"], row.get("collection", ""))
+        for row in read_rows(data / "multihop/mtrag/corpus.jsonl")
     }
 
 
@@ -146,10 +165,7 @@ def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> li
 
 def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield MTRAG's last turns, rewritten as the product rewrites them, over passages marked as evidence or not."""
-    corpus = {
-        row["_id"]: Passage(row.get("title") or "", row["text"], row.get("collection", ""))
-        for row in read_rows(data / "multihop/mtrag/corpus.jsonl")
-    }
+    corpus = _conversation_passages(data)
     search = WordSearch(list(corpus.values()))
     for row in read_rows(data / "multihop/mtrag/conversations.dev.jsonl"):
         group = f"mtrag {row['conversation_id']}"

@@ -64,8 +64,8 @@ def read_asks(path: Path) -> list[Ask]:
     return found
 
 
-def propose(rows: Sequence[Mapping[str, str]], per_passage: int, chance: random.Random) -> list[Ask]:
-    """Return answers to ask about: names, numbers and phrases of each passage."""
+def propose(rows: Sequence[Mapping[str, Any]], per_passage: int, chance: random.Random) -> list[Ask]:
+    """Return answers to ask about: names, numbers and phrases of each passage, as many as its `asks` says."""
     found = []
     for row in rows:
         text = row["text"]
@@ -75,7 +75,7 @@ def propose(rows: Sequence[Mapping[str, str]], per_passage: int, chance: random.
             *re.findall(r"\b(?:in|by|for|from|with|called|as) ([a-z][a-z]+ [a-z]+)\b", text),
         ]
         pool = [answer for answer in dict.fromkeys(pool) if 0 <= text.find(answer) < LONGEST_PASSAGE - len(answer)]
-        for answer in chance.sample(pool, min(per_passage, len(pool))):
+        for answer in chance.sample(pool, min(row.get("asks", per_passage), len(pool))):
             found.append(Ask(text, answer, chance.random() < 0.5, group=row["group"]))
     return found
 

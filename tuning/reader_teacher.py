@@ -1,8 +1,9 @@
 """Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
 
     python -m tuning.reader_teacher --model FOLDER --train reader.train.jsonl --test reader.test.jsonl
-        --label written.jsonl --out labelled.jsonl
+        [--rank 16 --keep ADAPTER] [--label written.jsonl --out labelled.jsonl]
 
+With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
 probability of "yes" becomes the `soft` label that `tuning/train_reader.py` learns from. Meant for a GPU.
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,6 +33,7 @@ from tuning.perturb import make_false
 from tuning.reader_report import area, balanced
 
 LONGEST_PASSAGE = 1400
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 YES, NO = " yes", " no"
 Row = Mapping[str, Any]
 
@@ -38,16 +41,23 @@ Row = Mapping[str, Any]
 class Teacher:
     """A causal language model that answers "yes" with an answer, or "no"."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, rank: int | None = None) -> None:
         self._tokenizer, model = load_plain(folder)
+        if rank is not None:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS))
+            model = inject_adapter_in_model(config, model)
+        self._rank = rank
         self._model = model.to(device)
         self._device = device
         self._end = int(self._tokenizer.eos_token_id)
         self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
 
     def fit(self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int) -> None:
-        """Tune all weights on labelled rows; adversarial rows count more than retrieved ones."""
-        optimizer = torch.optim.AdamW(self._model.parameters(), lr=learning_rate, weight_decay=0.01)
+        """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones."""
+        learning = [weight for weight in self._model.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
         shuffle = random.Random(11)
         coded = [(self._prompt(row), self._target(row), bool(row["answerable"]), _weight(row)) for row in rows]
         total, step, spoke = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
@@ -61,11 +71,23 @@ class Teacher:
                 loss = self._loss(chosen)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(learning, 1.0)
                 optimizer.step()
                 if time.monotonic() - spoke > 10 or step == total:
                     spoke = time.monotonic()
                     print(f"reading {step}/{total} loss {float(loss.detach()):.3f}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def keep(self, folder: Path) -> None:
+        """Write the adapter, in half precision, and its configuration to a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            name.replace(".default.", "."): weight.detach().half().cpu().contiguous()
+            for name, weight in self._model.named_parameters()
+            if ".lora_" in name
+        }
+        save_file(tensors, folder / "adapter_model.safetensors")
+        config = {"r": self._rank, "lora_alpha": 2 * (self._rank or 0), "target_modules": list(TARGETS)}
+        (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
     def score(self, rows: Sequence[Row], batch: int = 256) -> list[float]:
         """Return the logit of "yes" over "no" of each row."""
@@ -204,10 +226,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def main() -> None:
     """Tune, measure, label."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("model", "train", "out"):
+    for name in ("model", "train"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--test", type=Path)
-    parser.add_argument("--label", type=Path, required=True)
+    for name in ("test", "keep", "label", "out"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--rank", type=int, help="of the adapter; all weights learn without one")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
@@ -217,18 +240,24 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     torch.manual_seed(11)
-    teacher = Teacher(given.model, given.device)
+    teacher = Teacher(given.model, given.device, given.rank)
     teacher.fit(
         read_rows(given.train)[: given.limit],
         epochs=given.epochs,
         learning_rate=given.learning_rate,
         batch=given.batch,
     )
+    if given.keep:
+        teacher.keep(given.keep)
     if given.test:
         test = read_rows(given.test)[: given.limit]
-        figures = told_apart(test, teacher.score(test))
-        given.out.with_suffix(".report.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-        print(json.dumps(figures))  # noqa: T201
+        print(json.dumps(told_apart(test, teacher.score(test)), indent=1), flush=True)  # noqa: T201
+    if given.label:
+        _label(teacher, given)
+
+
+def _label(teacher: Teacher, given: argparse.Namespace) -> None:
+    """Write the pairs of a file, which may still have to come, and more made of them, with the teacher's judgement."""
     waited = time.monotonic()
     while not given.label.exists() and time.monotonic() - waited < given.wait:
         time.sleep(0.5)

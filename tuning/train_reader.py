@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
-from models.reading import Encoded, encode_pair, load_bert, logits, special_ids
+from models.reading import Encoded, encode_pairs, load_bert, logits, special_ids
 from tuning.reader_report import Judged, report
 
 _HELD = ("group", "question")
@@ -66,7 +66,8 @@ class Example:
 def read_examples(path: Path, tokenizer: Tokenizer) -> list[Example]:
     """Read and tokenise rows; an answer that was cut off with the passage's end makes its spans unknown."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [_example(row, encode_pair(tokenizer, row["question"], row["context"])) for row in rows]
+    encoded = encode_pairs(tokenizer, [(row["question"], row["context"]) for row in rows])
+    return [_example(row, pair) for row, pair in zip(rows, encoded, strict=True)]
 
 
 def _example(row: Mapping[str, Any], encoded: Encoded) -> Example:
