@@ -51,7 +51,7 @@ class Filters:
     updated_after: datetime | None = None
     updated_before: datetime | None = None
     as_of: datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

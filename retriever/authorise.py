@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.db.access import Presentation, presentations
@@ -24,6 +24,11 @@ CHUNK_COLUMNS = (
     ChunkRow.page,
     ChunkRow.heading,
     ChunkRow.text,
+)
+CHUNKS = (
+    select(*CHUNK_COLUMNS, Document.key, Document.near_duplicate_of)
+    .join(Document, Document.key == ChunkRow.document_key)
+    .where(ChunkRow.id.in_(bindparam("ids", expanding=True)))
 )
 
 
@@ -60,11 +65,7 @@ def authorised_passages(
     Where the indexed document itself may not be shown but an exact duplicate of it may, the passage is shown as
     the duplicate's, under the id it has in the index.
     """
-    found = session.execute(
-        select(*CHUNK_COLUMNS, Document.key, Document.near_duplicate_of)
-        .join(Document, Document.key == ChunkRow.document_key)
-        .where(ChunkRow.id.in_(chunk_ids))
-    ).all()
+    found = session.execute(CHUNKS, {"ids": list(chunk_ids)}).all()
     shown = presentations(session, principal, {row.version_key for row in found}, filters)
     passages = {}
     for row in found:

@@ -50,9 +50,12 @@ def dense_scores(view: VectorView, ids: NDArray[np.int64], query: Vectors) -> Fl
     return scores
 
 
-def lexical_scores(index: LexicalIndex, ids: NDArray[np.int64], words: Words) -> Floats:
-    """Return the BM25 score of each chunk, shape (n,), 0 where it shares no term with the query."""
-    found = index.score(words, ids.tolist())
+def lexical_scores(
+    index: LexicalIndex, ids: NDArray[np.int64], words: Words, known: LexicalHits | None = None
+) -> Floats:
+    """Return the BM25 score of each chunk, shape (n,), 0 where it shares no term; `known` need no looking up again."""
+    found = {} if known is None else dict(zip(known.ids.tolist(), known.scores.tolist(), strict=True))
+    found |= index.score(words, [chunk_id for chunk_id in ids.tolist() if chunk_id not in found])
     return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
 
 

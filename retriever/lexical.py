@@ -151,9 +151,10 @@ class LexicalIndex:
         clauses = []
         for term in named_in(words.text):
             known = self._searcher.doc_freq("name", term)
-            rarity = log(1 + (self.count - known + 0.5) / (known + 0.5))
-            clause = Query.term_query(self._schema, "name", term, "basic")
-            clauses.append((term, Query.const_score_query(clause, rarity)))
+            if known:
+                rarity = log(1 + (self.count - known + 0.5) / (known + 0.5))
+                clause = Query.term_query(self._schema, "name", term, "basic")
+                clauses.append((term, Query.const_score_query(clause, rarity)))
         spoken = [(Occur.Should, clause) for term, clause in clauses if not term.isdigit()]
         if not spoken or not chunk_ids:
             return {}

@@ -22,13 +22,12 @@ def fold_near_duplicates(hits: Sequence[tuple[ScoredChunk, int]]) -> list[Scored
     `hits` is best first, each with the key its document folds into.
     """
     kept: list[ScoredChunk] = []
-    groups: dict[int, list[tuple[int, frozenset[str]]]] = {}
+    groups: defaultdict[int, list[int]] = defaultdict(list)
     for hit, group in hits:
-        words = frozenset(hit.chunk.text.casefold().split())
-        peers = groups.setdefault(group, [])
-        twin = next((at for at, known in peers if _repeats(kept[at], hit, known, words)), None)
+        peers = groups[group]
+        twin = next((at for at in peers if _repeats(kept[at], hit)), None)
         if twin is None:
-            peers.append((len(kept), words))
+            peers.append(len(kept))
             kept.append(hit)
         else:
             names = dict.fromkeys((*kept[twin].also_in, hit.source, *hit.also_in))
@@ -36,9 +35,10 @@ def fold_near_duplicates(hits: Sequence[tuple[ScoredChunk, int]]) -> list[Scored
     return kept
 
 
-def _repeats(first: ScoredChunk, second: ScoredChunk, known: frozenset[str], words: frozenset[str]) -> bool:
+def _repeats(first: ScoredChunk, second: ScoredChunk) -> bool:
     if first.chunk.document_id == second.chunk.document_id:
         return False
+    known, words = (frozenset(hit.chunk.text.casefold().split()) for hit in (first, second))
     return len(known & words) >= SAME_WORDS * len(known | words)
 
 

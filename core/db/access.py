@@ -7,11 +7,12 @@ list or, where it has none of its own, on its collection's. The operator reads e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, String, and_, bindparam, cast, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from core.clock import now
@@ -22,6 +23,11 @@ NO_FILTERS = Filters()
 # Made once: an alias computes its columns anew, and a search asks for them three times.
 _TWIN, _TWIN_VERSION, _TWIN_COLLECTION = aliased(Document), aliased(DocumentVersion), aliased(Collection)
 _HEIR, _HEIR_VERSION = aliased(Document), aliased(DocumentVersion)
+_KEYS: BindParameter[int] = bindparam("keys", expanding=True)
+_MOMENT: BindParameter[datetime] = bindparam("moment", type_=DocumentVersion.created_at.type)
+KEPT = 256
+"""Pairs of statements kept, one for each principal and filters seen lately: building one costs more than running it."""
+Moment = datetime | BindParameter[datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,9 @@ def retrievable(principal: Principal, filters: Filters = NO_FILTERS) -> ColumnEl
     It reads DocumentVersion joined to Document and Collection. The document itself, or a duplicate whose chunks
     it stands for, is readable, in force at `filters.as_of` (now by default), not superseded and within the filters.
     """
-    return or_(_serves(principal, filters, Document, DocumentVersion, Collection), _through_twin(principal, filters))
+    moment = filters.as_of or now()
+    own = _serves(principal, filters, moment, Document, DocumentVersion, Collection)
+    return or_(own, _through_twin(principal, filters, moment))
 
 
 def retrievable_versions(principal: Principal, filters: Filters = NO_FILTERS) -> Select[int]:
@@ -79,13 +87,25 @@ def presentations(
     The version's own document comes first where it is readable itself; its duplicates follow by source. A version
     that is absent from the result must not leave the retriever.
     """
-    keys = sorted(set(version_keys))
+    timeless = replace(filters, as_of=None, metadata=dict(filters.metadata))
+    values = {"keys": sorted(set(version_keys)), "moment": filters.as_of or now()}
+    found: dict[int, list[Presentation]] = {}
+    for query in _presenting(principal, timeless):
+        for row in session.execute(query, values):
+            found.setdefault(row[0], []).append(Presentation(*row[1:]))
+    return found
+
+
+@lru_cache(maxsize=KEPT)
+def _presenting(principal: Principal, filters: Filters) -> tuple[Select[Any], Select[Any]]:
+    """Return what selects the documents that versions are shown as, at a moment given on execution: own, and twins."""
     twin, twin_version, twin_collection = _TWIN, _TWIN_VERSION, _TWIN_COLLECTION
     own = (
         _presented(Document, DocumentVersion, Collection, DocumentVersion.key)
         .join(Document, Document.key == DocumentVersion.document_key)
         .join(Collection, Collection.id == Document.collection_id)
-        .where(DocumentVersion.key.in_(keys), _serves(principal, filters, Document, DocumentVersion, Collection))
+        .where(DocumentVersion.key.in_(_KEYS))
+        .where(_serves(principal, filters, _MOMENT, Document, DocumentVersion, Collection))
     )
     folded = (
         _presented(twin, twin_version, twin_collection, DocumentVersion.key)
@@ -93,15 +113,11 @@ def presentations(
         .join(twin, twin.duplicate_of == Document.key)
         .join(twin_version, _same_text(twin, twin_version))
         .join(twin_collection, twin_collection.id == twin.collection_id)
-        .where(DocumentVersion.key.in_(keys), Document.state == "live")
-        .where(_serves(principal, filters, twin, twin_version, twin_collection))
+        .where(DocumentVersion.key.in_(_KEYS), Document.state == "live")
+        .where(_serves(principal, filters, _MOMENT, twin, twin_version, twin_collection))
         .order_by(twin.source)
     )
-    found: dict[int, list[Presentation]] = {}
-    for query in (own, folded):
-        for row in session.execute(query):
-            found.setdefault(row[0], []).append(Presentation(*row[1:]))
-    return found
+    return own, folded
 
 
 def permitted_until(session: Session, moment: datetime | None = None) -> datetime | None:
@@ -123,17 +139,17 @@ def principal_named(session: Session, name: str) -> Principal:
 def _serves(
     principal: Principal,
     filters: Filters,
+    moment: Moment,
     document: type[Document],
     version: type[DocumentVersion],
     collection: type[Collection],
 ) -> ColumnElement[bool]:
     """A document's own right to be found: readable, in force, not superseded, within the filters."""
-    moment = filters.as_of or now()
     conditions = _conditions(filters, document, version, collection)
     return and_(readable(principal, document), _in_force(version, moment), ~_superseded(document, moment), *conditions)
 
 
-def _through_twin(principal: Principal, filters: Filters) -> ColumnElement[bool]:
+def _through_twin(principal: Principal, filters: Filters, moment: Moment) -> ColumnElement[bool]:
     twin, twin_version, twin_collection = _TWIN, _TWIN_VERSION, _TWIN_COLLECTION
     return and_(
         Document.state == "live",
@@ -141,7 +157,7 @@ def _through_twin(principal: Principal, filters: Filters) -> ColumnElement[bool]
             twin.duplicate_of == Document.key,
             _same_text(twin, twin_version),
             twin_collection.id == twin.collection_id,
-            _serves(principal, filters, twin, twin_version, twin_collection),
+            _serves(principal, filters, moment, twin, twin_version, twin_collection),
         ),
     )
 
@@ -150,7 +166,7 @@ def _same_text(twin: type[Document], version: type[DocumentVersion]) -> ColumnEl
     return and_(version.document_key == twin.key, version.text_sha256 == DocumentVersion.text_sha256)
 
 
-def _superseded(document: type[Document], moment: datetime) -> ColumnElement[bool]:
+def _superseded(document: type[Document], moment: Moment) -> ColumnElement[bool]:
     heir, heir_version = _HEIR, _HEIR_VERSION
     return exists().where(
         heir.supersedes == document.key,
@@ -178,7 +194,7 @@ def _presented(
     )
 
 
-def _in_force(version: type[DocumentVersion], moment: datetime) -> ColumnElement[bool]:
+def _in_force(version: type[DocumentVersion], moment: Moment) -> ColumnElement[bool]:
     """Without a date of its own, a first version holds since ever and a later one since it came."""
     undated = and_(version.effective_from.is_(None), or_(version.version == 1, version.created_at <= moment))
     return and_(

@@ -204,3 +204,12 @@ def test_odd_queries_do_not_fail(handbook, open_retriever, text):
 def test_rerank_without_a_reranker_is_refused(handbook, open_retriever):
     with pytest.raises(InvalidInput, match="reranker"):
         open_retriever().retrieve(Query("leave"), OPERATOR, rerank=True)
+
+
+def test_searches_that_differ_in_one_field_alone_keep_their_own_permission(library, open_retriever):
+    library.add("north", ["Travel to the north is booked by the office."], attributes={"region": "north"})
+    library.add("south", ["Travel to the south is booked by the office."], attributes={"region": "south"})
+    retriever = open_retriever()
+    for region in ("north", "south", "north"):
+        found = retriever.retrieve(Query("travel booked"), OPERATOR, filters=Filters(metadata={"region": region}))
+        assert ids(found) == [region]
