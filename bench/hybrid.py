@@ -1,0 +1,277 @@
+"""A whole hybrid search, question embedded, beside LangChain's EnsembleRetriever over the same passages.
+
+    .venv/bin/pip install --target PEERS --no-deps -r bench/peers-requirements.txt
+    PYTHONPATH=PEERS python -m bench.hybrid D/ir/vaswani D/ir/scifact [--chunks 100000] [--queries 60] [--plot FILE]
+
+The BEIR sets named make one store, with their own vectors. Quality is judged there, by nDCG@10 of each set's
+documents. Then the store is grown to `--chunks` with passages spliced out of two of its own, whose vector is the mean
+of the two and noise, so that lengths, words and neighbourhoods stay those of text; and the questions are put to both in
+turn. The peer's parts are its usual ones (BM25Retriever, FAISS, sentence-transformers) over the same texts and vectors.
+Overhead is what a search takes beyond embedding the question and asking both indexes. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from core.db.models import ChunkRow, Document, EmbeddingRow
+from core.db.session import Database
+from core.errors import MissingExtra
+from core.settings import Settings
+from core.types import OPERATOR, Query
+from evals import metrics
+from evals.embedding_cache import CachedEncoder
+from evals.home import throwaway_home
+from evals.retrieval import RetrievalSet, documents_of
+from evals.store import fill_from_corpus
+from ingest.run import IngestOptions, TextRecord, ingest_texts
+from models.encoder import Encoder, load_encoder
+from models.sources import find_weights
+from retriever.retriever import Retriever
+
+DEPTH = 100
+"""Passages each part of the peer returns: as many candidates as ours asks of each index."""
+NOISE = 0.3
+WARM_UP = 3
+Floats = NDArray[np.float32]
+Search = Callable[[str], Sequence[str]]
+"""A question to the sources of what was found, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passages:
+    """The texts, sources and vectors of every passage of a store, in the order of their ids."""
+
+    texts: list[str]
+    sources: list[str]
+    vectors: Floats
+
+    @classmethod
+    def of(cls, database: Database) -> Passages:
+        """Read a store."""
+        with database.read() as session:
+            rows = session.execute(
+                select(ChunkRow.heading, ChunkRow.text, Document.source, EmbeddingRow.vector)
+                .join(Document, Document.key == ChunkRow.document_key)
+                .join(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
+                .order_by(ChunkRow.id)
+            ).all()
+        texts = [f"{row.heading}\n{row.text}".strip() for row in rows]
+        return cls(texts, [row.source for row in rows], np.stack([np.frombuffer(row.vector, "<f4") for row in rows]))
+
+    def spliced(self, count: int, seed: int = 5) -> tuple[list[TextRecord], Floats]:
+        """Return new passages, each the first half of one and the second half of another, with their vectors."""
+        draw, noise = random.Random(seed), np.random.default_rng(seed)
+        pairs = [draw.sample(range(len(self.texts)), 2) for _ in range(count)]
+        records = [
+            TextRecord(source=f"spliced-{at}", title="", text=" ".join([*self._half(one, 0), *self._half(other, 1)]))
+            for at, (one, other) in enumerate(pairs)
+        ]
+        vectors = self.vectors[[one for one, _ in pairs]] + self.vectors[[other for _, other in pairs]]
+        vectors += NOISE * noise.standard_normal(vectors.shape, dtype=np.float32) / np.sqrt(vectors.shape[1])
+        return records, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def _half(self, at: int, which: int) -> list[str]:
+        words = self.texts[at].split()[:120]
+        middle = len(words) // 2
+        return words[middle:] if which else words[:middle]
+
+
+class Given:
+    """An encoder that returns the vectors it was given for texts, in order."""
+
+    def __init__(self, encoder: Encoder, vectors: Floats) -> None:
+        self._encoder, self._vectors, self._next = encoder, vectors, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def encode(self, texts: Sequence[str], kind: str, on_batch: Callable[[int], None] | None = None) -> Floats:
+        """Return the next vectors; a few passages of spliced text may need two."""
+        rows = np.arange(self._next, self._next + len(texts)) % len(self._vectors)
+        self._next += len(texts)
+        return self._vectors[rows]
+
+
+def main() -> None:
+    """Measure by the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--chunks", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    sets = {folder.name: _read(folder) for folder in options.folders}
+    with throwaway_home() as settings:
+        database, encoder = Database.open(settings), load_encoder(settings.embedder)
+        try:
+            report = measure(sets, settings, database, encoder, options.chunks, options.queries)
+        finally:
+            database.close()
+    if options.plot is not None:
+        plot(report["at_size"], options.plot)
+    print(json.dumps(report, indent=1))
+
+
+def measure(
+    sets: dict[str, RetrievalSet],
+    settings: Settings,
+    database: Database,
+    encoder: Encoder,
+    chunks: int,
+    queries: int,
+) -> dict[str, Any]:
+    """Judge both over the sets as they are, then time both over the grown store."""
+    cached: Any = CachedEncoder(encoder)
+    corpus = [row for named in sets.values() for row in named.corpus]
+    fill_from_corpus(corpus, database=database, settings=settings, encoder=cached)
+    with opened(database, settings, encoder) as retriever:
+        ours, theirs = ours_of(retriever, DEPTH), ensemble(Passages.of(database), settings)
+        quality = {name: {"ours": _ndcg(ours, named), "ensemble": _ndcg(theirs, named)} for name, named in sets.items()}
+    _log(f"quality {json.dumps(quality)}")
+    own = Passages.of(database)
+    records, vectors = own.spliced(max(0, chunks - len(own.texts)))
+    given: Any = Given(encoder, vectors)
+    ingest_texts(records, IngestOptions(collection="default"), database=database, settings=settings, encoder=given)
+    asked = [text for named in sets.values() for _, text in named.queries]
+    asked = random.Random(1).sample(asked, min(queries, len(asked)))
+    with opened(database, settings, encoder) as retriever:
+        grown = Passages.of(database)
+        _log(f"{len(grown.texts)} passages")
+        figures = timed(retriever, ensemble(grown, settings), asked)
+    return {"quality": quality, "at_size": {"chunks": len(grown.texts), "queries": len(asked)} | figures}
+
+
+@contextmanager
+def opened(database: Database, settings: Settings, encoder: Encoder) -> Iterator[Retriever]:
+    """Yield a retriever with its indexes complete."""
+    retriever = Retriever.open(database, settings, encoder, follow=False)
+    try:
+        yield retriever
+    finally:
+        retriever.close()
+
+
+def ours_of(retriever: Retriever, k: int) -> Search:
+    """Return our search."""
+    return lambda text: documents_of(retriever.retrieve(Query(text), OPERATOR, k=k, mode="hybrid").hits)
+
+
+def ensemble(passages: Passages, settings: Settings) -> Search:
+    """Return LangChain's: BM25 and FAISS at equal weights, the question embedded by sentence-transformers."""
+    try:
+        classic = import_module("langchain_classic.retrievers")
+        community = import_module("langchain_community.retrievers")
+        stores = import_module("langchain_community.vectorstores")
+    except ImportError as error:
+        raise MissingExtra("bench/peers-requirements.txt", "langchain_classic and langchain_community") from error
+    from langchain_core.embeddings import Embeddings
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(find_weights(settings.embedder.model)), device="cpu", local_files_only=True)
+
+    class Embedder(Embeddings):
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [self.embed_query(text) for text in texts]
+
+        def embed_query(self, text: str) -> list[float]:
+            vector: list[float] = model.encode(text, show_progress_bar=False, normalize_embeddings=True).tolist()
+            return vector
+
+    sources = [{"source": source} for source in passages.sources]
+    words = community.BM25Retriever.from_texts(passages.texts, metadatas=sources)
+    words.k = DEPTH
+    pairs = zip(passages.texts, passages.vectors.tolist(), strict=True)
+    meaning = stores.FAISS.from_embeddings(pairs, Embedder(), metadatas=sources).as_retriever(
+        search_kwargs={"k": DEPTH}
+    )
+    both = classic.EnsembleRetriever(retrievers=[words, meaning], weights=[0.5, 0.5])
+    return lambda text: list(dict.fromkeys(found.metadata["source"] for found in both.invoke(text)))
+
+
+def timed(retriever: Retriever, theirs: Search, asked: Sequence[str]) -> dict[str, Any]:
+    """Put each question to both in turn; milliseconds."""
+    for text in asked[:WARM_UP]:
+        retriever.retrieve(Query(text), OPERATOR, k=8, mode="hybrid")
+        theirs(text)
+    ours: list[float] = []
+    peer: list[float] = []
+    stages: list[dict[str, float]] = []
+    for text in asked:
+        start = time.perf_counter()
+        stages.append(dict(retriever.retrieve(Query(text), OPERATOR, k=8, mode="hybrid").timings_ms))
+        middle = time.perf_counter()
+        theirs(text)
+        ours.append((middle - start) * 1000)
+        peer.append((time.perf_counter() - middle) * 1000)
+    beyond = [one["total"] - one["embed"] - one["dense"] - one["lexical"] for one in stages]
+    return {
+        "ours": _spread(ours),
+        "ensemble": _spread(peer),
+        "ensemble_over_ours": statistics.median(peer) / statistics.median(ours),
+        "overhead": _spread(beyond),
+        "stages_p50": {name: statistics.median(one.get(name, 0.0) for one in stages) for name in stages[0]},
+        "ms": {"ours": ours, "ensemble": peer},
+    }
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draw the share of questions answered within a time, for both."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), dpi=120)
+    names = {"ours": "Attest, hybrid", "ensemble": "LangChain EnsembleRetriever"}
+    for name, label in names.items():
+        times = np.sort(found["ms"][name])
+        axes.step(times, (np.arange(len(times)) + 1) / len(times), where="post", label=label)
+    axes.set(xscale="log", xlabel=f"ms, {found['chunks']:,} passages, 2 cores", ylabel="share of questions")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _read(folder: Path) -> RetrievalSet:
+    """Read a set, its document ids made its own: sets count from 1."""
+    found = RetrievalSet.read(folder / "corpus.jsonl", folder / "queries.dev.jsonl", folder / "qrels.dev.tsv")
+    corpus = [replace(row, id=f"{folder.name}/{row.id}") for row in found.corpus]
+    grades = {
+        query: {f"{folder.name}/{name}": grade for name, grade in wanted.items()}
+        for query, wanted in found.grades.items()
+    }
+    return RetrievalSet(corpus, found.queries, grades)
+
+
+def _ndcg(search: Search, named: RetrievalSet) -> float | None:
+    return metrics.mean(metrics.ndcg(tuple(search(text)), named.grades[name], 10) for name, text in named.queries)
+
+
+def _spread(times: Sequence[float]) -> dict[str, float | None]:
+    return {"p50": metrics.percentile(times, 50), "p95": metrics.percentile(times, 95)}
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()
