@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 from uuid import uuid4
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import Table, bindparam, delete, insert, or_, select
 from sqlalchemy.orm import Session
 
 from core.blobs import NO_BLOB, BlobStore
@@ -25,6 +25,30 @@ from ingest.prepared import Prepared
 from ingest.promote import leave_twins, remove_document
 from ingest.report import IngestOptions
 from ingest.validity import Validity, refuse_circle, validity_of
+
+# Statements are made once: making one costs more than SQLite takes to run it, and every document asks them all.
+# The inserts are the tables' own, for nobody keeps these rows as objects.
+_INSERT_CHUNKS = insert(cast(Table, ChunkRow.__table__))
+_INSERT_EMBEDDINGS = insert(cast(Table, EmbeddingRow.__table__))
+_CHUNK_IDS = (
+    select(ChunkRow.id)
+    .where(ChunkRow.version_key == bindparam("version"), ChunkRow.generation_id == bindparam("generation"))
+    .order_by(ChunkRow.ordinal)
+)
+_COLLECTION = select(Collection).where(Collection.name == bindparam("name"))
+_BY_SOURCE = select(Document).where(
+    Document.collection_id == bindparam("collection"), Document.source == bindparam("source")
+)
+_SAME_TEXT = (
+    select(Document.key)
+    .join(DocumentVersion, DocumentVersion.document_key == Document.key)
+    .where(Document.collection_id == bindparam("collection"), DocumentVersion.text_sha256 == bindparam("text_sha256"))
+    .where(Document.state == "live", Document.duplicate_of.is_(None), DocumentVersion.version == Document.version)
+    .order_by(Document.key)
+)
+_FORGET_FAILURE = delete(cast(Table, IngestFailure.__table__)).where(
+    IngestFailure.collection_id == bindparam("collection"), IngestFailure.source == bindparam("source")
+)
 
 Outcome: TypeAlias = Literal["added", "updated", "unchanged", "duplicate", "quarantined"]
 
@@ -84,13 +108,13 @@ def _write(
         _set_access(session, known, prepared)
         return Committed("unchanged", known.key, False, 0)
     validity = validity_of(session, collection.id, prepared.document.metadata, options)
-    document = known or _new_document(session, collection, prepared)
+    document = known or Document(id=uuid4().hex, collection=collection, source=prepared.source.source, version=0)
     if known is not None:
         _supersede(session, known, generation_id, validity.effective_from)
-    canonical = None if prepared.quarantine else _canonical(session, document, prepared.text_sha256)
+    canonical = None if prepared.quarantine else _canonical(session, collection.id, document, prepared.text_sha256)
     _fill(document, prepared, validity, options, canonical)
-    refuse_circle(session, document)
     version = _add_version(session, document, prepared, validity)
+    refuse_circle(session, document)
     _set_access(session, document, prepared)
     chunk_ids = _add_chunks(session, generation_id, document, version, prepared)
     if canonical is None and not prepared.quarantine:
@@ -115,7 +139,7 @@ def _keep_original(blobs: BlobStore, prepared: Prepared) -> None:
 
 def collection_named(session: Session, name: str) -> Collection:
     """Return the collection of a name, making it where there is none."""
-    collection = session.scalar(select(Collection).where(Collection.name == name))
+    collection = session.scalar(_COLLECTION, {"name": name})
     if collection is None:
         collection = Collection(name=name)
         session.add(collection)
@@ -125,13 +149,11 @@ def collection_named(session: Session, name: str) -> Collection:
 
 def forget_failure(session: Session, collection_id: int, source: str) -> None:
     """Drop the record that a source failed, now that it got in."""
-    session.execute(
-        delete(IngestFailure).where(IngestFailure.collection_id == collection_id, IngestFailure.source == source)
-    )
+    session.execute(_FORGET_FAILURE, {"collection": collection_id, "source": source})
 
 
 def _find(session: Session, collection_id: int, source: str) -> Document | None:
-    return session.scalar(select(Document).where(Document.collection_id == collection_id, Document.source == source))
+    return session.scalar(_BY_SOURCE, {"collection": collection_id, "source": source})
 
 
 def _same(session: Session, known: Document, prepared: Prepared) -> bool:
@@ -153,15 +175,6 @@ def current_version(session: Session, document: Document) -> DocumentVersion | N
     )
 
 
-def _new_document(session: Session, collection: Collection, prepared: Prepared) -> Document:
-    document = Document(
-        id=uuid4().hex, collection=collection, source=prepared.source.source, title=prepared.document.title, version=0
-    )
-    session.add(document)
-    session.flush()
-    return document
-
-
 def _supersede(session: Session, known: Document, generation_id: int, heir_from: datetime | None) -> None:
     """End the old version when the new one comes into force; whoever was its twin stands on its own from now on."""
     current = current_version(session, known)
@@ -170,32 +183,20 @@ def _supersede(session: Session, known: Document, generation_id: int, heir_from:
     leave_twins(session, known, generation_id)
 
 
-def _canonical(session: Session, document: Document, text_sha256: str) -> Document | None:
-    """Return the indexed document of the collection with the same cleaned text, if there is one."""
-    return session.scalar(
-        select(Document)
-        .join(DocumentVersion, DocumentVersion.document_key == Document.key)
-        .where(
-            Document.collection_id == document.collection_id,
-            Document.key != document.key,
-            Document.state == "live",
-            Document.duplicate_of.is_(None),
-            DocumentVersion.version == Document.version,
-            DocumentVersion.text_sha256 == text_sha256,
-        )
-        .order_by(Document.key)
-        .limit(1)
-    )
+def _canonical(session: Session, collection_id: int, document: Document, text_sha256: str) -> int | None:
+    """Return the key of the indexed document of the collection with the same cleaned text, if there is one."""
+    same = session.scalars(_SAME_TEXT, {"collection": collection_id, "text_sha256": text_sha256})
+    return next((key for key in same if key != document.key), None)
 
 
 def _fill(
-    document: Document, prepared: Prepared, validity: Validity, options: IngestOptions, canonical: Document | None
+    document: Document, prepared: Prepared, validity: Validity, options: IngestOptions, canonical: int | None
 ) -> None:
     document.title = prepared.document.title
     document.version += 1
     document.state = "quarantined" if prepared.quarantine else "live"
-    document.duplicate_of = canonical.key if canonical else None
-    document.near_duplicate_of = None if canonical else prepared.near_duplicate_of
+    document.duplicate_of = canonical
+    document.near_duplicate_of = prepared.near_duplicate_of if canonical is None else None
     document.supersedes = validity.supersedes if validity.supersedes != document.key else None
     document.attributes = {**prepared.document.metadata, **options.attributes, **prepared.attributes}
     document.updated_at = now()
@@ -207,7 +208,7 @@ def _add_version(session: Session, document: Document, prepared: Prepared, valid
     if prepared.quarantine:
         report["quarantine"] = prepared.quarantine
     version = DocumentVersion(
-        document_key=document.key,
+        document=document,
         version=document.version,
         blob_sha256=prepared.blob_sha256,
         text_sha256=prepared.text_sha256,
@@ -256,10 +257,12 @@ def _add_chunks(
     ]
     if not rows:
         return []
-    ids = list(session.scalars(insert(ChunkRow).returning(ChunkRow.id, sort_by_parameter_order=True), rows))
+    session.execute(_INSERT_CHUNKS, rows)
+    # Asked for afterwards: with RETURNING, SQLite would be given one statement a passage.
+    ids = list(session.scalars(_CHUNK_IDS, {"version": version.key, "generation": generation_id}))
     vectors = prepared.vectors.astype("<f4", copy=False)
     session.execute(
-        insert(EmbeddingRow),
+        _INSERT_EMBEDDINGS,
         [{"chunk_id": chunk_id, "vector": vectors[n].tobytes()} for n, chunk_id in enumerate(ids)],
     )
     return ids
@@ -279,7 +282,7 @@ def _adopt(session: Session, document: Document, prepared: Prepared) -> None:
             remove_document(session, child)
 
 
-def _outcome(prepared: Prepared, canonical: Document | None, known: Document | None) -> Outcome:
+def _outcome(prepared: Prepared, canonical: int | None, known: Document | None) -> Outcome:
     if prepared.quarantine:
         return "quarantined"
     if canonical is not None:

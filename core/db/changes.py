@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.db.bell import ring
 from core.db.models import Change
+
+_INSERT = insert(cast(Table, Change.__table__))  # the table itself: nobody keeps these rows as objects
 
 
 def append_changes(session: Session, op: str, chunk_ids: Iterable[int], generation_id: int) -> None:
     """Log the adding (`add`) or removing (`remove`) of chunks in the caller's transaction."""
     rows = [{"op": op, "chunk_id": chunk_id, "generation_id": generation_id} for chunk_id in chunk_ids]
     if rows:
-        session.execute(insert(Change), rows)
+        session.execute(_INSERT, rows)
         ring(session)
 
 
 def touch_access(session: Session) -> None:
     """Log that permissions, states or versions in force changed, so that cached permitted sets are dropped."""
-    session.execute(insert(Change), [{"op": "access", "chunk_id": None, "generation_id": None}])
+    session.execute(_INSERT, [{"op": "access", "chunk_id": None, "generation_id": None}])
     ring(session)
 
 
 def demand_rebuild(session: Session) -> None:
     """Log that every index made before this entry, snapshots and working files too, must give way to a new one."""
-    session.execute(insert(Change), [{"op": "reset", "chunk_id": None, "generation_id": None}])
+    session.execute(_INSERT, [{"op": "reset", "chunk_id": None, "generation_id": None}])
     ring(session)
 
 

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from core.db.models import Generation
 from core.errors import IndexMismatch
 
+_LIVE = select(Generation).where(Generation.state == "live")  # made once: every commit asks
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
@@ -24,7 +26,7 @@ class GenerationSpec:
 
 def live_generation(session: Session) -> Generation | None:
     """Return the generation that searches use, `None` before the first document."""
-    return session.scalar(select(Generation).where(Generation.state == "live"))
+    return session.scalar(_LIVE)
 
 
 def ensure_live_generation(session: Session, spec: GenerationSpec) -> Generation:
