@@ -56,6 +56,8 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
             ["app.cli", "tune", "export", "--model", options.model, "--out", tuned],
         ]
         commands["tuning"][1] += ["--task", f"answer={run}", "--check", options.tune / "test.jsonl"]
+        exported = ["bench.gpu.exported", "--model", tuned, "--data", options.tune / "test.jsonl"]
+        commands["tuning"].append([*exported, "--out", out / "exported.json"])
     if options.home:
         for command in commands["serving"]:
             command += ["--home", options.home]
@@ -75,8 +77,9 @@ def table(out: Path) -> list[str]:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3f}"
         floor = "" if row["floor"] is None else f"{row['floor']:.4g}"
         lines.append(f"| {row['name']} | {row['value']:.4g} {row['unit']} | {floor} | {ratio} | {more} |")
-    for name, value in _read(out / "rails.json").items():
-        lines.append(f"| rails: {name} | {json.dumps(value)} | | | |")
+    for step in ("rails", "exported"):
+        for name, value in _read(out / f"{step}.json").items():
+            lines.append(f"| {step}: {name} | {json.dumps(value)} | | | |")
     for name in ("serving", "serving-8b"):
         lines += _served_lines(name, _read(out / f"{name}.json"))
     return lines
