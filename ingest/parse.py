@@ -7,7 +7,8 @@ from pathlib import Path
 from core.errors import AttestError, EmptyDocument
 from core.settings import IngestSettings, Settings
 from ingest.parsed import ParsedDocument
-from ingest.sandbox import ParseJob, ParserPool
+from ingest.parser_process import ParseJob
+from ingest.sandbox import ParserPool
 
 MAX_DEPTH = 5  # archives in archives; deeper is a bomb
 

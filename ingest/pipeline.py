@@ -27,12 +27,13 @@ from ingest.embed import EmbeddingStage
 from ingest.events import Broken, Event, outcome
 from ingest.known import Known
 from ingest.near import NearDuplicates
+from ingest.parser_process import ParseJob
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import judge
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.runs import record_failure
-from ingest.sandbox import ParseJob, ParseResult, ParserPool
+from ingest.sandbox import ParseResult, ParserPool
 from ingest.sync import delete_sources, move_documents, moves, vanished
 from ingest.walk import Source
 

@@ -12,8 +12,9 @@ from core.errors import IngestError
 from core.settings import Settings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.parsed import ParsedDocument, Span
+from ingest.parser_process import ParseJob
 from ingest.prepared import text_sha256
-from ingest.sandbox import ParseJob, ParserPool
+from ingest.sandbox import ParserPool
 from ingest.tokens import TokenCounter
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from core.errors import AttestError, MissingExtra, SourceUnavailable, TooLarge, 
 from core.settings import EmbedderSettings, IngestSettings, Settings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.parsed import ParsedDocument
-from ingest.sandbox import Embedded, ParseJob, ParseResult, ParserPool, typed_error
+from ingest.parser_process import ParseJob, typed_error
+from ingest.sandbox import Embedded, ParseResult, ParserPool
 from ingest.tokens import TokenCounter
 
 LOCAL = "local"

@@ -13,8 +13,9 @@ import pytest
 from core.errors import ParseTimeout, SourceUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.parsed import ParsedDocument
+from ingest.parser_process import ParseJob, typed_error
 from ingest.process import ROOT, Usage, usage, worker_environment
-from ingest.sandbox import ParseJob, ParserPool, typed_error
+from ingest.sandbox import ParserPool
 
 ATTEMPTS = """
 import json, os, socket, sys
@@ -64,7 +65,7 @@ def pool_with(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **limi
     def start(command, **options):
         return whole([sys.executable, str(script)], **options)
 
-    monkeypatch.setattr("ingest.sandbox.subprocess.Popen", start)
+    monkeypatch.setattr("ingest.parser_process.subprocess.Popen", start)
     return ParserPool(IngestSettings(**limits), workers=1)
 
 
@@ -101,7 +102,7 @@ def test_waiting_for_a_busy_machine_is_not_the_files_fault(
 ) -> None:
     began = time.monotonic()
     waiting = lambda pid: Usage(waited_s=waited_share * (time.monotonic() - began))  # noqa: E731
-    monkeypatch.setattr("ingest.sandbox.usage", waiting)
+    monkeypatch.setattr("ingest.parser_process.usage", waiting)
     file = tmp_path / "a.txt"
     file.write_text("text")
     with pool_with(f"    time.sleep(1.5); {REPLY}\n", tmp_path, monkeypatch, parse_timeout_s=0.6) as pool:
@@ -116,7 +117,7 @@ def test_a_machine_too_busy_for_too_long_is_a_transient_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = time.monotonic()
-    monkeypatch.setattr("ingest.sandbox.usage", lambda pid: Usage(waited_s=time.monotonic() - began))
+    monkeypatch.setattr("ingest.parser_process.usage", lambda pid: Usage(waited_s=time.monotonic() - began))
     file = tmp_path / "a.txt"
     file.write_text("text")
     with (

@@ -1,0 +1,202 @@
+"""One sandboxed parser process: started, given a file, watched from outside, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import core.errors
+from core.errors import IngestError, ParseTimeout, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
+from core.settings import IngestSettings
+from ingest.parsed import ParsedDocument
+from ingest.parsers.request import PATIENCE
+from ingest.process import Usage, usage, worker_environment
+
+MAX_FILES_A_WORKER = 500  # libraries leak; a fresh process costs 0.1 s
+PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ParseJob:
+    """One file to parse."""
+
+    path: Path
+    name: str
+    password: str | None = None
+
+
+class ParserProcess:
+    """One parser process and the folder it lives in."""
+
+    def __init__(self, settings: IngestSettings, home: Path) -> None:
+        self.home = home
+        self.copy = home / "input"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._began_at: float | None = None
+        self._began = self._before = Usage()
+        self._waited_s = 0.0
+        self._stopped_for: str | None = None
+        self._served = 0
+
+    def parse(self, job: ParseJob) -> tuple[ParsedDocument, str]:
+        """Parse a copy of a file and return the document with the sha256 of the copy.
+
+        Raises:
+            IngestError: the typed reason why not.
+        """
+        if self._served >= MAX_FILES_A_WORKER:
+            self.stop("retired")
+        try:
+            process = self._alive()
+        except OSError as error:
+            raise StoreUnavailable(f"cannot start a parser: {error.strerror or error}") from error
+        sha256 = self._take_copy(job.path)
+        reply = self._ask(process, job)
+        self._served += 1
+        if reply.get("retire"):
+            self.stop("retired")
+        if "error" in reply:
+            raise typed_error(reply)
+        try:
+            return ParsedDocument.from_json(reply["document"]), sha256
+        except (ValueError, KeyError, TypeError) as error:
+            self.stop("malformed reply")
+            raise Unparseable(f"the parser's reply was malformed: {error}") from error
+
+    def check(self) -> None:
+        """Stop the process where it runs past its time or memory."""
+        process, began = self._process, self._began_at
+        if process is None or began is None:
+            return
+        now, limit = usage(process.pid), self._settings.parse_timeout_s
+        clock = time.monotonic() - began
+        # Waiting for a processor that others use is not the file's fault; sleeping and waiting for a disk is.
+        self._waited_s += max(0.0, now.waited_s - self._before.waited_s)
+        worked = now.worked_s - self._began.worked_s
+        self._before = now
+        if worked > limit or clock - self._waited_s > limit:
+            self.stop("time")
+        elif clock > PATIENCE * limit:
+            self.stop("patience")
+        elif now.resident_mb > self._settings.parse_memory_mb:
+            self.stop("memory")
+
+    def stop(self, reason: str) -> None:
+        """Kill the process with all its children."""
+        process = self._process
+        if process is None:
+            return
+        self._stopped_for = self._stopped_for or reason
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if reason in ("retired", "malformed reply", "closing"):
+            self._forget(process)
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        if self._process is not None:
+            self._forget(self._process)
+        shutil.rmtree(self.home, ignore_errors=True)
+        (self.home / "tmp").mkdir(parents=True)
+        self._stopped_for, self._served = None, 0
+        limits = json.dumps({"memory_mb": self._settings.parse_memory_mb})
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ingest.worker", str(self.home), limits],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=worker_environment(self.home),
+            cwd=self.home,
+            start_new_session=True,
+        )
+        return self._process
+
+    def _forget(self, process: subprocess.Popen[bytes]) -> None:
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        if self._process is process:
+            self._process = None
+
+    def _take_copy(self, path: Path) -> str:
+        """Copy a file into the worker's folder and return its sha256, so that what is hashed is what is parsed."""
+        limit = self._settings.max_file_mb * 2**20
+        digest, size = hashlib.sha256(), 0
+        try:
+            self.copy.unlink(missing_ok=True)
+            with path.open("rb") as source, self.copy.open("wb") as target:
+                while piece := source.read(PIECE_BYTES):
+                    size += len(piece)
+                    if size > limit:
+                        raise TooLarge(f"the file is larger than {self._settings.max_file_mb} MB (ingest.max_file_mb)")
+                    digest.update(piece)
+                    target.write(piece)
+        except OSError as error:
+            raise SourceUnavailable(f"cannot read the file: {error.strerror or error}") from error
+        return digest.hexdigest()
+
+    def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> dict[str, Any]:
+        request = {
+            "path": str(self.copy),
+            "name": job.name,
+            "password": job.password,
+            "ocr": self._settings.ocr,
+            "timeout_s": self._settings.parse_timeout_s,
+            "max_output_bytes": self._settings.max_file_mb * 2**20,
+        }
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._began = self._before = usage(process.pid)
+        self._waited_s = 0.0
+        self._began_at = time.monotonic()
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        finally:
+            self._began_at = None
+        if not line.endswith(b"\n"):
+            raise self._death(process)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _death(self, process: subprocess.Popen[bytes]) -> IngestError | TooLarge:
+        code = process.wait()
+        reason = self._stopped_for
+        self._forget(process)
+        if reason == "time" or -code == signal.SIGXCPU:
+            return ParseTimeout(
+                f"parsing took longer than {self._settings.parse_timeout_s:g} s (ingest.parse_timeout_s)"
+            )
+        if reason == "patience":
+            return SourceUnavailable("the machine was too busy to parse the file")
+        if reason == "memory":
+            return TooLarge(f"parsing needed more than {self._settings.parse_memory_mb} MB (ingest.parse_memory_mb)")
+        if reason == "closing":
+            return SourceUnavailable("ingestion was stopped")
+        return Unparseable(f"the parser died ({signal.Signals(-code).name if code < 0 else f'exit {code}'})")
+
+
+def typed_error(reply: dict[str, Any]) -> IngestError | TooLarge:
+    """Return the typed error a worker named; only ingestion's own types are believed."""
+    kind = getattr(core.errors, str(reply["error"]), None)
+    message = str(reply.get("message", ""))[:1000]
+    if isinstance(kind, type) and issubclass(kind, IngestError | TooLarge):
+        return kind(message)
+    return Unparseable(f"{reply['error']}: {message}")
