@@ -20,6 +20,7 @@ from typing import get_args
 from core.settings import load_settings
 from core.types import Mode
 from evals import metrics
+from evals.cases import limited
 from evals.question_map import Floats, Pairs, read_beir, train
 from evals.retrieval import RetrievalOptions, RetrievalSet, filled_retriever, search_all
 from models.encoder import load_encoder
@@ -33,24 +34,28 @@ def main() -> None:
     """Measure by the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
-    folders: list[Path] = parser.parse_args().folders
+    parser.add_argument("--limit", type=int, help="judge this many questions of each half of a set")
+    options = parser.parse_args()
+    folders: list[Path] = options.folders
     sets = [read_beir(folder) for folder in folders]
     maps = [train(sets, {pairs.name: pairs.halves()[half] for pairs in sets}) for half in (0, 1)]
-    report = {folder.name: judged(folder, pairs, maps) for folder, pairs in zip(folders, sets, strict=True)}
+    report = {
+        folder.name: judged(folder, pairs, maps, options.limit) for folder, pairs in zip(folders, sets, strict=True)
+    }
     print(json.dumps(report, indent=1))
 
 
-def judged(folder: Path, pairs: Pairs, maps: Sequence[Floats]) -> dict[str, dict[str, float | None]]:
+def judged(folder: Path, pairs: Pairs, maps: Sequence[Floats], limit: int | None) -> dict[str, dict[str, float | None]]:
     """Return nDCG@10 by mode of a set's questions, each with no map and with the map that did not see it."""
     named = RetrievalSet.read(folder / "corpus.jsonl", folder / "queries.dev.jsonl", folder / "qrels.dev.tsv")
     seen = {pairs.groups[at] for at in pairs.halves()[0]}
-    first = [query for query in named.queries if query[0] in seen]
-    second = [query for query in named.queries if query[0] not in seen]
+    first = limited([query for query in named.queries if query[0] in seen], limit)
+    second = limited([query for query in named.queries if query[0] not in seen], limit)
     report: dict[str, dict[str, float | None]] = {}
     with filled_retriever(named) as retriever:
         for mode in get_args(Mode):
             with shipped(None):
-                plain = moved = _ndcg(retriever, named, named.queries, mode)
+                plain = moved = _ndcg(retriever, named, first + second, mode)
             if mode != "lexical":  # a map moves vectors alone
                 with shipped(maps[1]):
                     moved = _ndcg(retriever, named, first, mode)

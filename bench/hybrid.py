@@ -27,19 +27,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import func, insert, select
 
-from core.db.models import ChunkRow, Document, EmbeddingRow
+from core.db.changes import append_changes
+from core.db.models import ChunkRow, Document, DocumentVersion, EmbeddingRow, Generation
 from core.db.session import Database
 from core.errors import MissingExtra
 from core.settings import Settings
 from core.types import OPERATOR, Query
 from evals import metrics
+from evals.cases import limited
 from evals.embedding_cache import CachedEncoder
 from evals.home import throwaway_home
 from evals.retrieval import RetrievalSet, documents_of
 from evals.store import fill_from_corpus
-from ingest.run import IngestOptions, TextRecord, ingest_texts
 from models.encoder import Encoder, load_encoder
 from models.sources import find_weights
 from retriever.retriever import Retriever
@@ -74,17 +75,14 @@ class Passages:
         texts = [f"{row.heading}\n{row.text}".strip() for row in rows]
         return cls(texts, [row.source for row in rows], np.stack([np.frombuffer(row.vector, "<f4") for row in rows]))
 
-    def spliced(self, count: int, seed: int = 5) -> tuple[list[TextRecord], Floats]:
+    def spliced(self, count: int, seed: int = 5) -> tuple[list[str], Floats]:
         """Return new passages, each the first half of one and the second half of another, with their vectors."""
         draw, noise = random.Random(seed), np.random.default_rng(seed)
         pairs = [draw.sample(range(len(self.texts)), 2) for _ in range(count)]
-        records = [
-            TextRecord(source=f"spliced-{at}", title="", text=" ".join([*self._half(one, 0), *self._half(other, 1)]))
-            for at, (one, other) in enumerate(pairs)
-        ]
+        texts = [" ".join([*self._half(one, 0), *self._half(other, 1)]) for one, other in pairs]
         vectors = self.vectors[[one for one, _ in pairs]] + self.vectors[[other for _, other in pairs]]
         vectors += NOISE * noise.standard_normal(vectors.shape, dtype=np.float32) / np.sqrt(vectors.shape[1])
-        return records, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return texts, (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("<f4")
 
     def _half(self, at: int, which: int) -> list[str]:
         words = self.texts[at].split()[:120]
@@ -92,20 +90,37 @@ class Passages:
         return words[middle:] if which else words[:middle]
 
 
-class Given:
-    """An encoder that returns the vectors it was given for texts, in order."""
-
-    def __init__(self, encoder: Encoder, vectors: Floats) -> None:
-        self._encoder, self._vectors, self._next = encoder, vectors, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
-
-    def encode(self, texts: Sequence[str], kind: str, on_batch: Callable[[int], None] | None = None) -> Floats:
-        """Return the next vectors; a few passages of spliced text may need two."""
-        rows = np.arange(self._next, self._next + len(texts)) % len(self._vectors)
-        self._next += len(texts)
-        return self._vectors[rows]
+def grow(database: Database, texts: Sequence[str], vectors: Floats) -> None:
+    """Add passages with their vectors, a document each, as ingestion leaves them: only the search is timed."""
+    with database.write() as session:
+        generation = session.scalars(select(Generation.id).where(Generation.state == "live")).one()
+        place = session.scalars(select(Document.collection_id).limit(1)).one()
+        first = session.scalar(select(func.max(Document.key))) or 0
+        keys = range(first + 1, first + 1 + len(texts))
+        version = (session.scalar(select(func.max(DocumentVersion.key))) or 0) - first
+        chunk = (session.scalar(select(func.max(ChunkRow.id))) or 0) - first
+        documents = [
+            {"key": key, "id": f"spliced-{key}", "collection_id": place, "source": f"spliced-{key}", "title": ""}
+            for key in keys
+        ]
+        made = {"version": 1, "blob_sha256": "", "media_type": "text/plain", "parser": "none", "language": "en"}
+        versions = [
+            made
+            | {"key": key + version, "document_key": key, "text": text, "characters": len(text)}
+            | {"text_sha256": f"{key:064x}"}
+            for key, text in zip(keys, texts, strict=True)
+        ]
+        chunks = [
+            {"id": key + chunk, "generation_id": generation, "version_key": key + version, "document_key": key}
+            | {"ordinal": 0, "start": 0, "end": len(text), "heading": "", "text": text}
+            for key, text in zip(keys, texts, strict=True)
+        ]
+        session.execute(insert(Document), documents)
+        session.execute(insert(DocumentVersion), versions)
+        session.execute(insert(ChunkRow), chunks)
+        rows = [{"chunk_id": key + chunk, "vector": row.tobytes()} for key, row in zip(keys, vectors, strict=True)]
+        session.execute(insert(EmbeddingRow), rows)
+        append_changes(session, "add", [row["chunk_id"] for row in rows], generation)
 
 
 def main() -> None:
@@ -114,9 +129,10 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--judged", type=int, help="judge quality by this many questions of each set")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    sets = {folder.name: _read(folder) for folder in options.folders}
+    sets = {folder.name: _read(folder, options.judged) for folder in options.folders}
     with throwaway_home() as settings:
         database, encoder = Database.open(settings), load_encoder(settings.embedder)
         try:
@@ -145,9 +161,7 @@ def measure(
         quality = {name: {"ours": _ndcg(ours, named), "ensemble": _ndcg(theirs, named)} for name, named in sets.items()}
     _log(f"quality {json.dumps(quality)}")
     own = Passages.of(database)
-    records, vectors = own.spliced(max(0, chunks - len(own.texts)))
-    given: Any = Given(encoder, vectors)
-    ingest_texts(records, IngestOptions(collection="default"), database=database, settings=settings, encoder=given)
+    grow(database, *own.spliced(max(0, chunks - len(own.texts))))
     asked = [text for named in sets.values() for _, text in named.queries]
     asked = random.Random(1).sample(asked, min(queries, len(asked)))
     with opened(database, settings, encoder) as retriever:
@@ -250,7 +264,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _read(folder: Path) -> RetrievalSet:
+def _read(folder: Path, judged: int | None) -> RetrievalSet:
     """Read a set, its document ids made its own: sets count from 1."""
     found = RetrievalSet.read(folder / "corpus.jsonl", folder / "queries.dev.jsonl", folder / "qrels.dev.tsv")
     corpus = [replace(row, id=f"{folder.name}/{row.id}") for row in found.corpus]
@@ -258,7 +272,7 @@ def _read(folder: Path) -> RetrievalSet:
         query: {f"{folder.name}/{name}": grade for name, grade in wanted.items()}
         for query, wanted in found.grades.items()
     }
-    return RetrievalSet(corpus, found.queries, grades)
+    return RetrievalSet(corpus, limited(found.queries, judged), grades)
 
 
 def _ndcg(search: Search, named: RetrievalSet) -> float | None:
