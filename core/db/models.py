@@ -58,7 +58,7 @@ class Document(Base):
     """
 
     __tablename__ = "documents"
-    __table_args__ = (UniqueConstraint("collection_id", "source"), Index("ix_documents_state", "state"))
+    __table_args__ = (UniqueConstraint("collection_id", "source"),)
     key: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(40), unique=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from core.clock import now
 from core.db import grants
@@ -143,3 +143,22 @@ def test_filters_look_at_the_document_that_is_shown(database: Database, settings
     assert shown(database, ANA, Filters(source_prefix="/hr/Pol"))["first"] == ["first"]
     assert shown(database, ANA, Filters(source_prefix="/hr/pol")) == {}
     assert shown(database, ANA, Filters(collection="other")) == {}
+
+
+@pytest.mark.parametrize("principal", [ANA, OPERATOR])
+def test_authorising_hits_never_reads_every_document(
+    database: Database, settings: Settings, principal: Principal
+) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL keeps statistics and chooses by them")
+    plant(database, settings, Seed("a", "alpha", allow=("public",)))
+    ran: list[tuple[str, object]] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *given: ran.append((given[2], given[3])))
+    with database.read() as session:
+        presentations(session, principal, [1])
+        queries = [query for query in ran if "document_versions" in query[0]]
+        assert len(queries) == 2
+        for statement, values in queries:
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            first = next(row[3] for row in plan)
+            assert first.startswith("SEARCH document_versions USING INTEGER PRIMARY KEY")
