@@ -1,9 +1,8 @@
 """Jailbreaks and injected instructions in a question, plain or disguised.
 
 Encoder + adapter `prompt_injection`, over the text and everything its disguises decode to. Held-out folds: precision
-0.989, recall 0.946, F1 0.967 at 0.924; false positives NotInject 0.013, ordinary questions 0.03 %, pasted texts
-6 %. One row of the
-shared encoder pass for each view of the text.
+0.989, recall 0.946, F1 0.967 at 0.924; false positives NotInject 0.013, ordinary questions 0.03 %, pasted texts 6 %.
+One row of the shared encoder pass for each view of the text.
 Reproduce: `attest eval rails --rail prompt_injection --data data/guardrails/prompt_injection.dev.jsonl`.
 """
 
