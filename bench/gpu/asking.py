@@ -96,6 +96,8 @@ def measure_asking(url: str, home: Path, concurrency: Sequence[int], requests: i
 def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, requests: int) -> dict[str, Any]:
     seconds, outcomes, stages, claims = _asked(runtime, spied, _questions(topics, requests, seed=places), places)
     sent = [one for one in spied.sent if one.pieces]
+    if not sent:
+        raise SystemExit(f"no question reached the model, so there is nothing to compare: {outcomes}")
     bare_firsts, bare_pieces, bare_seconds = _bare(spied.inner, sent, places)
     firsts = [one.first_s for one in sent]
     pieces = sum(one.pieces for one in sent)

@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 import httpx
 
@@ -88,26 +89,23 @@ def main() -> None:
         }
         for client in clients.values():
             _round(client, _prompts(8, seed=0), 4)
-        loads = [
-            load
-            for concurrency in arguments.concurrency
-            for load in _compare(clients, concurrency, _requests(arguments.requests, concurrency))
-        ]
-        report = {
-            "model": str(arguments.model),
-            "shape": arguments.shape,
-            "max_tokens": MAX_TOKENS,
-            "loads": [asdict(load) for load in loads],
-            "prefix": _prefix(clients["attest"]),
-            "cancelled_in_s": _cancellation(clients["attest"], url),
-            "asking": measure_asking(url, arguments.home, arguments.concurrency, arguments.requests)
-            if arguments.home
-            else None,
+        report: dict[str, Any] = {"model": str(arguments.model), "shape": arguments.shape, "max_tokens": MAX_TOKENS}
+        steps: dict[str, Callable[[], Any]] = {
+            "loads": lambda: [
+                asdict(load)
+                for concurrency in arguments.concurrency
+                for load in _compare(clients, concurrency, _requests(arguments.requests, concurrency))
+            ],
+            "prefix": lambda: _prefix(clients["attest"]),
+            "cancelled_in_s": lambda: _cancellation(clients["attest"], url),
         }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text)
+        if arguments.home:
+            steps["asking"] = lambda: measure_asking(url, arguments.home, arguments.concurrency, arguments.requests)
+        for name, step in steps.items():
+            report[name] = step()
+            print(json.dumps({name: report[name]}), flush=True)
+            if arguments.out:  # a later step that fails must not cost what was measured
+                arguments.out.write_text(json.dumps(report, indent=1))
 
 
 class serving:
