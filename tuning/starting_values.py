@@ -34,7 +34,7 @@ def _of(tokens: int, rates: tuple[float, float, float], epochs: int, batch: int)
     return {
         "ptune": replace(common, method="ptune", learning_rate=ptune),
         "prompt": replace(common, method="prompt", learning_rate=prompt),
-        "lora": replace(common, method="lora", learning_rate=lora, epochs=max(2, epochs // 2)),
+        "lora": replace(common, method="lora", rank=4, wide=True, learning_rate=lora, epochs=max(2, epochs // 2)),
     }
 
 
