@@ -19,6 +19,8 @@ BANDS = 21
 SHINGLE_WORDS = 3
 MIN_SHINGLES = 20
 """Shorter texts are near one another by accident."""
+MAX_CHARACTERS = 4_000_000
+"""Longer texts are logs and dumps: their word triples would take 200 bytes a word; exact copies are found all the same."""
 SEED = 42
 
 _WORD = re.compile(r"\w+")
@@ -75,7 +77,12 @@ class NearDuplicates:
         self._bands: Bands | None = None
 
     def find(self, text: str, source: str) -> tuple[str, int | None]:
-        """Return a text's signature (base64, empty where it is too short) and the key of the document it repeats."""
+        """Return a text's signature and the key of the document it repeats.
+
+        The signature is base64; it is empty where the text is too short or too long to be compared.
+        """
+        if len(text) > MAX_CHARACTERS:
+            return "", None
         own = shingles(text)
         if len(own) < MIN_SHINGLES:
             return "", None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.db.session import Database
 from core.settings import IngestSettings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.clean import assemble
-from ingest.near import jaccard, shingles
+from ingest.near import NearDuplicates, jaccard, shingles
 from ingest.parsed import Block, ParsedDocument, RawDocument
 from ingest.tokens import TokenCounter
 from models.encoder import Encoder
@@ -100,3 +102,11 @@ def test_jaccard_over_word_triples() -> None:
     assert jaccard(shingles("a b c d"), shingles("A, b c. d")) == 1.0
     assert jaccard(shingles("a b c d"), shingles("a b c e")) == 1 / 3
     assert jaccard(set(), set()) == 0.0
+
+
+def test_a_text_too_long_for_word_triples_has_no_signature(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join(f"word{n}" for n in range(100))
+    near = NearDuplicates(database, "default", 0.8)
+    assert near.find(text, "a.txt")[0]
+    monkeypatch.setattr("ingest.near.MAX_CHARACTERS", 50)
+    assert near.find(text, "a.txt") == ("", None)
