@@ -20,7 +20,7 @@ SHINGLE_WORDS = 3
 MIN_SHINGLES = 20
 """Shorter texts are near one another by accident."""
 MAX_CHARACTERS = 4_000_000
-"""Longer texts are logs and dumps: their word triples would take 200 bytes a word; exact copies are found all the same."""
+"""Longer texts are logs and dumps: their triples would take 200 bytes a word. Exact copies are found all the same."""
 SEED = 42
 
 _WORD = re.compile(r"\w+")
