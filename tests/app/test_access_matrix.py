@@ -15,8 +15,8 @@ SEES = {
     "hana": {"leave.md", "travel.md", "safety.pdf", "salaries.md"},
     "stranger": {"leave.md", "travel.md", "safety.pdf"},
 }
-SECRETS = {"devices.md": "ThinkPad", "salaries.md": "152000", "merger.md": "Northwind"}
-"""A word of each page that is not for everybody."""
+SECRETS = {"devices.md": "ThinkPad", "salaries.md": "principal engineer", "merger.md": "Northwind"}
+"""Words of each page that is not for everybody; digits alone also turn up in timings and digests."""
 OPEN_ROUTES = {("GET", "/healthz"), ("GET", "/readyz")}
 OPERATOR_ROUTES = {
     ("GET", "/metrics"),
