@@ -14,6 +14,7 @@ from generation.shots import ShotBook, read_shots
 from generation.tasks import TASK_FILE
 from tuning.judge import Variant
 from tuning.ptune_rows import read_rows
+from tuning.task_store import best_of
 
 BOOK = 300
 """Examples of a curated set at most: more are not read over by a person."""
@@ -47,7 +48,7 @@ def variants_of(runs: Sequence[str], shots: Sequence[int]) -> list[Variant]:
     variants = [Variant("zero-shot"), *(Variant(f"few-shot-{count}", shots=count) for count in shots)]
     for item in runs:
         name, _, folder = item.partition("=")
-        best = Path(folder) / "best" if (Path(folder) / "best").is_dir() else Path(folder)
+        best = best_of(Path(folder))
         if not name or not (best / TASK_FILE).is_file():
             raise InvalidInput(f"{item!r} is not NAME=RUN with a finished run")
         card = json.loads((best / TASK_FILE).read_text(encoding="utf-8"))

