@@ -59,6 +59,7 @@ def by_transformers(model: Path, task: str, asked: Sequence[Sequence[Mapping[str
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True, padding_side="left")
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     loaded = AutoModelForCausalLM.from_pretrained(model, local_files_only=True, dtype=torch.float32).to(device).eval()
     texts = [
         tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, task=task)
