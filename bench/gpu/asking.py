@@ -89,7 +89,7 @@ def measure_asking(url: str, home: Path, concurrency: Sequence[int], requests: i
             runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
             topics = _topics(runtime)
             _asked(runtime, spied, _questions(topics, 32, seed=0), 8)
-            counts = [max(places, min(requests, 16 * places)) for places in concurrency]
+            counts = [max(places, min(requests, 4 * places)) for places in concurrency]
             return [_row(runtime, spied, topics, *pair) for pair in zip(concurrency, counts, strict=True)]
 
 
