@@ -34,4 +34,9 @@ def _cuda_present() -> bool:
         return False  # without loading torch, which takes seconds
     import torch
 
-    return torch.cuda.is_available()
+    if not torch.cuda.is_available():
+        return False
+    # cuDNN's attention, torch's first choice on newer GPUs, builds a plan for every shape it meets (60 to 90 ms), and
+    # the texts of every question have another; the other kernels take any shape at once.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return True

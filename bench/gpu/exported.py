@@ -95,7 +95,8 @@ def _asked(url: str, asked: Sequence[Any], task: str | None, fields: Mapping[str
         def one(messages: Any) -> str:
             body = {"model": model, "messages": messages, "max_tokens": NEW_TOKENS, **extra, **fields}
             answer = client.post(f"{url}/v1/chat/completions", json=body)
-            answer.raise_for_status()
+            if answer.is_error:
+                raise SystemExit(f"the server refused a prompt: {answer.status_code} {answer.text}")
             return str(answer.json()["choices"][0]["message"]["content"] or "").strip()
 
         return list(pool.map(one, asked))
