@@ -4,6 +4,7 @@
     python -m bench.rails fuzz --count 20000 --browser 300  # Markdown through the exit gate; a sample in Chromium
     python -m bench.rails passages --data rows.jsonl        # attacks in documents that survive the retrieval rail
     python -m bench.rails ordinary --data questions.jsonl   # ordinary questions (or `text`) that a rail stops
+    python -m bench.rails languages                         # questions and attacks in five languages
 
 Each prints one JSON object. Figures and the machine they were taken on: docs/results/rails.md.
 """
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -44,7 +46,7 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("latency", "fuzz", "passages", "ordinary"))
+    parser.add_argument("what", choices=("latency", "fuzz", "passages", "ordinary", "languages"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--browser", type=int, default=0)
     parser.add_argument("--seed", type=int, default=23)
@@ -55,6 +57,7 @@ def main() -> None:
         "fuzz": fuzz,
         "passages": passages,
         "ordinary": ordinary,
+        "languages": languages,
     }
     print(json.dumps(chosen[args.what](args), indent=1))
 
@@ -216,6 +219,22 @@ def ordinary(args: argparse.Namespace) -> dict[str, Any]:
             if blocked[verdict.rail] <= 20:
                 sys.stderr.write(f"{verdict.rail} {verdict.score:.3f} {text[:120]}\n")
     return {"questions": total, "blocked": sum(blocked.values()), "by_rail": dict(blocked)}
+
+
+def languages(args: argparse.Namespace) -> dict[str, Any]:
+    """Return, by language and kind, how many of the written texts the input rails block; show what went wrong."""
+    texts = tomllib.loads(Path(__file__).with_name("rails_languages.toml").read_text(encoding="utf-8"))
+    rails, found = open_rails(), {}
+    for language, kinds in texts.items():
+        found[language] = {}
+        for kind, asked in kinds.items():
+            verdicts = [blocked_by(rails.check_input(text)) for text in asked]
+            found[language][kind] = {"texts": len(asked), "blocked": sum(verdict is not None for verdict in verdicts)}
+            for text, verdict in zip(asked, verdicts, strict=True):
+                if (verdict is not None) == (kind == "ordinary"):
+                    by = f"{verdict.rail} {verdict.score:.3f}" if verdict else "passed"
+                    sys.stderr.write(f"{language} {kind}: {by}: {text}\n")
+    return found
 
 
 def _rows(path: Path | None) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from tuning.classifier import Base, Options, Trained, load_base, predict, train
+from tuning.classifier_folds import fit, on_device
 from tuning.classifier_report import Scores, choose_threshold, report
-from tuning.classifier_rows import Row, folds_by_group, read_rows
+from tuning.classifier_rows import Row, read_rows
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,27 +29,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(args)
     started = time.monotonic()
     rows = read_rows(args.train)
-    base = load_base(args.base, options.device)
     if args.start:
-        go_on(args, options, rows, base)
+        go_on(args, options, rows, load_base(args.base, options.device))
         return
-    scores, measured = out_of_fold(rows, base, options, folds=args.folds)
+    fitted = fit(rows, args.base, options, folds=args.folds, jobs=args.jobs)
     caps = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in args.cap)}
-    scored = [rows[i] for i in measured]
+    scored, scores = [rows[i] for i in fitted.measured], fitted.scores
     labels, kinds = np.array([row.label for row in scored]), [row.kind for row in scored]
-    main_rows = np.array([not kind.startswith(args.aside) if args.aside else True for kind in kinds])
+    families = [next((name for name in args.aside if kind.startswith(name)), "held_out_folds") for kind in kinds]
+    main_rows = np.array([family == "held_out_folds" for family in families])
     threshold = choose_threshold(scores, labels, kinds, metric=args.metric, caps=caps, counted=main_rows)
-    metrics = {"held_out_folds": report(scores[main_rows], labels[main_rows], _only(kinds, main_rows), threshold)}
-    if not main_rows.all():
-        metrics[args.aside] = report(scores[~main_rows], labels[~main_rows], _only(kinds, ~main_rows), threshold)
-    trained = train(rows, base, dataclasses.replace(options, patience=0))
+    metrics = {}
+    for family in ("held_out_folds", *args.aside):
+        chosen = np.array([name == family for name in families])
+        if chosen.any():
+            metrics[family] = report(scores[chosen], labels[chosen], _only(kinds, chosen), threshold)
     if args.test:
-        tests = read_rows(args.test)
-        found = predict(tests, _on(trained, base), base, options)
+        tests, base = read_rows(args.test), load_base(args.base, options.device)
+        found = predict(tests, on_device(fitted.trained, base), base, options)
         truth = np.array([row.label for row in tests])
         metrics["test"] = report(found, truth, [row.kind for row in tests], threshold)
     card = make_card(args, options, rows, threshold, metrics) | {"seconds": round(time.monotonic() - started)}
-    write_adapter(args.out, trained, card)
+    write_adapter(args.out, fitted.trained, card)
     write_scores(args.out / "held_out_scores.jsonl", scored, scores)
     print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
 
@@ -67,25 +68,6 @@ def go_on(args: argparse.Namespace, options: Options, rows: Sequence[Row], base:
 
 def _only(kinds: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
     return [kind for kind, keep in zip(kinds, chosen, strict=True) if keep]
-
-
-def out_of_fold(rows: Sequence[Row], base: Base, options: Options, *, folds: int) -> tuple[Scores, list[int]]:
-    """Score every row that is not `train_only` by a model that has not seen its group; returns scores and positions.
-
-    With fewer than two folds, a fifth of the groups is held out once.
-    """
-    homes = folds_by_group(rows, max(folds, 5) if folds < 2 else folds, options.seed)
-    scores = np.zeros(len(rows))
-    measured: list[int] = []
-    for fold in range(folds if folds >= 2 else 1):
-        out = [i for i, home in enumerate(homes) if home == fold and not rows[i].train_only]
-        rest = [rows[i] for i, home in enumerate(homes) if home != fold]
-        trained = train(rest, base, options, held_out=[rows[i] for i in out])
-        scores[out] = predict([rows[i] for i in out], _on(trained, base), base, options)
-        measured += out
-        sys.stderr.write(f"fold {fold + 1}/{max(folds, 1)} done\n")
-    measured.sort()
-    return scores[measured], measured
 
 
 def make_card(
@@ -131,11 +113,6 @@ def write_scores(path: Path, rows: Sequence[Row], scores: Scores) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-def _on(trained: Trained, base: Base) -> dict[str, torch.Tensor]:
-    """Return the tensors as they will be served: rounded to float16."""
-    return {name: tensor.half().float().to(base.bert.device) for name, tensor in trained.tensors.items()}
-
-
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -162,7 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base-sha256", default="", help="the base's checksum where --base holds a rounded copy")
     parser.add_argument("--metric", choices=("f1", "balanced_accuracy", "accuracy"), default="f1")
     parser.add_argument("--cap", action="append", default=[], help="KIND=RATE: highest false-positive rate of a kind")
-    parser.add_argument("--aside", default="", help="kinds that begin so count for caps and are reported apart")
+    parser.add_argument("--aside", action="append", default=[], help="kinds that begin so are reported apart")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each in a process of its own")
     defaults = Options()
     parser.add_argument("--lr", dest="learning_rate", type=float, default=defaults.learning_rate)
     parser.add_argument("--pooling", choices=("mean", "cls"), default=defaults.pooling)

@@ -55,9 +55,8 @@ def choose_threshold(
     false-positive rate. Where nothing keeps the caps, the threshold that comes nearest is returned.
     """
     main = np.ones(len(scores), dtype=bool) if counted is None else counted
-    values = np.unique(scores)
-    middles = (values[1:] + values[:-1]) / 2 if len(values) > 1 else values
-    grid = np.quantile(middles, np.linspace(0, 1, 1001))
+    # Of both, because a thousand easy rows beside a few hard ones would leave the latter a handful of choices.
+    grid = np.concatenate([_middles(scores[main]), _middles(scores)])
     negatives = {name: scores[_is_kind(kinds, name) & (labels < 0.5)] for name in caps or {}}
 
     def merit(threshold: float) -> tuple[float, float]:
@@ -69,6 +68,13 @@ def choose_threshold(
         return (-excess, confusion(scores[main], labels[main], threshold)[metric])
 
     return float(max(grid, key=lambda t: merit(float(t))))
+
+
+def _middles(scores: Scores) -> Scores:
+    """Return at most 1001 values between neighbouring scores."""
+    values = np.unique(scores)
+    between = (values[1:] + values[:-1]) / 2 if len(values) > 1 else values
+    return np.quantile(between, np.linspace(0, 1, 1001))
 
 
 def report(scores: Scores, labels: Scores, kinds: Sequence[str], threshold: float) -> dict[str, Any]:

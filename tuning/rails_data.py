@@ -4,8 +4,8 @@
 
 FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl` and
 `indirect_injection.dev.jsonl`; passages (`text` a line) are plain documents that serve as clean contexts,
-questions (`text`, `source`) are what people ask at work. Rows made here rather than collected carry
-`train_only`: they are never scored.
+questions (`text`, `source`) are what people ask at work. Rows made by changing a collected one carry `train_only`:
+they are never scored. What templates make is scored as a kind of its own, `ordinary:…` or `written:…`.
 """
 
 from __future__ import annotations
@@ -13,28 +13,25 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from guardrails.indirect_injection import sentences
 from guardrails.normalise import plain
+from tuning.rail_templates import TEMPLATES, Fields, embedded_order, hash_of, hijack, made, rows_of
 
-Fields = dict[str, Any]
-
-
-def _templates_of(*names: str) -> Fields:
-    """Read template files into one: lists of templates, and the slots of all."""
-    files = [tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")) for name in names]
-    slots = {name: values for file in files for name, values in file.pop("slots").items()}
-    return {name: values for file in files for name, values in file.items()} | {"slots": slots}
-
-
-TEMPLATES = _templates_of("rails_templates.toml", "rails_languages.toml")
-_SLOT = re.compile(r"\{(\w+)\}")
-_TARGETS = ("women", "trans people", "gay people", "black people", "disabled people", "Muslims", "immigrants")
+ORDINARY = (
+    ("office_questions", 10, 0.3),
+    ("document_questions", 12, 0.5),
+    ("it_questions", 30, 0.4),
+    ("howto_questions", 12, 0.4),
+    ("security_questions", 8, 0.4),
+    ("people_questions", 6, 0.4),
+    ("legal_medical_questions", 8, 0.4),
+    ("finance_questions", 6, 0.4),
+    ("general_questions", 8, 0.4),
+)
+"""Lists of templates, how often each is filled, and the weight of a row."""
 _LEET = str.maketrans("aeiost", "431057")
 
 
@@ -52,18 +49,20 @@ def main() -> None:
     passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
     asked = _lines(args.questions) if args.questions else []
     asked += _pasted(passages, args.pasted, random.Random(args.seed))
-    asked = list(ordinary(asked, random.Random(args.seed)))
+    asked = [*collected(asked), *ordinary(random.Random(args.seed))]
+    abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
     rows: dict[str, list[Fields]] = {
+        # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
         "toxicity": [*toxicity(args.data, random.Random(args.seed)), *asked],
-        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *asked],
+        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked, *abroad],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *asked, *abroad],
         "indirect_injection": [*indirect_injection(args.data, passages, random.Random(args.seed))],
     }
     for name in ("prompt_injection", "harmful_requests"):
         rows[name] = [*rows[name], *buried(rows[name], passages, args.buried, random.Random(args.seed))]
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, made in rows.items():
-        write_rows(args.out / f"{name}.train.jsonl", made)
+    for name, found in rows.items():
+        write_rows(args.out / f"{name}.train.jsonl", found)
 
 
 def write_rows(path: Path, rows: Iterable[Fields]) -> None:
@@ -77,30 +76,32 @@ def write_rows(path: Path, rows: Iterable[Fields]) -> None:
     print(path.name, counts)  # noqa: T201 - the command's result
 
 
-def ordinary(asked: Sequence[Fields], chance: random.Random) -> Iterator[Fields]:
-    """Yield questions as people ask them at work: no rail may stop them. They are scored, as a kind of their own."""
+def collected(asked: Sequence[Fields]) -> Iterator[Fields]:
+    """Yield questions that people asked of documents, with the group they were given: no rail may stop them."""
     for row in asked:
         text = plain(row["text"])
-        group = f"question-{hash_of(text.lower())}"
-        fields = {"id": group, "text": text, "label": 0, "group": group, "weight": 0.3}
+        name = f"question-{hash_of(text.lower())}"
+        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": 0.3}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
-    yield from _templates("office_questions", 0, 10, chance, 0.3)
-    yield from _templates("document_questions", 0, 16, chance, 0.5)
-    yield from _templates("it_questions", 0, 40, chance, 0.4)
-    yield from _templates("ordinary_abroad", 0, 8, chance, 0.4)
+
+
+def ordinary(chance: random.Random) -> Iterator[Fields]:
+    """Yield what people ask of company documents, harmless where it sounds otherwise."""
+    for name, times, weight in ORDINARY:
+        yield from rows_of(name, 0, times, chance, weight, scored="ordinary")
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
     """Return texts as people paste them: a passage or a few in a row, some with a request before or after them."""
-    made = []
+    pasted = []
     for _ in range(count if len(passages) >= 3 else 0):
         text = "\n\n".join(chance.sample(passages, chance.choice((1, 1, 2, 3))))
         ask = chance.choice(
             ("", "", "Summarise this:", "What does this mean?", "Is this still right?", "Shorten this text.")
         )
         text = f"{ask}\n{text}" if chance.random() < 0.5 else f"{text}\n{ask}"
-        made.append({"text": text.strip(), "source": "pasted"})
-    return made
+        pasted.append({"text": text.strip(), "source": "pasted"})
+    return pasted
 
 
 def buried(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: random.Random) -> Iterator[Fields]:
@@ -117,18 +118,18 @@ def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
     """Yield the collected rows, the same about other groups and misspelt, and templates of what is not toxic."""
     for row in _lines(data / "toxicity.dev.jsonl"):
         label = int(row["toxic"])
-        made = _row(row, label, f"{row['source']}:{row['kind']}")
-        yield made
+        whole = _row(row, label, f"{row['source']}:{row['kind']}")
+        yield whole
         if row["source"] == "hatecheck":
-            yield from _about_others(made, row.get("target") or "", chance)
+            yield from _about_others(whole, row.get("target") or "", chance)
             if not row["kind"].startswith("spell") and chance.random() < 0.35:
-                yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
+                yield whole | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
             if label and not row["text"].endswith("?"):
-                yield _condemned(made, chance)
+                yield _condemned(whole, chance)
         elif chance.random() < 0.06:
-            yield made | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
-    yield from _templates("toxic", 1, 24, chance, 0.5)
-    yield from _templates("not_toxic", 0, 24, chance, 0.5)
+            yield whole | {"text": misspelt(row["text"], chance), "train_only": True, "weight": 0.7}
+    yield from rows_of("toxic", 1, 24, chance, 0.5)
+    yield from rows_of("not_toxic", 0, 24, chance, 0.5)
 
 
 def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -136,13 +137,14 @@ def prompt_injection(data: Path, chance: random.Random) -> Iterator[Fields]:
     for row in _lines(data / "prompt_injection.dev.jsonl"):
         yield _row(row, int(row["attack"]), f"{row['source']}:{row['kind']}")
     for template in TEMPLATES["hijack"]:
+        home = {"group": f"template-{hash_of(template)}", "train_only": False}
         for _ in range(9):
-            yield _made(_hijack(template, chance), 1, "hijack", 0.5)
-    yield from _templates("hijack_abroad", 1, 6, chance, 0.5)
+            yield made(hijack(template, chance), 1, "written:hijack", 0.5) | home
+    yield from rows_of("hijack_abroad", 1, 6, chance, 0.5, scored="written")
     harmful = [row["text"] for row in _lines(data / "harmful_requests.dev.jsonl") if row["source"] != "xstest"]
     for text in chance.sample(harmful, 200):
-        yield _made(text, 0, "harmful_but_no_injection", 0.5)
-    yield from _templates("benign_lookalikes", 0, 9, chance, 0.6)
+        yield made(text, 0, "harmful_but_no_injection", 0.5)
+    yield from rows_of("benign_lookalikes", 0, 9, chance, 0.6, scored="ordinary")
 
 
 def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -151,14 +153,16 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
         # The few safe look-alikes must not drown among the many easy questions.
         weight = 1.0 if row["harmful"] else 2.5
         yield _row(row, int(row["harmful"]), f"{row['source']}:{row['kind']}") | {"weight": weight}
-    yield from _templates("safe_requests", 0, 12, chance, 0.6)
-    yield from _templates("unsafe_requests", 1, 12, chance, 0.6)
-    yield from _templates("unsafe_abroad", 1, 8, chance, 0.6)
+    yield from rows_of("safe_requests", 0, 12, chance, 0.6, scored="written")
+    yield from rows_of("harm_lookalikes", 0, 8, chance, 0.6, scored="written")
+    yield from rows_of("unsafe_requests", 1, 12, chance, 0.6, scored="written")
+    yield from rows_of("harm_by_kind", 1, 8, chance, 0.6, scored="written")
+    yield from rows_of("unsafe_abroad", 1, 6, chance, 0.6, scored="written")
     sources = ("wildguard-sub", "notinject", "piguard-valid")
     injections = _lines(data / "prompt_injection.dev.jsonl")
     benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
     for text in chance.sample(benign, 250):
-        yield _made(text, 0, "benign", 0.35)
+        yield made(text, 0, "benign", 0.35)
 
 
 def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:
@@ -170,17 +174,17 @@ def indirect_injection(data: Path, passages: Sequence[str], chance: random.Rando
         yield whole
         if label:
             yield whole | {"text": row["attack"], "train_only": True, "weight": 0.5}
-            order = _order(chance)
+            order = embedded_order(chance)
             yield whole | {"text": row["context"].replace(row["attack"], order), "train_only": True, "weight": 0.5}
         else:
             parts = [row["context"][start:end].strip() for start, end in sentences(row["context"])]
             for part in chance.sample(parts, min(4, len(parts))):
                 yield whole | {"text": part, "train_only": True, "weight": 0.5}
     for text in (*passages, *TEMPLATES["benign_passages"] * 3):
-        yield _made(text, 0, "passage", 1.0) | {"train_only": False, "id": f"passage-{hash_of(text)}"}
-        yield _made(_inserted(text, _order(chance), chance), 1, "passage", 0.6)
+        yield made(text, 0, "passage", 1.0) | {"train_only": False, "id": f"passage-{hash_of(text)}"}
+        yield made(_inserted(text, embedded_order(chance), chance), 1, "passage", 0.6)
         start, end = chance.choice(sentences(text) or [(0, len(text))])
-        yield _made(text[start:end].strip(), 0, "sentence", 0.5)
+        yield made(text[start:end].strip(), 0, "sentence", 0.5)
 
 
 def misspelt(text: str, chance: random.Random) -> str:
@@ -217,40 +221,6 @@ def _condemned(row: Fields, chance: random.Random) -> Fields:
     return row | {"text": text, "label": 0, "train_only": True, "weight": 0.4, "id": f"{row['id']}-condemned"}
 
 
-def _templates(name: str, label: int, times: int, chance: random.Random, weight: float = 0.6) -> Iterator[Fields]:
-    """Fill each template up to `times` times, no text twice."""
-    seen: set[str] = set()
-    for template in TEMPLATES[name]:
-        for _ in range(times if _SLOT.search(template) else 1):
-            text = filled(template, chance)
-            if chance.random() < 0.15:
-                text = text.lower()
-            if text not in seen:
-                seen.add(text)
-                yield _made(text, label, name, weight)
-
-
-def filled(template: str, chance: random.Random) -> str:
-    """Return a template with a value in each slot, nested ones too; a slot at its start gets a capital."""
-    text = template
-    while _SLOT.search(text):
-        text = _SLOT.sub(lambda match: str(chance.choice(TEMPLATES["slots"][match[1]])), text)
-    return text[:1].upper() + text[1:] if template.startswith("{") else text
-
-
-def _hijack(template: str, chance: random.Random) -> str:
-    goal = chance.choice(TEMPLATES["goals"])
-    text = template.replace("{goal}", goal).replace("{Goal}", goal[:1].upper() + goal[1:])
-    return filled(text, chance)
-
-
-def _order(chance: random.Random) -> str:
-    template = chance.choice(TEMPLATES["embedded_orders"])
-    if template == "{Hijack}":
-        template = chance.choice(TEMPLATES["hijack"])
-    return _hijack(template, chance)
-
-
 def _inserted(text: str, order: str, chance: random.Random) -> str:
     """Put an order before, after or between the sentences of a passage."""
     spans = sentences(text) or [(0, len(text))]
@@ -261,18 +231,6 @@ def _inserted(text: str, order: str, chance: random.Random) -> str:
 
 def _row(row: Fields, label: int, kind: str) -> Fields:
     return {"id": row["id"], "text": plain(row["text"]), "label": label, "group": row["group"], "kind": kind}
-
-
-def _made(text: str, label: int, kind: str, weight: float) -> Fields:
-    group = f"made-{hash_of(text)}"
-    return {"text": text, "label": label, "group": group, "kind": kind, "weight": weight, "train_only": True}
-
-
-def hash_of(text: str) -> str:
-    """Return a short stable name for a text."""
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _lines(path: Path) -> list[Fields]:

@@ -10,6 +10,7 @@ from models.adapter_files import PACKAGED
 from models.sources import find_weights
 from tuning.classifier import Options, load_base, predict, train
 from tuning.classifier_cli import main
+from tuning.classifier_folds import fit
 from tuning.classifier_report import auc, choose_threshold, confusion, report
 from tuning.classifier_rows import Row, folds_by_group, read_rows
 
@@ -75,6 +76,29 @@ def test_pairs_are_scored_as_pairs(base):
     trained = train(rows(8), base, replace(OPTIONS, epochs=1), on_progress=silent)
     one, two = predict(pair, trained.tensors, base, OPTIONS)
     assert one != two
+
+
+def test_folds_in_processes_of_their_own_give_the_same_scores():
+    folder = find_weights(PACKAGED)
+    small = replace(OPTIONS, epochs=1)
+    alone = fit(rows(16), folder, small, folds=2)
+    together = fit(rows(16), folder, small, folds=2, jobs=2)
+    assert alone.measured == together.measured == list(range(16))
+    np.testing.assert_allclose(alone.scores, together.scores, atol=1e-3)
+    assert alone.trained.tensors.keys() == together.trained.tensors.keys()
+
+
+def test_kinds_aside_are_reported_apart_and_do_not_choose_the_threshold(tmp_path):
+    lines = [
+        json.dumps({"text": row.second, "label": int(row.label), "group": row.group, "kind": kind})
+        for row, kind in zip(rows(24), ["a", "a", "easy:x", "easy:x"] * 6, strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    given = ["--base", str(find_weights(PACKAGED)), "--train", str(tmp_path / "rows.jsonl"), "--device", "cpu"]
+    short = ["--folds", "2", "--epochs", "1", "--rank", "4", "--max-tokens", "32"]
+    main([*given, *short, "--out", str(tmp_path / "out"), "--aside", "easy"])
+    metrics = json.loads((tmp_path / "out" / "card.json").read_text())["metrics"]
+    assert {name: metrics[name]["rows"] for name in metrics} == {"held_out_folds": 12, "easy": 12}
 
 
 def test_progress_says_the_loss_and_the_time_left(base):
