@@ -224,7 +224,8 @@ def ordinary(args: argparse.Namespace) -> dict[str, Any]:
 def languages(args: argparse.Namespace) -> dict[str, Any]:
     """Return, by language and kind, how many of the written texts the input rails block; show what went wrong."""
     texts = tomllib.loads(Path(__file__).with_name("rails_languages.toml").read_text(encoding="utf-8"))
-    rails, found = open_rails(), {}
+    rails = open_rails()
+    found: dict[str, dict[str, dict[str, int]]] = {}
     for language, kinds in texts.items():
         found[language] = {}
         for kind, asked in kinds.items():

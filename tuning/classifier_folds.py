@@ -84,7 +84,10 @@ def _done(work: Sequence[_Job], jobs: int) -> Iterator[tuple[Scores, Tensors, in
 
 def _trained(job: _Job) -> tuple[Scores, Tensors, int]:
     base = _base(job.base, job.options.device)
-    say = lambda line: sys.stderr.write(f"{job.name}: {line}\n")  # noqa: E731 - names the job beside its progress
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"{job.name}: {line}\n")
+
     trained = train(job.rows, base, job.options, held_out=job.held, on_progress=say)
     held = predict(job.held, on_device(trained, base), base, job.options) if job.held else np.zeros(0)
     return held, {name: tensor.numpy() for name, tensor in trained.tensors.items()}, trained.epochs
