@@ -25,11 +25,11 @@ from tuning.passages_data import (
     WordSearch,
     clapnq_passages,
     distractor_passages,
-    held_by,
     held_out,
     read_clapnq,
     read_rows,
     read_squad,
+    split_of,
     squad_passages,
     write_rows,
 )
@@ -47,22 +47,24 @@ LONGEST = 1300
 
 
 def build(data: Path, out: Path) -> dict[str, int]:
-    """Write the rows that train, those that are held out, both together, and passages to write questions over.
+    """Write rows that train and rows held out, for both splits, and passages to write questions over.
 
+    `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
+    `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
     labelled = read_squad(data) + read_clapnq(data)
     corpus = [*squad_passages(data), *distractor_passages(data, PARAGRAPHS), *clapnq_passages(data).values()]
-    tables = ({**row, "held": held_by(row["group"], row["question"])} for row in make_rows(TABLES, chance))
+    tables = ({**row, **split_of(row["group"], row["question"])} for row in make_rows(TABLES, chance))
     rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
     chance.shuffle(rows)
-    train = [row for row in rows if row["held"] is None]
-    test = [row for row in rows if row["held"] is not None and row["source"] != "changed"]
+    asked = [row for row in rows if row["source"] != "changed"]
     return {
-        "train": write_rows(out / "reader.train.jsonl", train),
-        "test": write_rows(out / "reader.test.jsonl", test),
-        "all": write_rows(out / "reader.all.jsonl", rows),
+        "train": write_rows(out / "reader.train.jsonl", (row for row in rows if row["held"] is None)),
+        "test": write_rows(out / "reader.test.jsonl", (row for row in asked if row["held"] is not None)),
+        "known": write_rows(out / "reader.known.jsonl", (row for row in rows if not row["apart"])),
+        "known_test": write_rows(out / "reader.known_test.jsonl", (row for row in asked if row["apart"])),
         "passages": write_rows(out / "reader_passages.jsonl", _passages(data)),
     }
 
@@ -97,7 +99,7 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         context, shift = _context(item.passage, neighbours.get(item.passage.group, []), chance)
         wrong = [context.find(text) for text in item.wrong[:1]]
         tempting = [[at, at + len(text)] for at, text in zip(wrong, item.wrong[:1], strict=True) if at >= 0]
-        held = {"held": held_by(item.passage.group, item.question)}
+        held = split_of(item.passage.group, item.question)
         yield {**_row(item, context, shift), "wrong": tempting, **held}
         if item.answerable:
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
@@ -171,7 +173,7 @@ def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, 
         group = f"mtrag {row['conversation_id']}"
         history = tuple(Message(message["role"], message["content"]) for message in row["messages"][:-1])
         question = rewrite(Question(row["question"], OPERATOR, history=history)).text
-        held = {"held": held_by(group, question)}
+        held = split_of(group, question)
         evidence = [corpus[item] for item in row.get("docs") or () if item in corpus]
         if row["answerability"] == "ANSWERABLE":
             for passage in evidence[:2]:

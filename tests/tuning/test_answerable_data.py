@@ -46,8 +46,18 @@ def test_splits_share_no_group_or_question_and_spans_lie_in_their_context(built:
 def test_rows_we_may_not_train_on_are_only_measured_on(built: Path) -> None:
     kinds = {str(row["kind"]) for row in rows(built / "groundedness.train.jsonl")}
     assert not any(kind.startswith(("faithbench", "qags")) for kind in kinds)
-    tested = rows(built / "groundedness.test.jsonl")
-    assert {str(row["kind"]).split("-")[0] for row in tested} == {"faithbench", "qags"}
+    judged = rows(built / "groundedness.judge.jsonl")
+    assert {str(row["kind"]).split("-")[0] for row in judged} == {"begin", "mtrag", "faithbench", "qags"}
+
+
+@pytest.mark.slow
+def test_questions_are_held_out_of_known_articles_too(built: Path) -> None:
+    train, test = rows(built / "reader.known.jsonl"), rows(built / "reader.known_test.jsonl")
+    squad = [row for row in test if row["source"] == "squad"]
+    assert {row["group"] for row in squad} <= {row["group"] for row in train}
+    asked = {(row["group"], row["question"]) for row in squad}
+    assert asked
+    assert not {(row["group"], row["question"]) for row in train} & asked
 
 
 def test_made_up_tables_hold_what_their_questions_point_at() -> None:
