@@ -18,10 +18,10 @@ from typing import Any
 
 from app.runtime import open_runtime
 from core.errors import InvalidInput
+from core.sentences import split_sentences
 from evals.answers import Material
 from evals.home import throwaway_home
 from evals.store import fill_from_folders
-from generation.sentences import split_sentences
 
 FACT = re.compile(
     r"(?<![\w.,$€£-])(?:[$€£]\s?)?\d[\d,.]*\d?(?:\s?%|\s(?:percent|hours?|days?|weeks?|months?|years?|minutes?|miles?"

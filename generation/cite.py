@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from core.sentences import split_sentences
 from core.types import Box, Citation, Claim, Evidence, Support
-from generation.sentences import split_sentences
 
 _MARKERS = re.compile(r"\s*\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]")
 _DIGITS = re.compile(r"\d{1,3}")

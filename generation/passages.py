@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.sentences import Unit, split_units
 from core.settings import Settings
 from core.types import Evidence
 from generation.readings import offset_of, read_evidence
-from generation.sentences import Unit, split_units
 from generation.words import content_words
 
 if TYPE_CHECKING:

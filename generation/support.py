@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.sentences import split_sentences, windows
 from core.settings import Settings
 from core.types import Evidence
 from generation.passages import Passage
-from generation.sentences import split_sentences, windows
 from generation.words import content_words, coverage
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Whether the evidence says what a text says; the answer as a whole, where `generation/verify.py` looks claim by claim.
+"""Whether the evidence says what a text says: a text is as well supported as its worst sentence.
 
 Encoder + adapter `groundedness` over (text, evidence). Off by default in the product, because the verifier
 runs on every answer already; on for whoever wants a verdict of its own (`rails.policy.groundedness`).
@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from core.sentences import split_sentences
 from core.types import RailStage
 from guardrails.rail import Context, Finding, Request
 
@@ -29,12 +30,20 @@ class Groundedness:
         self.threshold = 1.0 - classifier.threshold(self.name)
 
     def requests(self, context: Context) -> Sequence[Request]:
-        """Score the text without its markers against all evidence together."""
-        if not context.text.strip():
-            return []
+        """Score each sentence, without its markers, against all evidence together."""
         passages = "\n\n".join(item.hit.chunk.text for item in context.evidence)
-        return [(self.name, (_MARKER.sub("", context.text), passages))]
+        return requests_of(_MARKER.sub("", context.text), passages)
 
     def judge(self, context: Context, scores: Sequence[float]) -> Finding:
-        """The adapter says how well the text is supported; the rail says how badly."""
-        return Finding(1.0 - scores[0], "ungrounded") if scores else Finding(0.0)
+        """The adapter says how well each sentence is supported; the rail says how badly the worst one is."""
+        return Finding(unsupported(scores), "ungrounded" if scores else "")
+
+
+def requests_of(text: str, evidence: str) -> list[Request]:
+    """Return what has to be scored of a text: each of its sentences beside the evidence."""
+    return [(Groundedness.name, (text[start:end], evidence)) for start, end in split_sentences(text)]
+
+
+def unsupported(scores: Sequence[float]) -> float:
+    """Return how badly a text is supported whose sentences have these scores; what says nothing needs no support."""
+    return 1.0 - min(scores, default=1.0)

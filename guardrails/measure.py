@@ -19,6 +19,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.settings import Settings
+from guardrails.groundedness import requests_of, unsupported
 from guardrails.measured_domain import DESCRIPTION, EXAMPLES
 from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
@@ -98,7 +99,8 @@ def _rail(name: str, settings: Settings, classifier: Classifier) -> Any:
 def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Prediction:
     started = time.perf_counter()
     if name == "groundedness":
-        score = 1.0 - float(classifier.score(name, [(str(row["answer"]), str(row["context"]))])[0])
+        wanted = requests_of(str(row["answer"]), str(row["context"]))
+        score = unsupported([float(one) for one in classifier.score_many(wanted)])
     else:
         score = _finding(rail, Context("input", str(row.get("text") or row.get("context") or "")), classifier).score
     spent = (time.perf_counter() - started) * 1000

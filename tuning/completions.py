@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from generation.sentences import split_sentences
+from core.sentences import split_sentences
 from generation.words import content_words, coverage
 from tuning.base_model import load_plain
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from generation.sentences import split_sentences
+from core.sentences import split_sentences
 from generation.words import content_words
 
 HELD_OUT = 5

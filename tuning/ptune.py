@@ -111,6 +111,10 @@ def train(
     tokenizer, model = load_plain(model_path, torch.bfloat16 if device.type == "cuda" else torch.float32)
     samples = read_samples(data / "train.jsonl", tokenizer, recipe, recipe.limit)
     dev = read_samples(data / "dev.jsonl", tokenizer, recipe)
+    if not samples or not dev:
+        raise InvalidInput(
+            f"{data} has no rows to {'judge by' if samples else 'learn'} of at most {recipe.max_tokens} tokens"
+        )
     model = adapt(model.to(device), recipe)
     if recipe.start is not None:
         start_from_run(model, recipe, Path(recipe.start))

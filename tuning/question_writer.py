@@ -166,7 +166,7 @@ def row_of(ask: Ask, written: str) -> dict[str, Any] | None:
     made = {"question": question, "context": ask.passage, "group": ask.group, "source": "written"}
     if not ask.answerable:
         return {**made, "spans": [], "support": [], "answerable": 0}
-    from generation.sentences import split_sentences
+    from core.sentences import split_sentences
 
     support = next(([a, b] for a, b in split_sentences(ask.passage) if a <= at < b), None)
     return {

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.sentences import split_sentences
+from core.sentences import split_sentences
 from generation.words import coverage
 from tuning.passages_data import (
     Labelled,

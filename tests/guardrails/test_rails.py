@@ -5,6 +5,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.settings import RailPolicy, RailSettings, Settings
+from guardrails.groundedness import Groundedness
 from guardrails.rail import Context, Finding
 from guardrails.rails import UNAVAILABLE, Rails, blocked_by
 from guardrails.registry import build_rails
@@ -173,6 +174,14 @@ def test_groundedness_runs_only_where_the_policy_names_it(tmp_path):
     assert "groundedness" not in {v.rail for v in with_rails(tmp_path, Fixed()).check_output("x", shown)[1]}
     named = with_rails(tmp_path, Fixed(), policy={"groundedness": RailPolicy(action="block")})
     assert verdict(named.check_output("x", shown)[1], "groundedness").action == "block"
+
+
+def test_a_text_is_as_well_supported_as_its_worst_sentence(tmp_path):
+    rail = Groundedness(Fixed())
+    asked = Context("output", "Leave is twelve weeks [1]. It is paid [2].", evidence=evidence("Twelve weeks."))
+    assert [one[1][0] for one in rail.requests(asked)] == ["Leave is twelve weeks.", "It is paid."]
+    assert rail.judge(asked, [0.9, 0.2]).score == pytest.approx(0.8)
+    assert rail.judge(asked, []).score == 0.0
 
 
 def test_an_external_guard_that_is_away_blocks(tmp_path):

@@ -70,6 +70,13 @@ def test_a_folder_of_another_recipe_is_refused(model, data, tmp_path):
         train(data, model, tmp_path, replace(RECIPE, epochs=1, learning_rate=0.5))
 
 
+def test_a_folder_without_rows_is_refused_rather_than_learnt(model, data, tmp_path):
+    for part in ("train", "dev"):
+        (tmp_path / f"{part}.jsonl").write_text("")
+    with pytest.raises(InvalidInput, match="no rows to learn"):
+        train(tmp_path, model, tmp_path / "run", RECIPE)
+
+
 def test_batches_hold_every_sample_once_in_an_order_of_the_seed():
     samples = [Sample(tuple(range(n % 7 + 1)), 1) for n in range(50)]
     first, again, other = (batches(samples, 8, seed) for seed in ("0", "0", "1"))

@@ -1,6 +1,6 @@
 import pytest
 
-from generation.sentences import split_units, windows
+from core.sentences import split_units, windows
 from tests.generation.passages import LEAVE, RATES
 
 
