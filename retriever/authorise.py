@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.db.access import Presentation, presentations
 from core.db.models import ChunkRow, Document, DocumentVersion
+from core.db.prepared import Prepared
 from core.types import Chunk, Filters, Principal, ScoredChunk, Scores
 from retriever.selection import Joined
 
@@ -25,10 +26,10 @@ CHUNK_COLUMNS = (
     ChunkRow.heading,
     ChunkRow.text,
 )
-CHUNKS = (
+CHUNKS = Prepared(
     select(*CHUNK_COLUMNS, Document.key, Document.near_duplicate_of)
     .join(Document, Document.key == ChunkRow.document_key)
-    .where(ChunkRow.id.in_(bindparam("ids", expanding=True)))
+    .where(ChunkRow.id.in_(bindparam("keys", expanding=True)))
 )
 
 
@@ -65,7 +66,7 @@ def authorised_passages(
     Where the indexed document itself may not be shown but an exact duplicate of it may, the passage is shown as
     the duplicate's, under the id it has in the index.
     """
-    found = session.execute(CHUNKS, {"ids": list(chunk_ids)}).all()
+    found = CHUNKS.rows(session, chunk_ids) if chunk_ids else []
     shown = presentations(session, principal, {row.version_key for row in found}, filters)
     passages = {}
     for row in found:

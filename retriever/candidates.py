@@ -12,16 +12,18 @@ from core.types import Mode, Scores
 from retriever.fusion import fuse
 from retriever.lexical import LexicalHits, LexicalIndex, Words
 from retriever.permitted import Permitted
-from retriever.vectors import Vectors, VectorView
+from retriever.vectors import Rows, Vectors, VectorView
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Chunk ids with both scores (NaN where that side gave none) and the fused one, best first."""
+    """Chunk ids with their rows, both scores (NaN where that side gave none) and the fused one, best first."""
 
     ids: NDArray[np.int64]
+    rows: Rows
+    """-1 for a chunk that is not among the vectors."""
     dense: Floats
     lexical: Floats
     fused: Floats
@@ -42,9 +44,8 @@ def gather(dense_ids: NDArray[np.int64], lexical: LexicalHits, carried: Sequence
     return np.unique(everything)
 
 
-def dense_scores(view: VectorView, ids: NDArray[np.int64], query: Vectors) -> Floats:
-    """Return the inner product of each chunk with the query, shape (n,), NaN for a chunk not in the index."""
-    rows = view.positions(ids)
+def dense_scores(view: VectorView, rows: Rows, query: Vectors) -> Floats:
+    """Return the inner product of each row with the query, shape (n,), NaN for -1, a chunk not in the index."""
     scores: Floats = (view.matrix[np.where(rows >= 0, rows, 0)] @ query).astype(np.float32)
     scores[rows < 0] = np.nan
     return scores
@@ -59,15 +60,17 @@ def lexical_scores(
     return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
 
 
-def rank(ids: NDArray[np.int64], dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -> Candidates:
+def rank(
+    ids: NDArray[np.int64], rows: Rows, dense: Floats, lexical: Floats, *, floor: float, dense_weight: float
+) -> Candidates:
     """Return candidates best first by their fused scores; equal scores by chunk id."""
-    return ranked(ids, dense, lexical, fuse(dense, lexical, floor=floor, dense_weight=dense_weight))
+    return ranked(ids, rows, dense, lexical, fuse(dense, lexical, floor=floor, dense_weight=dense_weight))
 
 
-def ranked(ids: NDArray[np.int64], dense: Floats, lexical: Floats, fused: Floats) -> Candidates:
+def ranked(ids: NDArray[np.int64], rows: Rows, dense: Floats, lexical: Floats, fused: Floats) -> Candidates:
     """Return candidates best first by given scores; equal scores by chunk id."""
     order = np.lexsort((ids, -fused))
-    return Candidates(ids[order], dense[order], lexical[order], fused[order])
+    return Candidates(ids[order], rows[order], dense[order], lexical[order], fused[order])
 
 
 def permitted_carry(carry: Sequence[int], view: VectorView, permitted: Permitted) -> list[int]:

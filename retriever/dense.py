@@ -10,7 +10,7 @@ from models.devices import pick_device
 from retriever.coarse import CoarseRows
 from retriever.vectors import Rows, Vectors, VectorView, search_rows
 
-COARSE_FROM = 150_000
+COARSE_FROM = 30_000
 """Permitted rows from which codes pay for the second scoring."""
 COARSE_QUERIES = 4
 """Above so many queries a matrix product uses the processor better than a scan."""

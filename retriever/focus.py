@@ -11,10 +11,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from retriever.candidates import Candidates, Floats, dense_scores, lexical_scores, ranked
+from retriever.candidates import Candidates, dense_scores, lexical_scores, ranked
 from retriever.fusion import fuse
 from retriever.lexical import LexicalIndex, Words
-from retriever.vectors import Vectors, VectorView
+from retriever.vectors import Rows, Vectors, VectorView
 
 NAME_WEIGHT = 0.3
 """What a document's name adds at most, beside 1 for the best passage."""
@@ -34,38 +34,41 @@ def focus(
     found: Candidates, view: VectorView, query: Vectors, lexical: LexicalIndex, asked: Words, dense_weight: float
 ) -> Candidates:
     """Return the candidates ranked again: by the names of their documents, and with all passages of one that leads."""
-    found = ranked(found.ids, found.dense, found.lexical, with_names(found.fused, found.ids, view, lexical, asked))
+    found = with_names(found, view, lexical, asked)
     version = leading_version(view, found)
     if version is None:
         return found
-    own = view.ids[np.flatnonzero((view.versions == version) & view.alive)]
-    ids = np.union1d(found.ids, own)
-    dense = dense_scores(view, ids, query)
+    own = np.flatnonzero((view.versions == version) & view.alive)
+    ids = np.union1d(found.ids, view.ids[own])
+    rows = view.positions(ids)
+    dense = dense_scores(view, rows, query)
     words = lexical_scores(lexical, ids, asked)
     floor = float(view.centroid @ query)
     inside = fuse(dense, words, floor=floor, dense_weight=max(dense_weight, DENSE_WEIGHT))
     outside = fuse(dense, words, floor=floor, dense_weight=dense_weight)
-    fused = np.where(np.isin(ids, own), inside, outside)
-    return ranked(ids, dense, words, with_names(fused, ids, view, lexical, asked))
+    fused = np.where(np.isin(rows, own), inside, outside)
+    return with_names(ranked(ids, rows, dense, words, fused), view, lexical, asked)
 
 
-def with_names(fused: Floats, ids: NDArray[np.int64], view: VectorView, lexical: LexicalIndex, asked: Words) -> Floats:
-    """Return fused scores with a bonus for passages of long documents that the question names; still at most 1.
+def with_names(found: Candidates, view: VectorView, lexical: LexicalIndex, asked: Words) -> Candidates:
+    """Return candidates with a bonus for passages of long documents that the question names; still at most 1.
 
     The name of a short document is part of what it says, and counts as such already.
     """
-    long = ids[of_long_documents(ids, view)]
+    long = found.ids[of_long_documents(found.rows, view)]
+    if not len(long):
+        return found
     names = lexical.score_names(asked, long.tolist())
     best = max(names.values(), default=0.0)
     if best < RARE_NAME:
-        return fused
-    bonus = np.array([names.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32) / best
-    return ((fused + NAME_WEIGHT * bonus) / (1 + NAME_WEIGHT)).astype(np.float32)
+        return found
+    bonus = np.array([names.get(chunk_id, 0.0) for chunk_id in found.ids.tolist()], dtype=np.float32) / best
+    fused = ((found.fused + NAME_WEIGHT * bonus) / (1 + NAME_WEIGHT)).astype(np.float32)
+    return ranked(found.ids, found.rows, found.dense, found.lexical, fused)
 
 
-def of_long_documents(ids: NDArray[np.int64], view: VectorView) -> NDArray[np.bool_]:
+def of_long_documents(rows: Rows, view: VectorView) -> NDArray[np.bool_]:
     """Return for each chunk whether its version has many; they lie side by side, as they were committed."""
-    rows = view.positions(ids)
     near = rows[:, None] + np.arange(1 - LONG, LONG)
     inside = (near >= 0) & (near < len(view.versions)) & (rows >= 0)[:, None]
     same = view.versions[np.where(inside, near, 0)] == view.versions[np.maximum(rows, 0)][:, None]
@@ -75,6 +78,6 @@ def of_long_documents(ids: NDArray[np.int64], view: VectorView) -> NDArray[np.bo
 
 def leading_version(view: VectorView, found: Candidates) -> int | None:
     """Return the version that holds a good part of the best candidates, `None` where none does."""
-    rows = view.positions(found.ids[:AMONG])
+    rows = found.rows[:AMONG]
     counted = Counter(view.versions[rows[rows >= 0]].tolist()).most_common(1)
     return counted[0][0] if counted and counted[0][1] >= SHARE * AMONG else None

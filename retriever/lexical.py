@@ -18,8 +18,11 @@ from retriever.permitted import Permitted
 
 IDENTIFIER_BOOST = 1.0
 WRITER_HEAP_BYTES = 64_000_000
-FILTER_SHARE = 0.3
+FILTER_SHARE = 0.03
 """Below this share of permitted chunks the permission goes into the query; above it, over-fetching is cheaper."""
+
+FEW_VALUES = 1000
+"""Up to so many values are looked up one by one; more in one walk through all values of the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,12 @@ class LexicalIndex:
     def _restricted(self, query: Any, field: str, values: list[int]) -> Any:
         from tantivy import Occur, Query
 
-        within = Query.const_score_query(Query.term_set_query(self._schema, field, values), 0.0)
+        if len(values) > FEW_VALUES:
+            within = Query.term_set_query(self._schema, field, values)
+        else:
+            terms = (Query.term_query(self._schema, field, value, "basic") for value in values)
+            within = Query.boolean_query([(Occur.Should, term) for term in terms])
+        within = Query.const_score_query(within, 0.0)
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
 
     def _query(self, words: Words) -> Any | None:

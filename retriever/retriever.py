@@ -231,11 +231,12 @@ class Retriever:
                 lexical = indexes.lexical.search(asked, plan.depth, permitted, share)
         with timings("fuse"):
             ids = gather(dense_ids, lexical, permitted_carry(plan.query.carry, view, permitted), plan.mode)
+            places = view.positions(ids)
             nothing = np.full(len(ids), np.nan, dtype=np.float32)
-            dense = nothing if plan.mode == "lexical" else dense_scores(view, ids, vector)
+            dense = nothing if plan.mode == "lexical" else dense_scores(view, places, vector)
             words = nothing if plan.mode == "dense" else lexical_scores(indexes.lexical, ids, asked, lexical)
             weight = {"dense": 1.0, "lexical": 0.0, "hybrid": self._settings.retrieval.dense_weight}[plan.mode]
-            found = rank(ids, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
+            found = rank(ids, places, dense, words, floor=float(view.centroid @ vector), dense_weight=weight)
         if plan.mode != "hybrid":
             return found
         with timings("focus"):

@@ -12,11 +12,25 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, String, and_, bindparam, cast, exists, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session, aliased
 
 from core.clock import now
 from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, DocumentVersion, Membership
+from core.db.prepared import Prepared
 from core.types import Filters, Principal
 
 NO_FILTERS = Filters()
@@ -26,7 +40,7 @@ _HEIR, _HEIR_VERSION = aliased(Document), aliased(DocumentVersion)
 _KEYS: BindParameter[int] = bindparam("keys", expanding=True)
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=DocumentVersion.created_at.type)
 KEPT = 256
-"""Pairs of statements kept, one for each principal and filters seen lately: building one costs more than running it."""
+"""Statements kept, one for each principal and filters seen lately: building one costs more than running it."""
 Moment = datetime | BindParameter[datetime]
 
 
@@ -87,18 +101,28 @@ def presentations(
     The version's own document comes first where it is readable itself; its duplicates follow by source. A version
     that is absent from the result must not leave the retriever.
     """
+    wanted = sorted(set(version_keys))
+    if not wanted:
+        return {}
     timeless = replace(filters, as_of=None, metadata=dict(filters.metadata))
-    values = {"keys": sorted(set(version_keys)), "moment": filters.as_of or now()}
-    found: dict[int, list[Presentation]] = {}
-    for query in _presenting(principal, timeless):
-        for row in session.execute(query, values):
-            found.setdefault(row[0], []).append(Presentation(*row[1:]))
-    return found
+    rows = _presenting(principal, timeless).rows(session, wanted, moment=filters.as_of or now())
+    found: dict[int, list[tuple[bool, Presentation]]] = {}
+    for served, *shown in rows:
+        one = Presentation(*shown)
+        found.setdefault(served, []).append((one.version_key != served, one))
+    return {served: _in_order(shown) for served, shown in found.items()}
+
+
+def _in_order(shown: list[tuple[bool, Presentation]]) -> list[Presentation]:
+    """Put a version's own document first and its duplicates after it by source."""
+    if len(shown) > 1:
+        shown.sort(key=lambda one: (one[0], one[1].source))
+    return [one for _, one in shown]
 
 
 @lru_cache(maxsize=KEPT)
-def _presenting(principal: Principal, filters: Filters) -> tuple[Select[Any], Select[Any]]:
-    """Return what selects the documents that versions are shown as, at a moment given on execution: own, and twins."""
+def _presenting(principal: Principal, filters: Filters) -> Prepared:
+    """Return what selects the documents that versions are shown as, own and twins, at a moment given on execution."""
     twin, twin_version, twin_collection = _TWIN, _TWIN_VERSION, _TWIN_COLLECTION
     own = (
         _presented(Document, DocumentVersion, Collection, DocumentVersion.key)
@@ -115,9 +139,8 @@ def _presenting(principal: Principal, filters: Filters) -> tuple[Select[Any], Se
         .join(twin_collection, twin_collection.id == twin.collection_id)
         .where(DocumentVersion.key.in_(_KEYS), Document.state == "live")
         .where(_serves(principal, filters, _MOMENT, twin, twin_version, twin_collection))
-        .order_by(twin.source)
     )
-    return own, folded
+    return Prepared(union_all(own, folded))
 
 
 def permitted_until(session: Session, moment: datetime | None = None) -> datetime | None:

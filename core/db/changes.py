@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from core.db.bell import ring
 from core.db.models import Change
+from core.db.prepared import Prepared
 
 _INSERT = insert(cast(Table, Change.__table__))  # the table itself: nobody keeps these rows as objects
+_NEWEST = Prepared(select(func.max(Change.seq)))  # asked by every search
 
 
 def append_changes(session: Session, op: str, chunk_ids: Iterable[int], generation_id: int) -> None:
@@ -41,4 +43,5 @@ def last_reset(session: Session) -> int:
 
 def last_seq(session: Session) -> int:
     """Return the newest sequence number of the log, 0 where it is empty."""
-    return session.scalar(select(func.max(Change.seq))) or 0
+    (newest,) = _NEWEST.rows(session)[0]
+    return newest or 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retriever.analysis import name_of, name_terms, named_in
-from retriever.candidates import rank
+from retriever.candidates import Candidates, rank
 from retriever.focus import AMONG, focus, leading_version, with_names
 from retriever.lexical import LexicalEntry, LexicalIndex, Words
 from retriever.vectors import VectorIndex
@@ -34,8 +34,9 @@ def words(tmp_path):
 
 def search(view, ids, query):
     chosen = np.array(sorted(ids), dtype=np.int64)
-    scores = (view.matrix[view.positions(chosen)] @ query).astype(np.float32)
-    return rank(chosen, scores, np.zeros(len(chosen), dtype=np.float32), floor=0.0, dense_weight=0.5)
+    rows = view.positions(chosen)
+    scores = (view.matrix[rows] @ query).astype(np.float32)
+    return rank(chosen, rows, scores, np.zeros(len(chosen), dtype=np.float32), floor=0.0, dense_weight=0.5)
 
 
 def test_all_passages_of_the_version_that_leads_become_candidates(index, words):
@@ -93,11 +94,12 @@ def named(tmp_path):
 )
 def test_a_long_document_that_the_question_names_comes_first(named, question, version):
     view, words, versions = named
-    even = np.full(len(versions), 0.5, dtype=np.float32)
-    scores = with_names(even, np.arange(len(versions)), view, words, Words(question))
+    even, at = np.full(len(versions), 0.5, dtype=np.float32), np.arange(len(versions))
+    found = with_names(Candidates(at, at, even, even, even), view, words, Words(question))
+    scores = found.fused
     assert scores.max() <= 1
     assert scores.min() >= 0
-    best = set(versions[scores == scores.max()].tolist())
+    best = set(versions[found.rows[scores == scores.max()]].tolist())
     assert best == ({version} if version is not None else set(versions.tolist()))
 
 

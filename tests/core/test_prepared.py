@@ -1,0 +1,52 @@
+"""A prepared statement gives what the session gives, for every number of keys and every type."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from core.clock import now
+from core.db.models import Document, DocumentVersion
+from core.db.prepared import Prepared
+from core.db.session import Database
+from core.settings import Settings
+from tests.operations.seeding import Seed, plant
+
+STATEMENT = (
+    select(DocumentVersion.key, Document.id, Document.key, DocumentVersion.created_at, Document.attributes)
+    .join(Document, Document.key == DocumentVersion.document_key)
+    .where(DocumentVersion.key.in_(bindparam("keys", expanding=True)))
+    .where(DocumentVersion.created_at <= bindparam("moment", type_=DocumentVersion.created_at.type))
+    .where(Document.state.in_(["live", "quarantined"]), Document.attributes["region"].as_string() == "north")
+    .order_by(DocumentVersion.key)
+)
+
+
+@pytest.fixture
+def filled(database: Database, settings: Settings) -> Database:
+    for number in range(9):
+        plant(database, settings, Seed(f"d{number}", f"text {number}"))
+    with database.write() as session:
+        for document in session.scalars(select(Document)):
+            document.attributes = {"region": "south" if document.id == "d4" else "north"}
+    return database
+
+
+@pytest.mark.parametrize("keys", [[1], [2, 1], [1, 2, 3], list(range(1, 10)), [*range(1, 40)]])
+def test_it_gives_the_rows_of_the_session(filled: Database, keys: list[int]) -> None:
+    prepared, moment = Prepared(STATEMENT), now()
+    with filled.read() as session:
+        wanted = [tuple(row) for row in session.execute(STATEMENT, {"keys": keys, "moment": moment})]
+        for _ in range(2):
+            assert [tuple(row) for row in prepared.rows(session, keys, moment=moment)] == wanted
+    assert {row[0] for row in wanted} == set(keys) & {1, 2, 3, 4, 6, 7, 8, 9}
+
+
+def test_values_given_later_count(filled: Database) -> None:
+    prepared = Prepared(STATEMENT)
+    with filled.read() as session:
+        assert len(prepared.rows(session, [1, 2], moment=now())) == 2
+        assert prepared.rows(session, [1, 2], moment=now() - timedelta(days=1)) == []
+        assert [row.id for row in prepared.rows(session, [2, 3], moment=now())] == ["d1", "d2"]
