@@ -55,9 +55,16 @@ def lexical_scores(
     index: LexicalIndex, ids: NDArray[np.int64], words: Words, known: LexicalHits | None = None
 ) -> Floats:
     """Return the BM25 score of each chunk, shape (n,), 0 where it shares no term; `known` need no looking up again."""
-    found = {} if known is None else dict(zip(known.ids.tolist(), known.scores.tolist(), strict=True))
-    found |= index.score(words, [chunk_id for chunk_id in ids.tolist() if chunk_id not in found])
-    return np.array([found.get(chunk_id, 0.0) for chunk_id in ids.tolist()], dtype=np.float32)
+    scores = np.zeros(len(ids), dtype=np.float32)
+    unknown = np.ones(len(ids), dtype=np.bool_)
+    if known is not None and len(known.ids):
+        order = np.argsort(known.ids)
+        at = np.minimum(np.searchsorted(known.ids, ids, sorter=order), len(order) - 1)
+        unknown = known.ids[order[at]] != ids
+        scores[~unknown] = known.scores[order[at[~unknown]]]
+    found = index.score(words, ids[unknown].tolist())
+    scores[unknown] = [found.get(chunk_id, 0.0) for chunk_id in ids[unknown].tolist()]
+    return scores
 
 
 def rank(

@@ -53,9 +53,7 @@ class _Rendered:
     row: Any
 
     @classmethod
-    def of(
-        cls, statement: Select[Any] | CompoundSelect[Any], dialect: Dialect, values: Mapping[str, Any]
-    ) -> _Rendered:
+    def of(cls, statement: Select[Any] | CompoundSelect[Any], dialect: Dialect, values: Mapping[str, Any]) -> _Rendered:
         compiled = statement.compile(dialect=dialect)
         state = compiled.construct_expanded_state(dict(values))
         write: dict[str, Convert] = {}
@@ -71,7 +69,7 @@ class _Rendered:
             order=state.positiontup,
             write=write,
             columns=[one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns],
-            row=namedtuple("Row", [one.key or "" for one in columns], rename=True),  # noqa: PYI024
+            row=namedtuple("Row", [one.key or "" for one in columns], rename=True),
         )
 
     def parameters(self, keys: Sequence[int], values: Mapping[str, Any]) -> Any:
