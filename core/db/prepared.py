@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Dialect, Select
+from sqlalchemy import Dialect, SelectBase
 from sqlalchemy.orm import Session
 
 Convert = Callable[[Any], Any]
@@ -23,14 +23,15 @@ class Prepared:
     A list is filled up to a power of two with its last key, so that few forms are ever rendered.
     """
 
-    def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
+    def __init__(self, statement: SelectBase) -> None:
         self._statement = statement
         self._rendered: dict[tuple[str, int], _Rendered] = {}
 
     def rows(self, session: Session, keys: Sequence[int] = (), /, **values: Any) -> list[Any]:
         """Return the rows as named tuples, read in the session's transaction."""
         connection = session.connection()
-        filled = [*keys, *(keys[-1:] * (_power_of_two(len(keys)) - len(keys)))]
+        filled = list(keys)
+        filled += filled[-1:] * (_power_of_two(len(keys)) - len(keys))
         form = (connection.dialect.name, len(filled))
         rendered = self._rendered.get(form)
         if rendered is None:
@@ -53,7 +54,7 @@ class _Rendered:
     row: Any
 
     @classmethod
-    def of(cls, statement: Select[Any] | CompoundSelect[Any], dialect: Dialect, values: Mapping[str, Any]) -> _Rendered:
+    def of(cls, statement: SelectBase, dialect: Dialect, values: Mapping[str, Any]) -> _Rendered:
         compiled = statement.compile(dialect=dialect)
         state = compiled.construct_expanded_state(dict(values))
         write: dict[str, Convert] = {}
