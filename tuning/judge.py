@@ -22,6 +22,7 @@ from typing import Any
 from core.types import PromptName
 from generation.prompts import NOT_FOUND
 from generation.stops import stop_ids
+from generation.tasks import TASK_FILE
 from tuning.base_model import load_plain
 from tuning.ptune_rows import messages_of, read_rows
 
@@ -126,14 +127,14 @@ class Answerer:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, variant.adapter).merge_and_unload()
-            self.trained = _count(Path(variant.adapter) / "adapter_model.safetensors")
+            self.trained = _trained(Path(variant.adapter), "adapter_model.safetensors")
         self.model = model.to(self.device, torch.bfloat16 if self.device == "cuda" else torch.float32).eval()
         if variant.virtual:
             from safetensors.torch import load_file
 
             file = Path(variant.virtual) / "virtual_tokens.safetensors"
             self.virtual = load_file(file)["virtual_tokens"].to(self.device, self.model.dtype)
-            self.trained = self.virtual.numel()
+            self.trained = _trained(Path(variant.virtual), file.name)
 
     def prompt_of(self, row: dict[str, Any]) -> str:
         """Return the text the model continues."""
@@ -193,10 +194,15 @@ def pad_left(rows: Sequence[Any]) -> tuple[Any, Any]:
     return embedded, mask
 
 
-def _count(file: Path) -> int:
+def _trained(run: Path, file: str) -> int:
+    """Return how many parameters learnt, which a prompt encoder has more of than it leaves behind."""
     from safetensors import safe_open
 
-    with safe_open(file, framework="pt") as tensors:
+    task = run / TASK_FILE
+    said = json.loads(task.read_text(encoding="utf-8")).get("trained_parameters") if task.is_file() else None
+    if said is not None:
+        return int(said)
+    with safe_open(run / file, framework="pt") as tensors:
         return sum(tensors.get_tensor(name).numel() for name in tensors.keys())  # noqa: SIM118 - no mapping
 
 

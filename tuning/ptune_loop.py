@@ -176,6 +176,7 @@ class Training:
 
         (self.out / "best").mkdir(exist_ok=True)
         task = {name: getattr(self.recipe, name) for name in ("method", "prompt", "tokens")}
+        task["trained_parameters"] = sum(parameter.numel() for _, parameter in self.learnt)
         (self.out / "best" / TASK_FILE).write_text(json.dumps(task), encoding="utf-8")
         if self.recipe.method == "lora":
             self.model.save_pretrained(self.out / "best")

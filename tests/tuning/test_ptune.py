@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import InvalidInput
 from tests.tuning.tiny_model import save_tiny_model
+from tuning.judge import Answerer, Variant
 from tuning.ptune import train
 from tuning.ptune_rows import Recipe, Sample, batches
 
@@ -37,7 +38,12 @@ def data(tmp_path_factory):
 def test_each_method_learns(model, data, tmp_path, method):
     history = train(data, model, tmp_path / "run", replace(RECIPE, method=method))
     assert history[-1]["train_loss"] < history[0]["train_loss"]
-    assert any((tmp_path / "run" / "best").iterdir())
+    best = tmp_path / "run" / "best"
+    told = json.loads((best / "task.json").read_text())["trained_parameters"]
+    kept = {"ptune": 4 * 32, "prompt": 4 * 32, "lora": 0}[method]
+    assert told > kept if method != "prompt" else told == kept
+    way = {"adapter": str(best)} if method == "lora" else {"virtual": str(best)}
+    assert Answerer(model, Variant(method, **way)).trained == told
 
 
 @pytest.mark.parametrize("method", ["ptune", "lora"])
