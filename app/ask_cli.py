@@ -11,7 +11,7 @@ import typer
 from app.ask import ask as answer_question
 from app.console import emit
 from app.runtime import open_runtime
-from app.search_cli import As, AsJson, Collection, named_principal
+from app.search_cli import As, AsJson, Collection, asked, named_principal
 from core.settings import load_settings
 from core.types import Answer, Filters, Question, Style
 
@@ -30,7 +30,7 @@ class GeneratorOption(StrEnum):
 
 @cli.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help="The question.", callback=asked)],
     collection: Collection = None,
     as_: As = None,
     generator: Annotated[GeneratorOption, typer.Option("--generator", help="Who drafts.")] = GeneratorOption.auto,
@@ -41,7 +41,7 @@ def ask(
 ) -> None:
     """Answer a question, every sentence with its source."""
     with open_runtime(load_settings(), follow=False) as runtime:
-        asked = Question(
+        to_ask = Question(
             text=question,
             principal=named_principal(runtime, as_),
             filters=Filters(collection=collection),
@@ -50,7 +50,7 @@ def ask(
             style=Style(task=task),
             conversation_id=conversation,
         )
-        answer = answer_question(runtime, asked)
+        answer = answer_question(runtime, to_ask)
     emit(answer.to_json(), as_json=as_json, text=lambda: answer_text(answer))
 
 

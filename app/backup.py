@@ -195,8 +195,10 @@ def _sweep(target: Path, store: str, named: list[str]) -> int:
 def _read_manifest(source: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
+    except FileNotFoundError as error:
+        raise InvalidInput(f"{source} holds no backup: there is no {MANIFEST} in it") from error
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{source} holds no backup: {error}") from error
+        raise InvalidInput(f"{source} holds no backup: {MANIFEST} cannot be read ({error})") from error
     if manifest.get("format") != FORMAT:
         raise InvalidInput(f"{source} is a backup of format {manifest.get('format')}; this program reads {FORMAT}")
     return manifest

@@ -55,7 +55,17 @@ def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
         # The reader (`| head`) has gone: give the interpreter a sink, so that its last flush is silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # the process's edge: a person gets a line, `--verbose` the traceback
+        note(f"attest: {_unexpected(error)}")
+        log.debug("unexpected", exc_info=True)
+        return 1
     return 0
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    return f"unexpected {type(error).__name__}: {error}. This is a fault of Attest; `attest --verbose …` shows where."
 
 
 def _status(stop: SystemExit) -> int:

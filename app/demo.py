@@ -72,7 +72,7 @@ def answer_samples(settings: Settings) -> tuple[str, ...]:
     runtime = open_runtime(settings, follow=False)
     try:
         ingest_samples(runtime)
-        note("Loading the models …")
+        note("Loading the models (the first answer takes a few seconds) …")
         runtime.warm()
         outcomes = []
         for text in QUESTIONS:
@@ -187,7 +187,7 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def wait_ready(url: str, processes: Sequence[subprocess.Popen[bytes]], *, timeout_s: float = 120.0) -> None:
+def wait_ready(url: str, processes: Sequence[subprocess.Popen[bytes]], *, timeout_s: float = 300.0) -> None:
     """Wait until a URL answers 200.
 
     Raises:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from core.db.access import readable
 from core.db.models import Document, DocumentVersion
 from core.db.session import Database
 from core.errors import NotFound
 from core.types import Principal
+from ingest.documents import visible
 
 
 def readable_version(
@@ -22,7 +22,7 @@ def readable_version(
     query = (
         select(DocumentVersion)
         .join(DocumentVersion.document)
-        .where(Document.id == document_id, readable(principal))
+        .where(Document.id == document_id, visible(principal))
         .where(DocumentVersion.version == (Document.version if version is None else version))
     )
     with database.read() as session:

@@ -76,7 +76,8 @@ class Guard:
         if length.isdigit() and int(length) > limit:
             await _too_large(limit)(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, limit), send)
+        counted = Counted(receive, send, limit)
+        await self._app(scope, counted.receive, counted.send)
 
 
 def _from_here(headers: Mapping[str, str]) -> bool:
@@ -108,19 +109,31 @@ def _too_large(limit: int) -> ASGIApp:
     return problem_response(413, "TooLarge", f"the body is larger than {limit} bytes")
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    """Stop reading a body without a declared length once it passes the limit."""
-    seen = 0
+class Counted:
+    """A body without a declared length: reading stops once it passes the limit, and the answer is 413."""
 
-    async def counting() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            return {"type": "http.disconnect"}
-        return message
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._seen = 0
+        self._refused = False
 
-    return counting
+    async def receive(self) -> Message:
+        """Pass a message on, or end the body where it grew too large."""
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        return message if self._seen <= self._limit else {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Pass the response on; once the body was cut short, whatever the route made of that becomes 413."""
+        if self._seen <= self._limit:
+            await self._send(message)
+        elif not self._refused:
+            self._refused = True
+            response = problem_response(413, "TooLarge", f"the body is larger than {self._limit} bytes")
+            await self._send({"type": "http.response.start", "status": 413, "headers": response.raw_headers})
+            await self._send({"type": "http.response.body", "body": response.body})
 
 
 def _with_headers(send: Send, path: str) -> Send:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +16,7 @@ from core.types import Json
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+OPENAI_ROUTES = ("/v1/chat/", "/v1/models")
 
 
 def problem(status: int, kind: str, detail: str, **more: object) -> Json:
@@ -46,28 +48,49 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _attest_error(_request: Request, error: Exception) -> JSONResponse:
+def _respond(request: Request, status: int, kind: str, detail: str, **more: Any) -> JSONResponse:
+    """Return the problem; on OpenAI's routes also in the form from which its clients take the message."""
+    if request.url.path.startswith(OPENAI_ROUTES):
+        more["error"] = {"message": detail, "type": kind, "param": None, "code": status}
+    return problem_response(status, kind, detail, **more)
+
+
+async def _attest_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AttestError)
     if error.status_code >= 500:
         log.warning("%s: %s", error.kind, error)
-    return problem_response(error.status_code, error.kind, str(error), error.retry_after_s)
+    return _respond(request, error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s)
 
 
-async def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    wrong = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    wrong = [{"at": ".".join(map(str, e["loc"])), "message": _plain(e["msg"])} for e in error.errors()]
     detail = "; ".join(f"{item['at']}: {item['message']}" for item in wrong)
-    return problem_response(422, "InvalidInput", detail, errors=wrong)
+    return _respond(request, 422, "InvalidInput", detail, errors=wrong)
 
 
-async def _http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem_response(
-        error.status_code, HTTPStatus(error.status_code).name.title().replace("_", ""), error.detail
-    )
+    status = HTTPStatus(error.status_code)
+    detail = error.detail
+    if detail == status.phrase and status == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.url.path}; the routes are described at /docs"
+    elif detail == status.phrase and status == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not possible at {request.url.path}"
+    response = _respond(request, status, status.name.title().replace("_", ""), detail)
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """A bug: logged in full, told without a word of it."""
     log.error("unexpected error", exc_info=error)
-    return problem_response(500, "Unexpected", "something went wrong; the server's log says what")
+    return _respond(request, 500, "Unexpected", "something went wrong; the server's log says what")
+
+
+def _plain(message: str) -> str:
+    """Return a complaint of pydantic without the words that only Python's programmers know."""
+    if "UploadFile" in message:
+        return "a file is needed, with a name"
+    message = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "not a known field")
+    return message.replace("Input should be", "must be").replace("String should", "must").partition(", unable")[0]

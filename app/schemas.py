@@ -11,6 +11,8 @@ from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Qu
 
 QUESTION_CHARACTERS = 4000
 """Longer than any question; a pasted document belongs in the knowledge base."""
+MOST_INTEGER = 2**31 - 1
+"""What every database can hold; a larger number names no version, no row and no change."""
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS)]
 
 

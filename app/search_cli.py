@@ -9,6 +9,7 @@ import typer
 
 from app.console import emit
 from app.runtime import Runtime, open_runtime
+from app.schemas import QUESTION_CHARACTERS
 from app.search import explain_json, search_json
 from core.db.access import principal_named
 from core.db.grants import require_principal
@@ -26,6 +27,19 @@ class ModeName(StrEnum):
     hybrid = "hybrid"
 
 
+def asked(text: str) -> str:
+    """Return a question or query as it is asked.
+
+    Raises:
+        BadParameter: it is blank, or longer than the REST API takes either.
+    """
+    if not text.strip():
+        raise typer.BadParameter("it is empty")
+    if len(text) > QUESTION_CHARACTERS:
+        raise typer.BadParameter(f"it is longer than {QUESTION_CHARACTERS} characters")
+    return text.strip()
+
+
 Collection = Annotated[str | None, typer.Option("--collection", help="Search only this collection.")]
 As = Annotated[
     str | None, typer.Option("--as", metavar="PRINCIPAL", help="See what user:ana, group:hr or public may see.")
@@ -35,7 +49,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @cli.command()
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(help="What to look for.", callback=asked)],
     k: Annotated[int, typer.Option("--k", min=1, max=1000, help="How many passages.")] = 10,
     mode: Annotated[ModeName | None, typer.Option("--mode", help="Default: retrieval.mode.")] = None,
     rerank: Annotated[bool | None, typer.Option("--rerank/--no-rerank", help="Default: retrieval.rerank.")] = None,
@@ -59,7 +73,7 @@ def search(
 
 @cli.command()
 def explain(
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help="The question.", callback=asked)],
     document: Annotated[str, typer.Option("--document", help="The id of the document that was expected.")],
     as_: As = None,
     as_json: AsJson = False,

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app import problems
 from app.api import routers
+from app.ask import ask
 from app.limits import Guard, RateLimiter, is_loopback
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
@@ -19,10 +20,12 @@ from app.runtime import Runtime, open_runtime
 from app.streams import Streams
 from app.uploads import Uploads
 from core.settings import Settings
+from core.types import OPERATOR, Question
 
 log = logging.getLogger(__name__)
 DRAIN_S = 10.0
 """How long shutdown waits for answers and uploads in the making."""
+REHEARSAL = "What do these documents say, and who wrote them?"
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
@@ -56,7 +59,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Warm the parts beside the server, so that `/healthz` answers at once and `/readyz` once they are there."""
     await asyncio.to_thread(app.state.uploads.resume)
-    warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
+    app.state.warming = warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
     try:
         yield
     finally:
@@ -67,8 +70,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _warm(runtime: Runtime) -> None:
-    """Build the parts; what fails here is told by `/readyz` and tried again by the next question."""
+    """Build the parts and ask once, unrecorded: weights load at their first use, and no reader should wait for that.
+
+    What fails here is told by `/readyz` and tried again by the next question.
+    """
     try:
         runtime.warm()
+        ask(runtime, Question(REHEARSAL, OPERATOR, generator="quote"), recorded=False)
     except Exception:
         log.exception("a part could not be built; /readyz says which")

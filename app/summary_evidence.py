@@ -79,6 +79,8 @@ def _chunks(session: Session, subject: Subject) -> tuple[list[int], NDArray[np.f
         .order_by(ChunkRow.ordinal, ChunkRow.id)
         .limit(MOST_CHUNKS)
     ).all()
+    if not rows:
+        return [], np.empty((0, 0), np.float32), []
     vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(len(rows), -1)
     return [row.id for row in rows], vectors, [row.ordinal == 0 for row in rows]
 

@@ -5,6 +5,7 @@ Unknown sections and keys are refused wherever they come from; secrets never pri
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -12,13 +13,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from core.blobs import write_durably
 from core.errors import InvalidInput
 
 ENV_PREFIX = "ATTEST_"
-PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT"}
+PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT", "ATTEST_FILE_PASSWORD"}
 
 
 class Section(BaseModel):
@@ -60,6 +61,12 @@ class IngestSettings(Section):
     ocr: bool = True
     allow_urls: bool = False
     """Whether `attest ingest` may read web addresses and buckets named to it."""
+
+    @model_validator(mode="after")
+    def _advances(self) -> IngestSettings:
+        if self.chunk_overlap_tokens >= self.chunk_tokens:
+            raise ValueError("needs chunk_overlap_tokens below chunk_tokens")
+        return self
 
 
 class RetrievalSettings(Section):
@@ -223,15 +230,16 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
         InvalidInput: the file cannot be read, or holds an unknown or wrong setting.
     """
     home = (home or default_home()).resolve()
-    path = config or (Path(os.environ["ATTEST_CONFIG"]) if os.environ.get("ATTEST_CONFIG") else home / "attest.toml")
-    if config is not None and not path.is_file():
+    named = config or (Path(os.environ["ATTEST_CONFIG"]) if os.environ.get("ATTEST_CONFIG") else None)
+    path = named or home / "attest.toml"
+    if named is not None and not path.is_file():
         raise InvalidInput(f"no settings file at {path}")
     values = _read_toml(path) if path.is_file() else {}
     _overlay(values, os.environ)
     try:
         return Settings(home=home, **values)
     except (ValidationError, TypeError) as error:
-        raise InvalidInput(f"settings are wrong: {_explain(error)}") from error
+        raise InvalidInput(f"the settings are wrong: {_explain(error, path)}") from error
 
 
 def name_embedder(settings: Settings, model: str) -> Path:
@@ -281,7 +289,33 @@ def _toml_or_text(text: str) -> Any:
         return text
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, path: Path) -> str:
+    """Say of each wrong setting where it was set and what it should be."""
     if not isinstance(error, ValidationError):
         return str(error)
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc']))} ({_origin(e['loc'], path)}) {_wrong(e['loc'], e['type'], e['msg'])}"
+        for e in error.errors(include_input=False)
+    )
+
+
+def _origin(place: tuple[int | str, ...], path: Path) -> str:
+    variable = ENV_PREFIX + "__".join(str(part) for part in place[:2]).upper()
+    return variable if variable in os.environ else str(path)
+
+
+def _wrong(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    """Return pydantic's complaint in the words of somebody who writes settings, not Python."""
+    if kind != "extra_forbidden":
+        message = message.removeprefix("Value error, ").replace("Input should be", "must be").partition(", unable")[0]
+        for theirs, ours in ((r"a valid tuple", "a list"), (r"a valid dictionary.*", "a section"), ("a valid", "a")):
+            message = re.sub(theirs, ours, message)
+        return message
+    section: type[BaseModel] = Settings
+    for part in place[:-1]:
+        field = section.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return "is no setting"
+        section = field.annotation
+    near = difflib.get_close_matches(str(place[-1]), section.model_fields, n=1)
+    return f"is no setting; did you mean {near[0]}?" if near else "is no setting"

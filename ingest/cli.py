@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.db.grants import require_principal
 from core.db.session import Database
 from core.errors import InvalidInput
 from core.logging import configure_logging
@@ -124,6 +125,10 @@ def read_records(lines: Iterator[str]) -> Iterator[TextRecord]:
         except (ValueError, KeyError, AttributeError) as error:
             raise InvalidInput(f"line {number} is no JSON object with `source` and `text`") from error
         allow = row.get("allow")
+        allow = [allow] if isinstance(allow, str) else allow
+        if allow is not None:  # a misspelt reader would shut everybody out in silence
+            for name in allow:
+                require_principal(str(name))
         known = {"source", "id", "_id", "text", "title", "allow"}
         attributes = {key: value for key, value in row.items() if key not in known}
         yield TextRecord(source, text, str(row.get("title") or ""), attributes, tuple(allow) if allow else None)

@@ -22,12 +22,19 @@ from ingest.promote import current_chunks, remove_document
 
 def list_documents(database: Database, principal: Principal, *, collection: str | None = None) -> list[Json]:
     """Return every document the principal may read, by collection and source; the operator sees quarantined ones."""
-    query = _newest().where(_visible(principal)).order_by(Document.collection_id, Document.source)
+    query = _newest().where(visible(principal)).order_by(Document.collection_id, Document.source)
     if collection is not None:
         query = query.join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
     with database.read() as session:
         counts = _chunk_counts(session)
         return [_row(document, version, counts.get(version.key, 0)) for document, version in session.execute(query)]
+
+
+def list_collections(database: Database, principal: Principal) -> list[str]:
+    """Return the names of the collections that hold a document the principal may read."""
+    query = select(Collection.name).join(Document, Document.collection_id == Collection.id).where(visible(principal))
+    with database.read() as session:
+        return list(session.scalars(query.distinct().order_by(Collection.name)))
 
 
 def show_document(database: Database, document_id: str, principal: Principal) -> Json:
@@ -141,7 +148,7 @@ def reject_document(database: Database, settings: Settings, document_id: str, pr
     return {"rejected": True} | purge_document(database, settings, document_id, principal)
 
 
-def _visible(principal: Principal) -> ColumnElement[bool]:
+def visible(principal: Principal) -> ColumnElement[bool]:
     """Return what the principal may see in a list: what it may read, and for the operator what waits for a review."""
     return or_(readable(principal), Document.state == "quarantined") if principal.operator else readable(principal)
 
@@ -155,7 +162,7 @@ def _newest() -> Select[Document, DocumentVersion]:
 
 
 def _one(session: Session, document_id: str, principal: Principal) -> tuple[Document, DocumentVersion]:
-    found = session.execute(_newest().where(Document.id == document_id, _visible(principal))).first()
+    found = session.execute(_newest().where(Document.id == document_id, visible(principal))).first()
     if found is None:
         raise NotFound(f"no document {document_id}")
     return found[0], found[1]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.types import Answer, Citation, Verdict
 from ui import escape, markup
 from ui.client import ApiError, Client
 from ui.escape import label
-from ui.session import Turn, client, document_text
+from ui.session import Turn, api_url, client, document_text, session
 
 GENERATORS = {"vllm": "Written by the model server", "embedded": "Written by the built-in model", "quote": "Quoted"}
 REFUSALS = {
@@ -16,6 +18,16 @@ REFUSALS = {
     "insufficient_evidence": "Some passages come close, but none of them holds the answer.",
     "unsupported_draft": "A draft was written, but its sentences did not hold up against the passages.",
 }
+NOTICED = {
+    ("indirect_injection", "flag"): "Instructions in a passage ignored",
+    ("pii", "flag"): "Personal data noticed",
+    ("pii", "redact"): "Personal data taken out",
+    ("secrets", "flag"): "A password or key noticed",
+    ("secrets", "redact"): "A password or key taken out",
+    ("exit_gate", "redact"): "Links or images taken out",
+    ("toxicity", "flag"): "Tone noted",
+}
+"""What a rail did, in a reader's words; any other rail goes by its name."""
 REFUSED = "The documents do not answer this."
 
 
@@ -24,6 +36,8 @@ def show_turn(turn: Turn, key: str) -> None:
     with st.chat_message("user", avatar=":material/person:"):
         st.html(f'<p class="question">{escape.text(turn.question)}</p>')
     with st.chat_message("assistant", avatar=":material/verified:"):
+        if turn.stopped:
+            st.html(markup.callout_html("stopped", "Stopped", "You stopped this answer before it was finished."))
         if turn.problem is not None:
             st.html(markup.callout_html("failed", "No answer", turn.problem))
         if turn.answer is not None:
@@ -58,7 +72,7 @@ def badges(answer: Answer) -> list[tuple[str, str]]:
         shown.append((kind, f"{held} of {len(answer.claims)} sentence{'s' * (len(answer.claims) != 1)} supported"))
     else:
         shown.append((answer.outcome, answer.outcome.capitalize()))
-    shown += [("rail", f"{_rail_name(v)}: {v.action}") for v in answer.rails if v.action in ("flag", "redact")]
+    shown += [("rail", _noticed(v)) for v in answer.rails if v.action in ("flag", "redact")]
     shown.append(("time", f"{total_ms(answer) / 1000:.1f} s"))
     return shown
 
@@ -121,7 +135,7 @@ def _show_original(api: Client, citation: Citation, key: str, offered: set[str])
             name = citation.source.rsplit("/", 1)[-1] or "document"
             st.download_button(
                 f"Download {label(name)}",
-                api.file(citation.document_id, citation.version),
+                partial(_fetch, api_url(), session().key, citation),
                 file_name=name,
                 mime="application/octet-stream",
                 key=f"{key}-file",
@@ -130,6 +144,12 @@ def _show_original(api: Client, citation: Citation, key: str, offered: set[str])
             )
     except ApiError as error:
         st.html(markup.callout_html("failed", citation.title, str(error)))
+
+
+def _fetch(url: str, key: str, citation: Citation) -> bytes:
+    """Fetch the original once it is asked for, in a thread that knows nothing of the session."""
+    with Client(url, key or None) as api:
+        return api.file(citation.document_id, citation.version)
 
 
 def _show_feedback(turn: Turn, answer: Answer, key: str) -> None:
@@ -160,6 +180,10 @@ def _blocked_words(answer: Answer) -> str:
         return f"Blocked by {answer.reason}."
     where = {"input": "The question", "retrieval": "What was found", "output": "The answer"}.get(verdict.stage, "This")
     return f"{where} was stopped by the rail “{_rail_name(verdict)}”. {verdict.reason}".strip()
+
+
+def _noticed(verdict: Verdict) -> str:
+    return NOTICED.get((verdict.rail, verdict.action), f"{_rail_name(verdict)}: {verdict.action}")
 
 
 def _rail_name(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -15,6 +15,9 @@ from ui.sse import ServerEvent, parse_events
 from ui.wire import (
     ConversationRow,
     DocumentRow,
+    HeldRow,
+    Me,
+    RailRow,
     RunRow,
     SearchResult,
     TurnRow,
@@ -111,8 +114,19 @@ class Client:
 
     def ask_stream(self, ask: Ask) -> Iterator[ServerEvent]:
         """Ask a question and yield its events as they come; an `error` event is raised."""
+        return self._events("POST", "/v1/ask/stream", json=ask.to_json())
+
+    def resume_stream(self, stream_id: str) -> Iterator[ServerEvent]:
+        """Yield the events of an answer in the making, or just made, from its first."""
+        return self._events("GET", f"/v1/ask/stream/{stream_id}")
+
+    def stop_stream(self, stream_id: str) -> None:
+        """Stop an answer in the making."""
+        self._send("DELETE", f"/v1/ask/stream/{stream_id}")
+
+    def _events(self, method: str, path: str, **options: Any) -> Iterator[ServerEvent]:
         try:
-            with self._http.stream("POST", "/v1/ask/stream", json=ask.to_json(), timeout=ANSWER_TIMEOUT) as response:
+            with self._http.stream(method, path, timeout=ANSWER_TIMEOUT, **options) as response:
                 if response.is_error:
                     response.read()
                     raise _api_error(response)
@@ -141,10 +155,38 @@ class Client:
         """Say where a document was lost for a question: `stage`, `detail`, `ranks`."""
         return self._json("POST", "/v1/explain", json={"question": question, "document_id": document_id})
 
+    def me(self) -> Me:
+        """Say whom the key acts for."""
+        return read(Me, self._json("GET", "/v1/me"))
+
+    def collections(self) -> tuple[str, ...]:
+        """List the collections the caller sees."""
+        return tuple(self._json("GET", "/v1/collections").get("collections") or ())
+
     def documents(self, collection: str | None = None) -> tuple[DocumentRow, ...]:
         """List the documents the caller may see."""
         data = self._json("GET", "/v1/documents", params={"collection": collection} if collection else None)
         return tuple(read(DocumentRow, row) for row in rows(data, "documents"))
+
+    def document(self, document_id: str) -> dict[str, Any]:
+        """Return what is known of a document."""
+        return self._json("GET", f"/v1/documents/{document_id}")
+
+    def quarantine(self) -> tuple[HeldRow, ...]:
+        """List the documents that wait for a review."""
+        return tuple(read(HeldRow, row) for row in rows(self._json("GET", "/v1/quarantine"), "documents"))
+
+    def review(self, document_id: str, verdict: Literal["release", "reject"]) -> None:
+        """Let a held document in, or throw it out for good."""
+        self._send("POST", f"/v1/quarantine/{document_id}/{verdict}", timeout=ANSWER_TIMEOUT)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings in force, without secrets."""
+        return self._json("GET", "/v1/settings")
+
+    def rails(self) -> tuple[RailRow, ...]:
+        """Return the guardrails' policy."""
+        return tuple(read(RailRow, row) for row in rows(self._json("GET", "/v1/rails"), "rails"))
 
     def document_text(self, document_id: str, version: int | None = None) -> str:
         """Return the cleaned text of a document, by default its newest version."""
@@ -153,10 +195,14 @@ class Client:
 
     def page_image(self, citation: Citation) -> bytes | None:
         """Return the cited page as PNG, the quote highlighted; None where the document's pages are no pictures."""
-        path = f"/v1/documents/{citation.document_id}/pages/{citation.page}.png"
-        params = {"version": citation.version, "highlight": f"{citation.start}-{citation.end}"}
+        params: dict[str, int | str] = {"version": citation.version}
+        params["highlight"] = f"{citation.start}-{citation.end}"
+        return self.page(citation.document_id, citation.page or 1, **params)
+
+    def page(self, document_id: str, number: int, **params: int | str) -> bytes | None:
+        """Return a page as PNG; None where the document's pages are no pictures."""
         try:
-            return self._send("GET", path, params=params).content
+            return self._send("GET", f"/v1/documents/{document_id}/pages/{number}.png", params=params).content
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
@@ -194,15 +240,21 @@ class Client:
         body = {"answer_id": answer_id, "rating": "up" if helpful else "down", "comment": comment}
         self._send("POST", "/v1/feedback", json=body)
 
-    def conversations(self, *, search: str | None = None) -> tuple[ConversationRow, ...]:
+    def conversations(self, *, search: str | None = None, limit: int = 50) -> tuple[ConversationRow, ...]:
         """List the caller's conversations, newest first; `search` looks in what was said."""
-        data = self._json("GET", "/v1/conversations", params={"q": search} if search else None)
+        params = {"limit": str(limit)} | ({"q": search} if search else {})
+        data = self._json("GET", "/v1/conversations", params=params)
         return tuple(read(ConversationRow, row) for row in rows(data, "conversations"))
 
     def conversation(self, conversation_id: str) -> tuple[TurnRow, ...]:
         """Return the turns of a conversation, oldest first."""
         data = self._json("GET", f"/v1/conversations/{conversation_id}")
         return tuple(turn_from(row) for row in rows(data, "turns"))
+
+    def export_conversation(self, conversation_id: str) -> str:
+        """Return a conversation as Markdown."""
+        params = {"format": "markdown"}
+        return self._send("GET", f"/v1/conversations/{conversation_id}/export", params=params).text
 
     def delete_conversation(self, conversation_id: str) -> None:
         """Forget a conversation."""

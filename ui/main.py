@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
 import streamlit as st
 
-from core.types import GeneratorChoice
-from ui import escape, page_ask, page_documents, page_playground, page_search
+from ui import escape, page_ask, page_documents, page_playground, page_search, page_system
 from ui.client import ApiError
-from ui.session import Session, api_url, client, collections, session, sign_in
+from ui.session import GENERATORS, Session, api_url, client, look, session, sign_in
 
-GENERATORS: dict[GeneratorChoice, str] = {
-    "auto": "As configured",
-    "vllm": "Model server (vLLM)",
-    "embedded": "Built-in model",
-    "quote": "Quotes only",
-}
 ALL = "All collections"
 SHAPE = (
     '<rect x="1" y="3" width="26" height="26" rx="7" fill="#0b6e5f"/><path d="M8 16.5l4.2 4.2L20.5 11" fill="none"'
@@ -26,7 +20,7 @@ ICON = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-2 0 32 32" width="64"
 """Drawn here: Streamlit fetches a Material icon of the tab from the network."""
 LOGO = (
     f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 32" width="128" height="32">{SHAPE}<text x="36" y="23"'
-    ' font-family="Helvetica, Arial, sans-serif" font-size="20" font-weight="700" fill="#1b2530">Attest</text></svg>'
+    ' font-family="Helvetica, Arial, sans-serif" font-size="20" font-weight="700" fill="#148571">Attest</text></svg>'
 )
 STYLE = Path(__file__).with_name("style.css")
 
@@ -36,30 +30,39 @@ def main() -> None:
     st.set_page_config(page_title="Attest", page_icon=ICON, layout="centered")
     st.logo(LOGO, size="large")
     st.html(STYLE)
-    chosen = st.navigation(
-        [
-            st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
-            st.Page(page_documents.page, title="Documents", icon=":material/description:", url_path="documents"),
-            st.Page(page_search.page, title="Retrieval", icon=":material/manage_search:", url_path="retrieval"),
-            st.Page(page_playground.page, title="Playground", icon=":material/compare:", url_path="playground"),
-        ]
-    )
     state = session()
+    problem = _look()
+    pages = [
+        st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
+        st.Page(page_documents.page, title="Documents", icon=":material/description:", url_path="documents"),
+        st.Page(page_search.page, title="Retrieval", icon=":material/manage_search:", url_path="retrieval"),
+        st.Page(page_playground.page, title="Playground", icon=":material/compare:", url_path="playground"),
+        st.Page(page_system.page, title="System", icon=":material/shield:", url_path="system"),
+    ]
+    chosen = st.navigation(pages)
     with st.sidebar:
+        if problem is not None:
+            st.html(f'<p class="offline" role="alert">{escape.text(problem)}</p>')
         _show_settings(state)
     chosen.run()
 
 
-def _show_settings(state: Session) -> None:
-    """Let the reader choose the collection and the generator, and give a key."""
+def _look() -> str | None:
+    """Learn who the reader is; returns what a reader should be told where that fails."""
     try:
         with client() as api:
-            names = collections(api)
+            look(api)
     except ApiError as error:
-        names = ()
-        st.html(f'<p class="offline" role="alert">{escape.text(error)}</p>')
+        if error.status == HTTPStatus.UNAUTHORIZED and not session().key:
+            return "This server wants a key: enter yours under Settings."
+        return str(error)
+    return None
+
+
+def _show_settings(state: Session) -> None:
+    """Let the reader choose the collection and the generator, and give a key."""
     with st.expander("Settings", icon=":material/tune:", key="settings", type="compact"):
-        options = [ALL, *names]
+        options = [ALL, *state.collections]
         chosen = st.selectbox("Collection", options, key="collection")
         state.collection = None if chosen == ALL else chosen
         state.generator = st.selectbox(
@@ -75,7 +78,8 @@ def _show_settings(state: Session) -> None:
         if key != state.key:
             sign_in(key)
             st.rerun()
-        st.html(f'<p class="quiet">API: {escape.text(api_url())}</p>')
+        who = "nobody known" if state.me is None else state.me.principal
+        st.html(f'<p class="quiet">You are {escape.text(who)}. API: {escape.text(api_url())}</p>')
 
 
 main()

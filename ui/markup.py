@@ -108,7 +108,7 @@ def badges_html(badges: Sequence[tuple[str, str]]) -> str:
 
 
 def callout_html(kind: str, title: str, body: str) -> str:
-    """Return a framed message; `kind` is `refused`, `blocked` or `failed`."""
+    """Return a framed message; `kind` is `refused`, `blocked`, `failed`, `explained` or `stopped`."""
     return (
         f'<div class="callout {text(kind)}" role="status"><p class="callout-title">{text(title)}</p>'
         f"<p>{text(body)}</p></div>"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from typing import Any
+from collections.abc import Iterable
+from contextlib import suppress
+from http import HTTPStatus
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from core.types import Answer
 from ui import escape, markup
 from ui.answer_view import show_turn
 from ui.client import ApiError, Ask, Client
-from ui.escape import label
-from ui.session import Session, Turn, client, session
+from ui.heartbeat import with_heartbeat
+from ui.history import show_history
+from ui.session import Asking, Session, Turn, client, session
 from ui.sse import ServerEvent
 from ui.wire import answer_from, citation_from, claim_from
 
@@ -29,59 +34,105 @@ NEXT = {
 }
 """What the reader is told once a stage has ended."""
 MAX_QUESTION = 4000
-SHOWN_CONVERSATIONS = 12
+BEAT_S = 0.4
+"""How long the page may be deaf to its stop button while nothing comes."""
+WAITED_S = 3.0
+"""From when on the seconds are shown: shorter waits explain themselves."""
+STOPPED = "You stopped this answer."
 
 
 def page() -> None:
     """Show the conversation and take the next question."""
     state = session()
     with st.sidebar:
-        _show_history(state)
-    typed = st.chat_input("Ask a question about your documents", max_chars=MAX_QUESTION, key="question")
-    question = (typed or state.pending or "").strip()
-    state.pending = None
-    if not state.turns and not question:
+        show_history(state)
+    typed = st.chat_input(
+        "Ask a question about your documents", max_chars=MAX_QUESTION, key="question", submit_mode="stop"
+    )
+    if typed and typed.strip():
+        state.asking = Asking(typed.strip())
+    if not state.turns and state.asking is None:
         _show_welcome()
     for number, turn in enumerate(state.turns):
         show_turn(turn, f"turn-{state.conversation_id or 'new'}-{number}")
-    if question:
-        _answer(state, question)
+    if state.asking is not None:
+        _answer(state, state.asking)
         st.rerun()
 
 
-def _answer(state: Session, question: str) -> None:
-    """Ask, show the answer as it comes, and keep the turn."""
-    turn = Turn(question)
+def _answer(state: Session, asking: Asking) -> None:
+    """Ask, or take up again what was asked, show the answer as it comes, and keep the turn."""
+    turn = Turn(asking.question)
     with st.chat_message("user", avatar=":material/person:"):
-        st.html(f'<p class="question">{escape.text(question)}</p>')
-    with st.chat_message("assistant", avatar=":material/verified:"):
+        st.html(f'<p class="question">{escape.text(asking.question)}</p>')
+    with st.chat_message("assistant", avatar=":material/verified:"), client() as api:
         # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
         state.conversation_id = state.conversation_id or uuid.uuid4().hex
-        ask = Ask(question, state.conversation_id, state.collection, state.generator)
         try:
-            with client() as api:
-                turn.answer = _stream(api, ask)
+            turn.answer = _stream(_events(api, state, asking), asking)
+        except StopException:
+            _stop(api, asking)
+            turn.stopped = True
+            raise
         except ApiError as error:
-            turn.problem = _problem_words(error)
-    state.turns.append(turn)
+            turn.answer = _recorded(api, state, asking) if error.status == HTTPStatus.NOT_FOUND else None
+            turn.problem = None if turn.answer else _problem_words(error)
+        finally:
+            if turn.answer or turn.problem or turn.stopped:  # else the reader left, and may come back
+                state.asking = None
+                state.turns.append(turn)
 
 
-def _stream(api: Client, ask: Ask) -> Answer:
+def _events(api: Client, state: Session, asking: Asking) -> Iterable[ServerEvent]:
+    if asking.stream_id is not None:
+        return api.resume_stream(asking.stream_id)
+    return api.ask_stream(Ask(asking.question, state.conversation_id, state.collection, state.generator))
+
+
+def _stream(events: Iterable[ServerEvent], asking: Asking) -> Answer:
     """Show verified sentences as they are released and return the whole answer."""
     progress, shown = st.empty(), st.empty()
     released = Released()
-    progress.html('<p class="progress" role="status">Checking the question …</p>')
-    for event in api.ask_stream(ask):
+    words, began = "Checking the question", time.monotonic()
+    progress.html(_progress_html(words))
+    for event in with_heartbeat(events, BEAT_S):
+        if event is None:
+            progress.html(_progress_html(words, time.monotonic() - began))
+            continue
+        asking.stream_id = event.id.partition(":")[0] or asking.stream_id
         if event.name == "stage":
-            words = NEXT.get(str(event.data.get("stage") or event.data.get("name")))
-            if words:
-                progress.html(f'<p class="progress" role="status">{escape.text(words)} …</p>')
+            words = NEXT.get(str(event.data.get("stage")), words)
+            progress.html(_progress_html(words, time.monotonic() - began))
         elif event.name == "answer":
-            progress.empty()
             return answer_from(event.data)
         elif released.take(event):
             shown.html(released.html())
     raise ApiError("The answer broke off. Please ask again.")
+
+
+def _progress_html(words: str, waited_s: float = 0.0) -> str:
+    """Return what is being done; the words after it are shown once the page has been stopped."""
+    seconds = f" {waited_s:.0f} s" if waited_s >= WAITED_S else ""
+    return (
+        f'<p class="asking"><span role="status">{escape.text(words)} …</span>{seconds}</p>'
+        f'<p class="stopped">{escape.text(STOPPED)}</p>'
+    )
+
+
+def _stop(api: Client, asking: Asking) -> None:
+    """Tell the API that nobody waits for this answer; if it does not hear, it stops by itself a little later."""
+    if asking.stream_id is not None:
+        with suppress(ApiError):  # it has ended already
+            api.stop_stream(asking.stream_id)
+
+
+def _recorded(api: Client, state: Session, asking: Asking) -> Answer | None:
+    """Return the answer that was finished and kept while the reader was away."""
+    try:
+        turns = api.conversation(str(state.conversation_id))
+    except ApiError:
+        return None
+    return turns[-1].answer if turns and turns[-1].question == asking.question else None
 
 
 class Released:
@@ -115,48 +166,7 @@ def _show_welcome() -> None:
     )
 
 
-def _show_history(state: Session) -> None:
-    """List the reader's conversations; a click opens one."""
-    if st.button("New conversation", icon=":material/edit_square:", width="stretch", key="new-conversation"):
-        state.clear()
-        st.rerun()
-    wanted = (st.session_state.get("find-conversation") or "").strip()
-    try:
-        with client() as api:
-            listed = api.conversations(search=wanted or None)[:SHOWN_CONVERSATIONS]
-    except ApiError as error:
-        st.caption(label(error))
-        return
-    if not listed and not wanted:
-        return
-    st.html('<p class="section">Conversations</p>')
-    st.text_input(
-        "Find a conversation",
-        key="find-conversation",
-        type="search",
-        label_visibility="collapsed",
-        placeholder="Find a conversation",
-    )
-    with st.container(key="history", gap=None):
-        for row in listed:
-            name = label(row.title or "Untitled")
-            if st.button(name, key=f"conversation-{row.id}", type="tertiary", width="stretch", wrap=False):
-                _open_conversation(state, row.id)
-
-
-def _open_conversation(state: Session, conversation_id: str) -> None:
-    try:
-        with client() as api:
-            turns = api.conversation(conversation_id)
-    except ApiError as error:
-        st.toast(label(error), icon=":material/error:")
-        return
-    state.clear()
-    state.conversation_id = conversation_id
-    state.turns = [Turn(row.question, row.answer) for row in turns]
-    st.rerun()
-
-
 def _problem_words(error: ApiError) -> str:
-    wait: Any = error.retry_after_s
-    return f"{error} Try again in {wait:.0f} s." if wait else str(error)
+    if error.status == HTTPStatus.NOT_FOUND:
+        return "The answer was not finished while you were away. Please ask again."
+    return f"{error} Try again in {error.retry_after_s:.0f} s." if error.retry_after_s else str(error)

@@ -8,13 +8,17 @@ import streamlit as st
 
 from ui import escape, markup
 from ui.client import ApiError, Client
+from ui.document_view import show_document
 from ui.escape import label
+from ui.quarantine_view import held_words, show_quarantine
 from ui.session import Session, Upload, client, session
 from ui.wire import DocumentRow, RunRow
 
 POLL_S = 0.7
 """Between two looks at a running ingest: often enough to see it move."""
 PAGE_ROWS = 25
+OFFERED = 1000
+"""Documents in the list to open one from; a longer list is searched first."""
 STATES = {"live": "ready", "quarantined": "held for review", "deleted": "deleted"}
 
 
@@ -27,6 +31,8 @@ def page() -> None:
         # Redraws itself while a run goes on; the rest of the page stays as it is.
         waiting = any(not upload.settled for upload in state.uploads)
         st.fragment(_show_uploads, run_every=POLL_S if waiting else None)(state)
+    if state.me is not None and state.me.operator:
+        show_quarantine()
     try:
         with client() as api:
             documents = api.documents(state.collection)
@@ -42,15 +48,15 @@ def _show_upload_form(state: Session) -> None:
         "Add documents",
         accept_multiple_files=True,
         key=f"upload-{state.upload_form}",
-        help="PDF, Word, PowerPoint, Excel, mail, HTML, Markdown, text and more. A file already there under the "
-        "same name is replaced by its new version.",
+        help="PDF, Word, PowerPoint, Excel, mail, HTML, Markdown, text, archives and more. A file already there under "
+        "the same name is replaced by its new version.",
     )
     if not files or not st.button("Add to the knowledge base", type="primary", icon=":material/upload:"):
         return
     uploads = []
     with client() as api:
         for number, file in enumerate(files):
-            with st.spinner(f"Sending {number + 1} of {len(files)}"):
+            with st.spinner(f"Sending {label(file.name)} ({number + 1} of {len(files)}) …"):
                 uploads.append(_send(api, file.name, file.getvalue(), state.collection))
     state.uploads = uploads
     state.upload_form += 1  # a new key gives the field a new, empty self
@@ -107,9 +113,9 @@ def outcome(upload: Upload) -> tuple[str, str]:
     if run is None or not run.finished:
         return "running", "is being read …"
     if run.failed:
-        return "failed", "; ".join(f"{problem.message} ({problem.kind})" for problem in run.failed)
+        return "failed", "did not come in: " + "; ".join(problem.message for problem in run.failed)
     if run.quarantined:
-        return "held", "is held for review: " + "; ".join(problem.message for problem in run.quarantined)
+        return "held", "is held for review: " + "; ".join(held_words(problem.message) for problem in run.quarantined)
     if run.state != "done":
         return "failed", f"stopped: the run is {run.state}"
     return "done", _arrived(run)
@@ -137,12 +143,15 @@ def _show_list(documents: Sequence[DocumentRow]) -> None:
     if not documents:
         st.html('<p class="empty">Nothing here yet. Add a document above, or run <code>attest ingest</code>.</p>')
         return
+    if not found:
+        st.html('<p class="empty">No title and no source holds these words.</p>')
+        return
+    _show_one(found[:OFFERED])
     pages = max(1, -(-len(found) // PAGE_ROWS))
     table = st.container()
     number = st.pagination(pages, key=f"documents-page-{wanted}") if pages > 1 else 1
     shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
     table.html(_table_html(shown))
-    _show_delete(shown)
 
 
 def _table_html(documents: Sequence[DocumentRow]) -> str:
@@ -196,12 +205,17 @@ def _run_html(run: RunRow) -> str:
     )
 
 
-def _show_delete(documents: Sequence[DocumentRow]) -> None:
-    with st.expander("Delete a document", icon=":material/delete:", type="compact"):
+def _show_one(documents: Sequence[DocumentRow]) -> None:
+    """Open one of the documents found, and offer to delete it."""
+    with st.expander("Open a document", icon=":material/visibility:", type="compact", key="open"):
         names = {d.id: f"{d.title} · {escape.short_source(d.source)}" for d in documents}
-        chosen = st.selectbox("Document", list(names), index=None, format_func=lambda key: names[key], key="to-delete")
-        st.caption("It stops being answered from at once. Its past answers stay on record.")
-        if chosen is None or not st.button("Delete", type="primary", key="delete"):
+        chosen = st.selectbox(
+            "Document", list(names), index=None, format_func=lambda key: names.get(key, key), key="opened-document"
+        )
+        if chosen is None or chosen not in names:
+            return
+        show_document(chosen, "opened")
+        if not _confirmed():
             return
         try:
             with client() as api:
@@ -211,3 +225,9 @@ def _show_delete(documents: Sequence[DocumentRow]) -> None:
             return
     st.toast(f"Deleted {label(names[chosen])}", icon=":material/delete:")
     st.rerun()
+
+
+def _confirmed() -> bool:
+    with st.popover("Delete it …", icon=":material/delete:"):
+        st.caption("It stops being answered from at once. Its past answers stay on record.")
+        return bool(st.button("Delete", type="primary", key="delete"))

@@ -11,11 +11,11 @@ from core.types import Answer, GeneratorChoice, Style
 from ui import markup
 from ui.answer_view import show_answer
 from ui.client import ApiError, Ask, Client
-from ui.session import api_url, session
+from ui.session import GENERATORS, api_url, session
 
-GENERATORS: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm", "auto")
 FIRST: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm")
 """What the columns start with, in order."""
+CHOICES = tuple(GENERATORS)
 MAX_VARIANTS = 3
 MAX_K = 32
 MAX_SHOTS = 8
@@ -33,7 +33,7 @@ def page() -> None:
         asks = [_variant(number, column, question, state.collection) for number, column in enumerate(columns)]
         sent = st.form_submit_button("Ask all", type="primary", icon=":material/compare:")
     if sent and question.strip():
-        with st.spinner("Asking …"):
+        with st.spinner(f"Asking {count} variants; a model that is not loaded yet takes a minute …", show_time=True):
             state.compared = tuple(_ask_all(asks, state.key))
     for number, (column, result) in enumerate(zip(st.columns(count), state.compared, strict=False)):
         with column, st.container(border=True, key=f"variant-{number}"):
@@ -46,7 +46,11 @@ def page() -> None:
 def _variant(number: int, column: st.delta_generator.DeltaGenerator, question: str, collection: str | None) -> Ask:
     with column:
         generator = st.selectbox(
-            f"Generator {number + 1}", GENERATORS, index=GENERATORS.index(FIRST[number]), key=f"variant-{number}-by"
+            f"Answers by {number + 1}",
+            CHOICES,
+            index=CHOICES.index(FIRST[number]),
+            format_func=lambda choice: GENERATORS[choice],
+            key=f"variant-{number}-by",
         )
         k = st.number_input(f"Passages {number + 1}", 1, MAX_K, 8, key=f"variant-{number}-k")
         style = _style(number)

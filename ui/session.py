@@ -15,12 +15,22 @@ import streamlit as st
 
 from core.types import Answer, GeneratorChoice
 from ui.client import ApiError, Client
-from ui.wire import RunRow
+from ui.wire import Me, RunRow
 
 API_URL_VARIABLE = "ATTEST_UI__API_URL"
 """The setting `ui.api_url`, as the launcher hands it to this process."""
 DEFAULT_API_URL = "http://127.0.0.1:8000"
-COLLECTIONS_S = 30.0
+LOOK_S = 30.0
+"""How old what is known of the reader may be."""
+HISTORY_STEP = 12
+"""Conversations shown at first, and added by each click on more."""
+GENERATORS: dict[GeneratorChoice, str] = {
+    "auto": "As configured",
+    "vllm": "Model server (vLLM)",
+    "embedded": "Built-in model",
+    "quote": "Quotes only",
+}
+"""What each way of answering is called on the pages."""
 KEPT_TEXTS = 16
 """Document texts kept for citations that are open on the page."""
 
@@ -32,7 +42,16 @@ class Turn:
     question: str
     answer: Answer | None = None
     problem: str | None = None
+    stopped: bool = False
     rated: bool | None = None
+
+
+@dataclass
+class Asking:
+    """A question on its way; the stream's id is known from its first event on."""
+
+    question: str
+    stream_id: str | None = None
 
 
 @dataclass
@@ -59,8 +78,9 @@ class Session:
     generator: GeneratorChoice = "auto"
     conversation_id: str | None = None
     turns: list[Turn] = field(default_factory=list)
-    pending: str | None = None
-    """A question chosen by a click, to be asked on the next run of the page."""
+    asking: Asking | None = None
+    """The question that is being answered, or was when the reader went to another page."""
+    shown_conversations: int = HISTORY_STEP
     uploads: list[Upload] = field(default_factory=list)
     upload_form: int = 0
     """Counts the forms sent; a new number gives the file field a new, empty self."""
@@ -68,12 +88,14 @@ class Session:
 
     compared: tuple[Answer | str, ...] = ()
     """The playground's last answers, or what went wrong with them."""
+    me: Me | None = None
     collections: tuple[str, ...] = ()
-    collections_at: float = float("-inf")
+    looked_at: float = float("-inf")
+    """When `me` and `collections` were read."""
 
     def clear(self) -> None:
         """Start a new conversation."""
-        self.conversation_id, self.turns, self.pending = None, [], None
+        self.conversation_id, self.turns, self.asking = None, [], None
 
 
 def session() -> Session:
@@ -98,13 +120,12 @@ def client() -> Client:
     return Client(api_url(), session().key or None)
 
 
-def collections(api: Client) -> tuple[str, ...]:
-    """Return the names of the collections the reader sees, at most `COLLECTIONS_S` old."""
+def look(api: Client) -> None:
+    """Learn who the reader is and which collections there are, at most every `LOOK_S`."""
     state = session()
-    if time.monotonic() - state.collections_at > COLLECTIONS_S:
-        state.collections = tuple(sorted({document.collection for document in api.documents()}))
-        state.collections_at = time.monotonic()
-    return state.collections
+    if time.monotonic() - state.looked_at > LOOK_S:
+        state.me, state.collections = api.me(), api.collections()
+        state.looked_at = time.monotonic()
 
 
 def document_text(api: Client, document_id: str, version: int | None) -> str | None:

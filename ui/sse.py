@@ -10,10 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerEvent:
-    """One event: its name and its JSON."""
+    """One event: its name, its JSON and the id under which the stream goes on after it."""
 
     name: str
     data: dict[str, Any]
+    id: str = ""
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent]:
@@ -22,18 +23,20 @@ def parse_events(lines: Iterable[str]) -> Iterator[ServerEvent]:
     Raises:
         ValueError: an event's data is not a JSON object.
     """
-    name, data = "message", list[str]()
+    name, data, event_id = "message", list[str](), ""
     for line in lines:
         if line.startswith("event:"):
             name = line.removeprefix("event:").strip()
+        elif line.startswith("id:"):
+            event_id = line.removeprefix("id:").strip()
         elif line.startswith("data:"):
             data.append(line.removeprefix("data:").removeprefix(" "))
         elif not line:
             if data:
-                yield ServerEvent(name, _object("\n".join(data)))
+                yield ServerEvent(name, _object("\n".join(data)), event_id)
             name, data = "message", []
     if data:
-        yield ServerEvent(name, _object("\n".join(data)))
+        yield ServerEvent(name, _object("\n".join(data)), event_id)
 
 
 def _object(text: str) -> dict[str, Any]:

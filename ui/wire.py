@@ -31,6 +31,37 @@ class DocumentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Me:
+    """Whom the key acts for."""
+
+    principal: str
+    operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A document that waits for a review, and why."""
+
+    id: str
+    title: str
+    source: str
+    collection: str = "default"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RailRow:
+    """One guardrail at one stage."""
+
+    rail: str
+    stage: str
+    action: str
+    threshold: float
+    fail: str = "closed"
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A document that did not come in, or came in and waits: its source and why."""
 

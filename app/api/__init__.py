@@ -7,7 +7,20 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Return every router."""
-    from app.api import access, answers, chat, conversations, documents, feedback, health, record, runs, search
+    from app.api import (
+        access,
+        answers,
+        chat,
+        conversations,
+        documents,
+        feedback,
+        health,
+        quarantine,
+        record,
+        runs,
+        search,
+        settings,
+    )
 
     return [
         answers.router,
@@ -15,9 +28,11 @@ def routers() -> list[APIRouter]:
         search.router,
         documents.router,
         runs.router,
+        quarantine.router,
         conversations.router,
         feedback.router,
         record.router,
         access.router,
+        settings.router,
         health.router,
     ]

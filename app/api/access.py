@@ -1,16 +1,29 @@
-"""Who may read what, and who holds a key: for the operator."""
+"""Who is asking, who may read what, and who holds a key; all but the first for the operator."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from app.auth import Operating, Parts
+from app.auth import Asking, Operating, Parts
 from app.keys import create_key, list_keys, revoke_key
 from app.schemas import AccessBody, KeyBody
 from core.db import grants
 from core.types import Json
+from ingest.documents import list_collections
 
 router = APIRouter(prefix="/v1", tags=["access"])
+
+
+@router.get("/me")
+def me(principal: Asking) -> Json:
+    """Say whom the key acts for."""
+    return {"principal": principal.name, "groups": sorted(principal.groups), "operator": principal.operator}
+
+
+@router.get("/collections")
+def collections(principal: Asking, runtime: Parts) -> Json:
+    """List the collections that hold a document the caller may read."""
+    return {"collections": list_collections(runtime.database, principal)}
 
 
 @router.get("/collections/{name}/access")

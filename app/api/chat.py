@@ -16,22 +16,27 @@ from app.auth import Asking, Parts
 from app.footnotes import footnotes, with_footnotes
 from app.schemas import QUESTION_CHARACTERS, ChatBody
 from app.streams import Stream
-from core.errors import InvalidInput, TooLarge
+from core.errors import InvalidInput, NotFound, TooLarge
 from core.types import Citation, Filters, GeneratorChoice, Json, Message, Principal, Question
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 MODEL = "attest"
 CHOICES: tuple[GeneratorChoice, ...] = get_args(GeneratorChoice)
+MODELS = (MODEL, *(f"{MODEL}-{choice}" for choice in CHOICES if choice != "auto"))
 
 
 @router.get("/models")
 def models(_principal: Asking) -> Json:
     """List the names a client may choose: `attest`, or `attest-<generator>`."""
-    names = [MODEL, *(f"{MODEL}-{choice}" for choice in CHOICES if choice != "auto")]
-    return {
-        "object": "list",
-        "data": [{"id": name, "object": "model", "created": 0, "owned_by": MODEL} for name in names],
-    }
+    return {"object": "list", "data": [_model(name) for name in MODELS]}
+
+
+@router.get("/models/{name}")
+def model(name: str, _principal: Asking) -> Json:
+    """Return one of them."""
+    if name not in MODELS:
+        raise NotFound(f"there is no model {name}; there are {', '.join(MODELS)}")
+    return _model(name)
 
 
 @router.post("/chat/completions")
@@ -52,6 +57,10 @@ def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request
     return JSONResponse(
         {**_head(answer.id, body.model, "chat.completion"), "choices": [choice], "attest": answer.to_json()}
     )
+
+
+def _model(name: str) -> Json:
+    return {"id": name, "object": "model", "created": 0, "owned_by": MODEL}
 
 
 def _question(body: ChatBody, principal: Principal) -> Question:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.auth import Asking, Parts
 from app.conversations import as_markdown, delete_conversation, list_conversations, show_conversation
+from app.schemas import MOST_INTEGER
 from core.types import Json
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
@@ -19,7 +20,7 @@ def listed(
     runtime: Parts,
     q: Annotated[str | None, Query(max_length=200, description="Words to look for")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MOST_INTEGER)] = 0,
 ) -> Json:
     """List the caller's conversations, the latest first."""
     found = list_conversations(runtime.database, principal, search=q, limit=limit, offset=offset)

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from app.auth import Asking, Parts
 from app.documents import readable_version
 from app.page_image import PageImages, highlight_span
+from app.schemas import MOST_INTEGER
 from app.uploads import Uploads, upload_request
 from core.blobs import BlobStore
 from core.errors import NotFound
@@ -19,7 +20,7 @@ from ingest.documents import delete_document, list_documents, show_document
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 PDF = "application/pdf"
-Version = Annotated[int | None, Query(ge=1, description="Default: the newest")]
+Version = Annotated[int | None, Query(ge=1, le=MOST_INTEGER, description="Default: the newest")]
 
 
 @router.post("", status_code=202)

@@ -15,16 +15,23 @@ from core.types import Json
 router = APIRouter(tags=["health"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> Json:
     """Say that the process answers."""
     return {"ok": True}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "A part is not there yet; the body says which"}})
-async def readyz(runtime: Parts) -> Response:
-    """Say whether the database is reachable and the index and models are loaded; never waits for them."""
-    checks = {"database": _database(runtime), "index": runtime.has("retriever"), "rails": runtime.has("rails")}
+async def readyz(runtime: Parts, request: Request) -> Response:
+    """Say whether the database is reachable and the index and models are loaded and warm; never waits for them."""
+    checks = {
+        "database": _database(runtime),
+        "index": runtime.has("retriever"),
+        "rails": runtime.has("rails"),
+        "models": request.app.state.warming.done(),
+    }
     ready = all(checks.values())
     return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
 

@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core.db.schema import WRITER_LOCK, migrate
-from core.errors import Busy, MissingExtra, StoreUnavailable
+from core.errors import Busy, InvalidInput, MissingExtra, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings
 
+BACKENDS = ("sqlite", "postgresql")
 LOCKED = ("database is locked", "database table is locked", "lock timeout")
 UNUSABLE = (
     "disk I/O error",
@@ -106,7 +107,14 @@ class Database:
 
 
 def _with_driver(url: str) -> URL:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:  # its text holds the URL, and that may hold a password
+        raise InvalidInput(
+            "storage.database_url is no URL of a database, e.g. postgresql+psycopg://user:password@host:5432/name"
+        ) from error
+    if parsed.get_backend_name() not in BACKENDS:
+        raise InvalidInput(f"storage.database_url must name sqlite or postgresql, not {parsed.get_backend_name()}")
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 

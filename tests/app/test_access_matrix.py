@@ -35,6 +35,11 @@ OPERATOR_ROUTES = {
     ("PUT", "/v1/collections/{name}/access"),
     ("GET", "/v1/documents/{document_id}/access"),
     ("PUT", "/v1/documents/{document_id}/access"),
+    ("GET", "/v1/quarantine"),
+    ("POST", "/v1/quarantine/{document_id}/release"),
+    ("POST", "/v1/quarantine/{document_id}/reject"),
+    ("GET", "/v1/settings"),
+    ("GET", "/v1/rails"),
 }
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/ask"): {"question": "Who decides about laptops, salary bands and Bluebird?"},

@@ -48,8 +48,8 @@ def test_events_are_read_whatever_else_is_in_the_stream() -> None:
         'data: {"id": "a"}',
     ]
     assert list(parse_events(lines)) == [
-        ServerEvent("stage", {"stage": "retrieve", "ms": 4}),
-        ServerEvent("answer", {"id": "a"}),
+        ServerEvent("stage", {"stage": "retrieve", "ms": 4}, "1"),
+        ServerEvent("answer", {"id": "a"}, "1"),
     ]
 
 

@@ -1,0 +1,95 @@
+"""The reader's conversations in the sidebar: begin, find, open, keep a copy, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from ui.client import ApiError, Client
+from ui.escape import label
+from ui.session import HISTORY_STEP, Session, Turn, api_url, client
+from ui.wire import ConversationRow
+
+
+def show_history(state: Session) -> None:
+    """List the reader's conversations; a click opens one."""
+    if st.button("New conversation", icon=":material/edit_square:", width="stretch", key="new-conversation"):
+        state.clear()
+        st.rerun()
+    if state.conversation_id is not None and state.turns:
+        _show_actions(state, state.conversation_id)
+    wanted = (st.session_state.get("find-conversation") or "").strip()
+    try:
+        with client() as api:
+            listed = api.conversations(search=wanted or None, limit=state.shown_conversations + 1)
+    except ApiError:
+        return  # why is said above the settings already
+    if listed or wanted:
+        _show_list(state, listed)
+
+
+def _show_list(state: Session, listed: tuple[ConversationRow, ...]) -> None:
+    st.html('<p class="section">Conversations</p>')
+    st.text_input(
+        "Find a conversation",
+        key="find-conversation",
+        type="search",
+        label_visibility="collapsed",
+        placeholder="Find a conversation",
+    )
+    if not listed:
+        st.caption("None says this.")
+    with st.container(key="history", gap=None):
+        for row in listed[: state.shown_conversations]:
+            name = label(row.title or "Untitled")
+            if st.button(name, key=f"conversation-{row.id}", type="tertiary", width="stretch", wrap=False):
+                _open(state, row.id)
+    if len(listed) > state.shown_conversations and st.button("Show more", type="tertiary", key="more-conversations"):
+        state.shown_conversations += HISTORY_STEP
+        st.rerun()
+
+
+def _show_actions(state: Session, conversation_id: str) -> None:
+    """Offer a copy of the open conversation, and its end."""
+    with st.popover("This conversation", icon=":material/more_horiz:", width="stretch", type="tertiary"):
+        st.download_button(
+            "Download as Markdown",
+            partial(_export, api_url(), state.key, conversation_id),
+            file_name="conversation.md",
+            mime="text/markdown",
+            icon=":material/download:",
+            on_click="ignore",
+            width="stretch",
+        )
+        st.caption("Deleting takes it off this list for good. The organisation's record of answers stays.")
+        if not st.button("Delete it", icon=":material/delete:", width="stretch", key="delete-conversation"):
+            return
+        try:
+            with client() as api:
+                api.delete_conversation(conversation_id)
+        except ApiError as error:
+            st.toast(label(error), icon=":material/error:")
+            return
+    state.clear()
+    st.toast("The conversation is deleted.", icon=":material/delete:")
+    st.rerun()
+
+
+def _export(url: str, key: str, conversation_id: str) -> str:
+    """Fetch the copy once it is asked for, in a thread that knows nothing of the session."""
+    with Client(url, key or None) as api:
+        return api.export_conversation(conversation_id)
+
+
+def _open(state: Session, conversation_id: str) -> None:
+    try:
+        with client() as api:
+            turns = api.conversation(conversation_id)
+    except ApiError as error:
+        st.toast(label(error), icon=":material/error:")
+        return
+    state.clear()
+    state.conversation_id = conversation_id
+    state.turns = [Turn(row.question, row.answer) for row in turns]
+    st.rerun()
