@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ingest_parse import processor_seconds
-from ingest.near import Bands, jaccard, shingles, signature
+from ingest.sketch import Bands, jaccard, shingles, signature
 
 SEED = 7
 THRESHOLD = 0.8

@@ -37,6 +37,7 @@ class NoEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self.name, self.revision, self.dimension = encoder.name, encoder.revision, encoder.dimension
         self.max_tokens, self.token_spans = encoder.max_tokens, encoder.token_spans
+        self.tokenizer_file = encoder.tokenizer_file
 
     def encode(self, texts: Sequence[str], kind: str, on_batch: Any = None) -> Any:
         """Return equal unit vectors."""

@@ -40,7 +40,7 @@ WORD = re.compile(r"\w+")
 class WordEncoder:
     """Texts as bags of hashed words: equal words, near vectors; instant and the same on every machine."""
 
-    revision, max_tokens = "1", 256
+    revision, max_tokens, tokenizer_file = "1", 256, None
 
     def __init__(self, dimension: int = 16, name: str = "double") -> None:
         self.dimension, self.name = dimension, name

@@ -7,33 +7,37 @@ the header of the table it continues, is in `heading`.
 from __future__ import annotations
 
 import json
-import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Protocol
 
-from core.settings import IngestSettings
-from ingest.parsed import Kind, ParsedDocument, Span
+from ingest.parsed import ParsedDocument
 from ingest.tokens import TokenCounter
+from ingest.units import Unit, trim_end, units_of
 
 CHUNKER_VERSION = 2
 """Raise it when the same text gives other passages: stores made before must be reindexed."""
 SECTION_MIN_SHARE = 0.3  # a section shorter than this share of a passage is joined with the next
 MAX_HEADING_CHARACTERS = 180
-MAX_TABLE_HEADER_CHARACTERS = 240
 SPECIAL_TOKENS = 2
 SEPARATOR = " › "
+LONG_UNIT = 50_000
+"""Characters of a unit that is cut piece by piece, never tokenised whole."""
+UNITS_AT_ONCE = 2048
+"""Units whose tokens are counted together: a text of millions of words is never held as units."""
 
-# Begins with the characters that can end a sentence, so that the search skips from one to the next.
-_SENTENCE = re.compile(
-    r"[.!?。！？\n](?:"
-    r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bNo\.)(?<!\bMr\.)(?<!\bDr\.)(?<!\bMs\.)"
-    r"(?<!\bInc\.)(?<!\bCorp\.)(?<!\bU\.S\.)[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9À-ÞА-ЯΑ-Ω•*-])"
-    r"|(?<=[。！？])|(?<=\n)\n*)"
-)
-_RULE = re.compile(r"^\|(?: -+ \|)+$")
-_WORD = re.compile(r"\w")
-_DIGITS = re.compile(r"\d")
+
+class Sizes(Protocol):
+    """How long passages are."""
+
+    @property
+    def chunk_tokens(self) -> int:
+        """Most tokens of a passage."""
+
+    @property
+    def chunk_overlap_tokens(self) -> int:
+        """Most tokens of prose repeated at the head of the next passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,7 @@ class ChunkDraft:
         return f"{self.heading}\n{self.text}" if self.heading else self.text
 
 
-@dataclass(slots=True)
-class _Unit:
-    """The smallest piece that is not cut where that can be avoided."""
-
-    start: int
-    end: int
-    page: int | None
-    kind: Kind
-    path: tuple[str, ...]
-    header: str = ""
-    """The header of the table the unit is a row of, where the unit is not that header."""
-    tokens: int = 0
-
-
-def chunker_spec(settings: IngestSettings) -> str:
+def chunker_spec(settings: Sizes) -> str:
     """Return the canonical JSON of the chunker, part of a generation's identity."""
     return json.dumps(
         {
@@ -79,44 +69,47 @@ def chunker_spec(settings: IngestSettings) -> str:
     )
 
 
-def chunk(
-    document: ParsedDocument, settings: IngestSettings, tokens: TokenCounter, max_tokens: int
-) -> list[ChunkDraft]:
+def chunk(document: ParsedDocument, settings: Sizes, tokens: TokenCounter, max_tokens: int) -> list[ChunkDraft]:
     """Cut a document into passages of at most `chunk_tokens` tokens that, with their heading, fit `max_tokens`."""
     packer = _Packer(document, settings, tokens, max_tokens)
-    packer.pack(list(_units(document)))
+    units = units_of(document)
+    while some := list(islice(units, UNITS_AT_ONCE)):
+        packer.pack(some)
+    packer.end()
     return packer.chunks
 
 
 class _Packer:
     """Gathers units until the next one would overflow or begins something new."""
 
-    def __init__(
-        self, document: ParsedDocument, settings: IngestSettings, tokens: TokenCounter, max_tokens: int
-    ) -> None:
+    def __init__(self, document: ParsedDocument, settings: Sizes, tokens: TokenCounter, max_tokens: int) -> None:
         self.chunks: list[ChunkDraft] = []
         self._text, self._title = document.text, document.title
         self._counter, self._settings = tokens, settings
         self._room = max_tokens - SPECIAL_TOKENS
         self._headings: dict[tuple[tuple[str, ...], str], tuple[str, int]] = {}
-        self._held: list[_Unit] = []
+        self._held: list[Unit] = []
         self._tokens = 0
         """Of the units held."""
         self._path: tuple[str, ...] | None = None
         """The headings above every unit held that is no heading itself; nothing while there is no such unit."""
 
-    def pack(self, units: list[_Unit]) -> None:
-        """Take a document's units in order."""
-        for unit, tokens in zip(units, self._counter.counts([self._slice(unit) for unit in units]), strict=True):
+    def pack(self, units: list[Unit]) -> None:
+        """Take the next units of a document."""
+        texts = [self._slice(unit) if unit.end - unit.start <= LONG_UNIT else "" for unit in units]
+        for unit, text, tokens in zip(units, texts, self._counter.counts(texts), strict=True):
             unit.tokens = tokens
-            if tokens <= self._budget(_above(unit), unit.header):
+            if text and tokens <= self._budget(_above(unit), unit.header):
                 self._add(unit)
             else:
                 for piece in self._cut(unit):
                     self._add(piece)
+
+    def end(self) -> None:
+        """End the last passage."""
         self._flush()
 
-    def _add(self, unit: _Unit) -> None:
+    def _add(self, unit: Unit) -> None:
         """Take the next unit, ending the passage before it where needed."""
         if self._held:
             if self._breaks(unit):
@@ -130,26 +123,33 @@ class _Packer:
         self._held.append(unit)
         self._tokens += unit.tokens
 
-    def _hold(self, units: list[_Unit]) -> None:
+    def _hold(self, units: list[Unit]) -> None:
         """Begin a passage with some units."""
         self._held = units
         self._tokens = sum(unit.tokens for unit in units)
         self._path = _common_path(units) if any(unit.kind != "heading" for unit in units) else None
 
-    def _cut(self, unit: _Unit) -> list[_Unit]:
+    def _cut(self, unit: Unit) -> list[Unit]:
         """Cut a unit that alone overflows a passage between its words."""
         budget = self._budget(_above(unit), unit.header)
-        starts = [unit.start + start for start, _ in self._counter.spans(self._slice(unit))]
-        pieces: list[_Unit] = []
-        start, first, last = unit.start, 0, len(starts)
-        while last - first > budget:
-            cut = self._word_start(starts[first + budget], start)
-            pieces.append(replace(unit, start=start, end=_trim_end(self._text, start, cut)))
-            start, first = cut, bisect_left(starts, cut)
-        pieces.append(replace(unit, start=start))
-        for piece, tokens in zip(pieces, self._counter.counts([self._slice(piece) for piece in pieces]), strict=True):
-            piece.tokens = tokens
-        return pieces
+        pieces: list[Unit] = []
+        start, held = unit.start, 0
+        for at, tokens in self._words(unit, budget):
+            if held + tokens > budget and at > start:
+                pieces.append(replace(unit, start=start, end=trim_end(self._text, start, at), tokens=held))
+                start, held = at, 0
+            held += tokens
+        return [*pieces, replace(unit, start=start, tokens=held)]
+
+    def _words(self, unit: Unit, budget: int) -> Iterator[tuple[int, int]]:
+        """Yield where a unit's words start and their tokens; one above the budget in parts."""
+        for found, tokens in self._counter.words(self._text, unit.start, unit.end):
+            if tokens <= budget:
+                yield found.start(), tokens
+                continue
+            spans = self._counter.spans(found[0])
+            for first in range(0, len(spans), budget):
+                yield found.start() + (spans[first][0] if first else 0), min(budget, len(spans) - first)
 
     def _flush(self) -> None:
         """End the passage being gathered; headings at its end go to the next."""
@@ -167,7 +167,7 @@ class _Packer:
             heading, _ = self._heading(_common_path(held), held[0].header)
             self.chunks.append(ChunkDraft(start, end, held[0].page, heading, self._text[start:end]))
 
-    def _breaks(self, unit: _Unit) -> bool:
+    def _breaks(self, unit: Unit) -> bool:
         before = self._held[-1]
         if unit.page != before.page:
             return True
@@ -175,9 +175,9 @@ class _Packer:
             return False
         return self._tokens >= SECTION_MIN_SHARE * self._settings.chunk_tokens
 
-    def _overlap(self, unit: _Unit) -> list[_Unit]:
+    def _overlap(self, unit: Unit) -> list[Unit]:
         """Return the last sentences of the passage, repeated at the head of the next where prose goes on."""
-        taken: list[_Unit] = []
+        taken: list[Unit] = []
         if unit.kind != "text":
             return taken
         tokens = 0
@@ -191,7 +191,7 @@ class _Packer:
         whole = sum(before.tokens for before in taken) + unit.tokens
         return taken if whole <= self._budget(unit.path, unit.header) else []
 
-    def _path_with(self, unit: _Unit) -> tuple[str, ...]:
+    def _path_with(self, unit: Unit) -> tuple[str, ...]:
         """Return the headings above the units held and one more."""
         if self._path is None:
             return _common_path([*self._held, unit])
@@ -217,86 +217,16 @@ class _Packer:
             known = self._headings[path, header] = heading, self._counter.count(heading)
         return known
 
-    def _slice(self, unit: _Unit) -> str:
+    def _slice(self, unit: Unit) -> str:
         return self._text[unit.start : unit.end]
 
-    def _word_start(self, position: int, after: int) -> int:
-        """Return the start of the word around a position, or the position where the word fills everything."""
-        at = position
-        while at > after and not self._text[at - 1].isspace():
-            at -= 1
-        return at if at > after else position
 
-
-def _units(document: ParsedDocument) -> Iterator[_Unit]:
-    path: list[tuple[int, str]] = []
-    for span in document.spans:
-        if span.kind == "heading":
-            while path and path[-1][0] >= span.level:
-                path.pop()
-            path.append((span.level, document.text[span.start : span.end].replace("\n", " ")))
-            yield _Unit(span.start, span.end, span.page, "heading", tuple(name for _, name in path))
-            continue
-        names = tuple(name for _, name in path)
-        if span.kind == "table":
-            yield from _rows(document.text, span, names)
-        else:
-            for start, end in _sentences(document.text, span):
-                yield _Unit(start, end, span.page, span.kind, names)
-
-
-def _rows(text: str, span: Span, path: tuple[str, ...]) -> Iterator[_Unit]:
-    lines = text[span.start : span.end].split("\n")
-    above = _header_rows(lines)
-    header = " ".join(line for line in lines[:above] if not _RULE.match(line))[:MAX_TABLE_HEADER_CHARACTERS]
-    header = header if _WORD.search(header) else ""
-    start = begin = span.start
-    for number, line in enumerate(lines):
-        end = start + len(line)
-        # The header goes with the first row, never at the end of a passage without one.
-        if line and (number >= above or number == len(lines) - 1):
-            yield _Unit(begin, end, span.page, "table", path, header if number > above else "")
-        start = end + 1
-        begin = begin if number < above else start
-
-
-def _header_rows(lines: list[str]) -> int:
-    """Return how many rows head a table: those above the rule, else those before the first row with figures."""
-    for number, line in enumerate(lines[:4]):
-        if _RULE.match(line):
-            return number + 1
-    for number, line in enumerate(lines[:6]):
-        figures = sum(1 for word in line.split() if _DIGITS.search(word) and not re.fullmatch(r"(?:19|20)\d\d,?", word))
-        if figures >= 2:
-            return number
-    return 0
-
-
-def _sentences(text: str, span: Span) -> Iterator[tuple[int, int]]:
-    """Yield the (start, end) of the sentences of a block; lines of code and lists stand for sentences."""
-    start = span.start
-    for found in _SENTENCE.finditer(text, span.start, span.end):
-        end = _trim_end(text, start, found.end())
-        if end > start:
-            yield start, end
-            start = found.end()
-    end = _trim_end(text, start, span.end)
-    if end > start:
-        yield start, end
-
-
-def _trim_end(text: str, start: int, end: int) -> int:
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return end
-
-
-def _above(unit: _Unit) -> tuple[str, ...]:
+def _above(unit: Unit) -> tuple[str, ...]:
     """Return the headings above a unit; a heading is not above itself."""
     return unit.path[:-1] if unit.kind == "heading" else unit.path
 
 
-def _common_path(units: Sequence[_Unit]) -> tuple[str, ...]:
+def _common_path(units: Sequence[Unit]) -> tuple[str, ...]:
     """Return the headings that stand above every one of some units."""
     paths = [unit.path for unit in units if unit.kind != "heading"] or [_above(unit) for unit in units]
     common = paths[0]

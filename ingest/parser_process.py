@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import core.errors
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
+from ingest.cutting import Cut, Cutting, read_cut
 from ingest.parsed import ParsedDocument
 from ingest.parsers.request import PATIENCE
 from ingest.process import Usage, usage, worker_environment
@@ -33,6 +34,8 @@ class ParseJob:
     path: Path
     name: str
     password: str | None = None
+    cutting: Cutting | None = None
+    """How to cut it into passages, where the parser is to do that too."""
 
 
 class ParserProcess:
@@ -46,11 +49,17 @@ class ParserProcess:
         self._began_at: float | None = None
         self._began = self._before = Usage()
         self._waited_s = 0.0
+        self._limit_s = settings.parse_timeout_s
         self._stopped_for: str | None = None
         self._served = 0
 
-    def parse(self, job: ParseJob) -> tuple[ParsedDocument, str]:
-        """Parse a copy of a file and return the document with the sha256 of the copy.
+    def start(self) -> None:
+        """Start the process now, so that it is ready when a file comes; one that cannot start says so then."""
+        with contextlib.suppress(OSError):
+            self._alive()
+
+    def parse(self, job: ParseJob) -> tuple[ParsedDocument, str, Cut | None]:
+        """Parse a copy of a file and return the document, the sha256 of the copy, and its passages where wanted.
 
         Raises:
             IngestError: the typed reason why not.
@@ -69,7 +78,8 @@ class ParserProcess:
         if "error" in reply:
             raise typed_error(reply)
         try:
-            return ParsedDocument.from_json(reply["document"]), sha256
+            document = ParsedDocument.from_json(reply["document"])
+            return document, sha256, read_cut(reply["cut"], document) if job.cutting else None
         except (ValueError, KeyError, TypeError) as error:
             self.stop("malformed reply")
             raise Unparseable(f"the parser's reply was malformed: {error}") from error
@@ -79,7 +89,7 @@ class ParserProcess:
         process, began = self._process, self._began_at
         if process is None or began is None:
             return
-        now, limit = usage(process.pid), self._settings.parse_timeout_s
+        now, limit = usage(process.pid), self._limit_s
         clock = time.monotonic() - began
         # Waiting for a processor that others use is not the file's fault; sleeping and waiting for a disk is.
         self._waited_s += max(0.0, now.waited_s - self._before.waited_s)
@@ -149,8 +159,16 @@ class ParserProcess:
             raise SourceUnavailable(f"cannot read the file: {error.strerror or error}") from error
         return digest.hexdigest()
 
+    def _near_by(self, cutting: Cutting) -> Cutting:
+        """Put the tokeniser where the process may read it."""
+        file = self.home / "tokenizer.json"
+        if not os.path.lexists(file):  # a link that the process made is never written through
+            shutil.copyfile(cutting.tokenizer, file)
+        return replace(cutting, tokenizer=str(file))
+
     def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> dict[str, Any]:
         request = {
+            "cutting": asdict(self._near_by(job.cutting)) if job.cutting else None,
             "path": str(self.copy),
             "name": job.name,
             "password": job.password,
@@ -162,6 +180,8 @@ class ParserProcess:
         assert process.stdout is not None
         self._began = self._before = usage(process.pid)
         self._waited_s = 0.0
+        # The kernel ends a parse at its own limit; cutting comes after it and has as long again.
+        self._limit_s = self._settings.parse_timeout_s * (2 if job.cutting else 1)
         self._began_at = time.monotonic()
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -23,6 +23,7 @@ from core.settings import Settings
 from core.types import Verdict
 from ingest.commit import commit_document
 from ingest.containers import Containers
+from ingest.cutting import Cutting
 from ingest.embed import EmbeddingStage
 from ingest.events import Broken, Event, outcome
 from ingest.known import Known
@@ -33,7 +34,8 @@ from ingest.prepared import Prepared
 from ingest.quality import judge
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.runs import record_failure
-from ingest.sandbox import ParseResult, ParserPool
+from ingest.sandbox import KEEPERS, ParseResult, ParserPool
+from ingest.sketch import sketch_of
 from ingest.sync import delete_sources, move_documents, moves, vanished
 from ingest.walk import Source
 
@@ -69,6 +71,7 @@ class Pipeline:
         self._containers = Containers()
         self._parsing = self._chunks_waiting = self._embedding = 0
         self._pool: ParserPool | DaskPool | None = None
+        self._cutting: Cutting | None = None
         self._stage: EmbeddingStage | None = None
 
     def run(self, files: Sequence[Source], roots: Sequence[Path] = ()) -> None:
@@ -133,7 +136,7 @@ class Pipeline:
     def _feed(self) -> None:
         """Give the parsers work while there is room."""
         workers = self._workers()
-        while self._waiting and self._parsing < 2 * workers and self._chunks_waiting < MAX_CHUNKS_WAITING:
+        while self._waiting and self._parsing < 2 * workers + KEEPERS and self._chunks_waiting < MAX_CHUNKS_WAITING:
             source = self._waiting.popleft()
             if self._failed_before(source):
                 continue
@@ -144,14 +147,16 @@ class Pipeline:
                 continue
             if self._pool is None:
                 self._pool = self._make_pool(workers)
+                self._cutting = self._preparer.cutting
             self._parsing += 1
-            future = self._pool.submit(ParseJob(source.path, source.name, self._options.password))
+            future = self._pool.submit(ParseJob(source.path, source.name, self._options.password, self._cutting))
             future.add_done_callback(partial(self._report_parsed, source))
 
     def _make_pool(self, workers: int) -> ParserPool | DaskPool:
         keep = self._blobs.put
         if self._options.scheduler is None:
-            return ParserPool(self._settings.ingest, workers, keep, self._settings.home / "parsing")
+            warm = min(workers, len(self._waiting) + 1)
+            return ParserPool(self._settings.ingest, workers, keep, self._settings.home / "parsing", warm)
         from ingest.scale import DaskPool
 
         return DaskPool(self._settings, self._options.scheduler, workers, keep)
@@ -229,10 +234,13 @@ class Pipeline:
             self._events.put(prepared)
 
     def _prepared(self, source: Source, result: ParseResult) -> Prepared:
-        if result.embedded is None:
-            return self._preparer.prepare(source, result.document, result.sha256)
-        chunks, vectors = result.embedded.chunks, result.embedded.vectors
-        return Prepared(source, result.document, result.sha256, chunks, vectors, missing=[])
+        document, cut = result.document, result.cut
+        if cut is not None and result.vectors is not None:
+            prepared = Prepared(source, document, result.sha256, cut.chunks, result.vectors, missing=[])
+        else:
+            prepared = self._preparer.prepare(source, document, result.sha256, cut)
+        prepared.sketch = cut.sketch if cut is not None else sketch_of(document.text)
+        return prepared
 
     def _embedder(self) -> EmbeddingStage:
         if self._stage is None:
@@ -250,8 +258,9 @@ class Pipeline:
         if not prepared.document.text and not self._containers.filled(prepared):
             self._fail(prepared.source, Unparseable("nothing in it could be read"))
             return
-        signature, prepared.near_duplicate_of = self._near.find(prepared.document.text, prepared.source.source)
-        prepared.document.report["minhash"] = signature
+        document, source = prepared.document, prepared.source
+        prepared.near_duplicate_of = self._near.find(document.text, prepared.sketch, source.source)
+        document.report["minhash"] = prepared.sketch
         try:
             committed = commit_document(self._database, self._preparer.spec, prepared, self._options, self._blobs)
         except (Conflict, SourceUnavailable, StoreUnavailable) as error:
@@ -264,7 +273,7 @@ class Pipeline:
         self._count(prepared, committed.outcome, committed.updated)
         report.near_duplicates += prepared.near_duplicate_of is not None and committed.outcome != "duplicate"
         if committed.outcome in ("added", "updated") and prepared.near_duplicate_of is None:
-            self._near.add(committed.key, signature)
+            self._near.add(committed.key, prepared.sketch)
         self._known.add_text(prepared.text_sha256)
         self._arrived(prepared.source, failed=False)
         self._progress.committed(prepared.source.source)

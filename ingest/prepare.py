@@ -13,6 +13,7 @@ from core.db.models import ChunkRow, Collection, Document, DocumentVersion, Embe
 from core.db.session import Database
 from core.settings import Settings
 from ingest.chunk import chunk, chunker_spec
+from ingest.cutting import Cut, Cutting
 from ingest.known import Known
 from ingest.parsed import ParsedDocument
 from ingest.prepared import Prepared, text_sha256
@@ -60,10 +61,16 @@ class Preparer:
         assert self._spec is not None
         return self._spec
 
-    def prepare(self, source: Source, document: ParsedDocument, blob_sha256: str) -> Prepared:
-        """Cut a document into passages and find the vectors that need no computing."""
+    @property
+    def cutting(self) -> Cutting | None:
+        """How parsers cut, `None` where they cannot."""
+        return Cutting.of(self.encoder, self._settings.ingest)
+
+    def prepare(self, source: Source, document: ParsedDocument, blob_sha256: str, cut: Cut | None = None) -> Prepared:
+        """Take a document's passages, or cut it here, and find the vectors that need no computing."""
         encoder = self.encoder
-        chunks = chunk(document, self._settings.ingest, self._tokens, encoder.max_tokens)
+        limits = self._settings.ingest
+        chunks = cut.chunks if cut else chunk(document, limits, self._tokens, encoder.max_tokens)
         vectors = np.zeros((len(chunks), encoder.dimension), dtype=np.float32)
         found = self._stored_vectors(source.source, document)
         missing = []

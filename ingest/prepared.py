@@ -30,6 +30,8 @@ class Prepared:
     quarantine: str | None = None
     """Why the document has to wait for a release."""
     allow: tuple[str, ...] | None = None
+    sketch: str = ""
+    """Its MinHash signature; empty where it has none."""
     near_duplicate_of: int | None = None
     """Key of the document whose text this one nearly repeats."""
     attributes: dict[str, Any] = field(default_factory=dict)

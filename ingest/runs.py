@@ -14,7 +14,7 @@ from core.clock import now
 from core.db.models import Collection, IngestFailure, IngestRun
 from core.db.session import Database
 from core.settings import Settings
-from ingest.commit import collection_named
+from ingest.commit import collection_id_of
 from ingest.report import Failure, IngestOptions, IngestReport
 
 
@@ -77,12 +77,12 @@ def _folder(settings: Settings) -> Path:
 def record_failure(database: Database, run_id: str, collection: str, failure: Failure) -> None:
     """Keep a failure in the store until its source gets in."""
     with database.write() as session:
-        place = collection_named(session, collection)
+        place = collection_id_of(session, collection)
         row = session.scalar(
-            select(IngestFailure).where(IngestFailure.collection_id == place.id, IngestFailure.source == failure.source)
+            select(IngestFailure).where(IngestFailure.collection_id == place, IngestFailure.source == failure.source)
         )
         if row is None:
-            row = IngestFailure(collection_id=place.id, source=failure.source, attempts=0)
+            row = IngestFailure(collection_id=place, source=failure.source, attempts=0)
             session.add(row)
         row.run_id, row.error, row.kind, row.message = run_id, failure.error, failure.kind, failure.message
         row.attempts, row.at = (row.attempts or 0) + 1, now()

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from core.claims import Claim, sweep
 from core.errors import SourceUnavailable, Unparseable
 from core.settings import IngestSettings
+from ingest.cutting import Cut
 from ingest.parsed import ParsedDocument
 from ingest.parser_process import ParseJob, ParserProcess
 
@@ -25,17 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ingest.chunk import ChunkDraft
-
 WATCH_INTERVAL_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Passages and their vectors, shape (passages, dimension), where a worker elsewhere already made them."""
-
-    chunks: list[ChunkDraft]
-    vectors: NDArray[np.float32]
+KEEPERS = 4
+"""Threads that store originals for good: each mostly waits for the disk, which flushes for several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,9 @@ class ParseResult:
     document: ParsedDocument
     sha256: str
     spool: Path | None
-    embedded: Embedded | None = None
+    cut: Cut | None = None
+    vectors: NDArray[np.float32] | None = None
+    """Of the passages, shape (passages, dimension), where a worker elsewhere already made them."""
 
 
 class ParserPool:
@@ -57,8 +53,12 @@ class ParserPool:
         workers: int,
         keep: Callable[[Path], str] | None = None,
         folder: Path | None = None,
+        warm: int = 0,
     ) -> None:
-        """`keep` stores the bytes of a file that parsed and returns their sha256; workers live below `folder`."""
+        """`keep` stores the bytes of a file that parsed and returns their sha256; workers live below `folder`.
+
+        So many workers as `warm` says are started at once, the others when there is work for them.
+        """
         parent = folder or Path(tempfile.mkdtemp(prefix="attest-parse-"))
         self._scratch = parent if folder is None else None
         sweep(parent)
@@ -67,15 +67,20 @@ class ParserPool:
         self._keep = keep
         self._workers = [ParserProcess(settings, self._home / f"worker{number}") for number in range(workers)]
         self._idle: SimpleQueue[ParserProcess] = SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="parse")
+        self._keepers = ThreadPoolExecutor(KEEPERS, thread_name_prefix="keep")
+        for worker in self._workers[:warm]:
+            self._threads.submit(self._warm, worker)
+        for worker in self._workers[warm:]:
+            self._idle.put(worker)
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="parse-watch", daemon=True).start()
 
     def submit(self, job: ParseJob) -> Future[ParseResult]:
         """Start a job; its future raises the `IngestError` that says why a file did not parse."""
-        return self._threads.submit(self._run, job)
+        done: Future[ParseResult] = Future()
+        self._threads.submit(self._parse, job, done)
+        return done
 
     def close(self) -> None:
         """Stop every worker at once and remove what they left."""
@@ -83,6 +88,7 @@ class ParserPool:
         for worker in self._workers:
             worker.stop("closing")
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._keepers.shutdown(wait=True, cancel_futures=True)
         for worker in self._workers:
             worker.stop("closing")
         self._claim.release()
@@ -95,18 +101,56 @@ class ParserPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, job: ParseJob) -> ParseResult:
+    def _warm(self, worker: ParserProcess) -> None:
+        worker.start()
+        self._idle.put(worker)
+
+    def _parse(self, job: ParseJob, done: Future[ParseResult]) -> None:
+        """Parse a file and pass its original on to be kept, so that the worker goes on with the next one."""
+        try:
+            result, original = self._run(job)
+            if self._keep is None or original is None:
+                done.set_result(result)
+            else:
+                self._keepers.submit(self._store, self._keep, original, result, done)
+        except BaseException as error:  # noqa: BLE001  whoever waits is told, whatever it is
+            done.set_exception(error)
+
+    def _store(
+        self, keep: Callable[[Path], str], original: Path, result: ParseResult, done: Future[ParseResult]
+    ) -> None:
+        try:
+            if keep(original) != result.sha256:
+                raise Unparseable("the parser changed the file it was given")
+            done.set_result(result)
+        except BaseException as error:  # noqa: BLE001  whoever waits is told, whatever it is
+            done.set_exception(error)
+        finally:
+            original.unlink(missing_ok=True)
+
+    def _run(self, job: ParseJob) -> tuple[ParseResult, Path | None]:
         worker = self._idle.get()
         try:
             if self._closed.is_set():
                 raise SourceUnavailable("ingestion was stopped")
-            document, sha256 = worker.parse(job)
-            if self._keep is not None and self._keep(worker.copy) != sha256:
-                raise Unparseable("the parser changed the file it was given")
-            return ParseResult(document, sha256, self._take_spool(worker, document))
+            document, sha256, cut = worker.parse(job)
+            result = ParseResult(document, sha256, self._take_spool(worker, document), cut)
+            return result, self._take_original(worker) if self._keep is not None else None
         finally:
             worker.copy.unlink(missing_ok=True)
             self._idle.put(worker)
+
+    def _take_original(self, worker: ParserProcess) -> Path:
+        """Move the copy that was parsed out of the worker's reach."""
+        original = self._home / f"original-{uuid4().hex}"
+        try:
+            worker.copy.rename(original)
+        except OSError as error:
+            raise Unparseable("the parser took away the file it was given") from error
+        if original.is_symlink():
+            original.unlink()
+            raise Unparseable("the parser changed the file it was given")
+        return original
 
     def _take_spool(self, worker: ParserProcess, document: ParsedDocument) -> Path | None:
         """Move attachments out of the worker's reach; names that it made up lead nowhere else."""

@@ -20,9 +20,11 @@ import numpy as np
 from core.errors import AttestError, MissingExtra, SourceUnavailable, TooLarge, Unparseable
 from core.settings import EmbedderSettings, IngestSettings, Settings
 from ingest.chunk import ChunkDraft, chunk
+from ingest.cutting import Cut, Cutting
 from ingest.parsed import ParsedDocument
 from ingest.parser_process import ParseJob, typed_error
-from ingest.sandbox import Embedded, ParseResult, ParserPool
+from ingest.sandbox import ParseResult, ParserPool
+from ingest.sketch import sketch_of
 from ingest.tokens import TokenCounter
 
 LOCAL = "local"
@@ -116,7 +118,7 @@ class DaskPool:
         sha256 = self._keep(copy)
         copy.unlink()
         chunks = [ChunkDraft(*values) for values in reply["chunks"]]
-        return ParseResult(document, sha256, spool, Embedded(chunks, reply["vectors"]))
+        return ParseResult(document, sha256, spool, Cut(chunks, reply["sketch"]), reply["vectors"])
 
 
 def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: str | None) -> dict[str, Any]:
@@ -124,23 +126,27 @@ def read_and_embed(content: bytes, name: str, values: dict[str, Any], password: 
     from models.encoder import load_encoder
 
     settings = Settings(**values)
+    encoder = load_encoder(settings.embedder)
+    cutting = Cutting.of(encoder, settings.ingest)
     with tempfile.NamedTemporaryFile(prefix="attest-") as file:
         file.write(content)
         file.flush()
         try:
-            result = _pool(settings.ingest).submit(ParseJob(Path(file.name), name, password)).result()
+            result = _pool(settings.ingest).submit(ParseJob(Path(file.name), name, password, cutting)).result()
         except AttestError as error:
             return {"error": error.kind, "message": str(error)}
     if result.sha256 != hashlib.sha256(content).hexdigest():
         return {"error": "Unparseable", "message": "the file changed on its way"}
-    encoder = load_encoder(settings.embedder)
-    document = result.document
-    chunks = chunk(document, settings.ingest, _tokens(settings.embedder), encoder.max_tokens)
-    vectors = encoder.encode([draft.embedded for draft in chunks], "document")
+    document, cut = result.document, result.cut
+    if cut is None:
+        chunks = chunk(document, settings.ingest, _tokens(settings.embedder), encoder.max_tokens)
+        cut = Cut(chunks, sketch_of(document.text))
+    vectors = encoder.encode([draft.embedded for draft in cut.chunks], "document")
     return {
         "attachments": [Path(attachment.path).read_bytes() for attachment in document.attachments],
         "document": document.to_json(),
-        "chunks": [(draft.start, draft.end, draft.page, draft.heading, draft.text) for draft in chunks],
+        "chunks": [(draft.start, draft.end, draft.page, draft.heading, draft.text) for draft in cut.chunks],
+        "sketch": cut.sketch,
         "vectors": np.asarray(vectors, dtype=np.float32),
     }
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
 
 MAX_WORDS = 400_000
+WORDS_AT_ONCE = 4096
+_WORD = re.compile(r"\S+")
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
@@ -23,6 +27,16 @@ class TokenCounter:
         self._words: dict[str, int] = {}
         self._pieces: dict[str, int] = {}
 
+    @classmethod
+    def of_file(cls, file: Path) -> TokenCounter:
+        """Return a counter for the tokeniser that a `tokenizer.json` describes."""
+        from tokenizers import Tokenizer
+
+        whole = Tokenizer.from_file(str(file))
+        whole.no_truncation()
+        whole.no_padding()
+        return cls(lambda text: list(whole.encode(text, add_special_tokens=False).offsets))
+
     def count(self, text: str) -> int:
         """Return how many tokens a text has."""
         return self.counts((text,))[0]
@@ -33,6 +47,14 @@ class TokenCounter:
         self._learn(set().union(*parted))
         known = self._words.__getitem__
         return [sum(map(known, words)) for words in parted]
+
+    def words(self, text: str, start: int, end: int) -> Iterator[tuple[re.Match[str], int]]:
+        """Yield the words of a stretch of text with their tokens; a long one is never tokenised whole."""
+        words = _WORD.finditer(text, start, end)
+        while some := list(islice(words, WORDS_AT_ONCE)):
+            self._learn({word[0] for word in some})
+            for word in some:
+                yield word, self._words[word[0]]
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the (start, end) of every token; those of one piece are evenly spaced over it."""

@@ -34,16 +34,16 @@ def validity_of(session: Session, collection_id: int, metadata: Mapping[str, Any
     )
 
 
-def refuse_circle(session: Session, document: Document) -> None:
+def refuse_circle(session: Session, own: int, source: str, supersedes: int | None) -> None:
     """Refuse a document that supersedes, through whatever lies between, what supersedes it: neither would be found.
 
     Raises:
         Conflict: it does.
     """
-    seen, key = {document.key}, document.supersedes
+    seen, key = {own}, supersedes if supersedes != own else None
     while key is not None:
         if key in seen:
-            raise Conflict(f"{document.source} would supersede a document that supersedes it: name only one of them")
+            raise Conflict(f"{source} would supersede a document that supersedes it: name only one of them")
         seen.add(key)
         key = session.scalar(select(Document.supersedes).where(Document.key == key, Document.state == "live"))
 

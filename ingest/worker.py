@@ -15,6 +15,7 @@ from typing import Any
 
 from core.errors import AttestError, EmptyDocument, TooLarge
 from ingest.confine import confine
+from ingest.cutting import Cutting, cut
 from ingest.parsed import ParsedDocument
 from ingest.parsers.request import ParseRequest
 
@@ -28,10 +29,21 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not look like a reply
     confine(home, limits["memory_mb"])
+    _preload()
     for line in sys.stdin:
         job = json.loads(line)
         replies.write(json.dumps(_serve(job, home)) + "\n")
         replies.flush()
+
+
+def _preload() -> None:
+    """Import what nearly every file needs while the parent still loads its encoder."""
+    import rensa  # noqa: F401
+    import tokenizers  # noqa: F401
+
+    import ingest.clean
+    import ingest.parsers.dispatch
+    import ingest.quality  # noqa: F401
 
 
 def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
@@ -49,7 +61,10 @@ def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
         max_output_bytes=job["max_output_bytes"],
     )
     try:
-        return {"document": parse_request(request).to_json()}
+        document = parse_request(request)
+        _limit_cpu(job["timeout_s"])  # cutting has as long again
+        passages = cut(document, Cutting(**job["cutting"])) if job["cutting"] else None
+        return {"document": document.to_json(), "cut": passages}
     except AttestError as error:
         return {"error": error.kind, "message": str(error)}
     except MemoryError:

@@ -27,6 +27,8 @@ class Encoder:
         self.dimension = backend.dimension
         self.max_tokens = backend.max_tokens
         self._backend = backend
+        self.tokenizer_file = backend.tokenizer_file
+        """The `tokenizer.json` by which others count the same tokens; `None` where there is no such file."""
 
     def encode(self, texts: Sequence[str], kind: Kind, on_batch: Callable[[int], None] | None = None) -> Vectors:
         """Return unit vectors, shape (n, dimension) float32; texts longer than `max_tokens` are cut.

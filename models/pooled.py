@@ -78,7 +78,8 @@ class PooledTransformer:
         self._batch_tokens = batch_size * spec.max_tokens if device == "cpu" else GPU_BATCH_TOKENS
         self._slab = SLAB if device == "cpu" else GPU_SLAB
         self._lock = threading.Lock()
-        self._whole = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer_file: Path | None = folder / "tokenizer.json"
+        self._whole = Tokenizer.from_file(str(self.tokenizer_file))
         self._whole.no_truncation()
         self._whole.no_padding()
         self._cut = Tokenizer.from_file(str(folder / "tokenizer.json"))

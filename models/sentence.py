@@ -19,6 +19,7 @@ class SentenceModel:
 
         self._model: Any = SentenceTransformer(str(folder), device=device, local_files_only=True)
         self._batch_size = batch_size
+        self.tokenizer_file: Path | None = None
         self.dimension = int(self._model.get_embedding_dimension())
         self.max_tokens = int(self._model.max_seq_length or 512)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Row, Table, select
 from sqlalchemy.orm import Session
 
 from core.db.models import Generation
 from core.errors import IndexMismatch
 
 _LIVE = select(Generation).where(Generation.state == "live")  # made once: every commit asks
+_LIVE_ROW = select(*cast(Table, Generation.__table__).c).where(Generation.state == "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,20 @@ def ensure_live_generation(session: Session, spec: GenerationSpec) -> Generation
     return live
 
 
-def require_match(live: Generation, spec: GenerationSpec) -> None:
+def live_generation_id(session: Session, spec: GenerationSpec) -> int:
+    """Return the id of the live generation, making it where there is none; cheaper than having it as an object.
+
+    Raises:
+        IndexMismatch: the live generation was made by another embedder or chunker.
+    """
+    live = session.execute(_LIVE_ROW).first()
+    if live is None:
+        return ensure_live_generation(session, spec).id
+    require_match(live, spec)
+    return int(live.id)
+
+
+def require_match(live: Generation | Row[Any], spec: GenerationSpec) -> None:
     """Refuse to mix generations.
 
     Raises:

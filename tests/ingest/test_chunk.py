@@ -12,8 +12,9 @@ from core.db.session import Database
 from core.settings import IngestSettings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.clean import assemble
-from ingest.near import NearDuplicates, jaccard, shingles
+from ingest.near import NearDuplicates
 from ingest.parsed import Block, ParsedDocument, RawDocument
+from ingest.sketch import jaccard, shingles, sketch_of
 from ingest.tokens import TokenCounter
 from models.encoder import Encoder
 
@@ -104,9 +105,9 @@ def test_jaccard_over_word_triples() -> None:
     assert jaccard(set(), set()) == 0.0
 
 
-def test_a_text_too_long_for_word_triples_has_no_signature(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_too_long_for_word_triples_has_no_sketch(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(f"word{n}" for n in range(100))
-    near = NearDuplicates(database, "default", 0.8)
-    assert near.find(text, "a.txt")[0]
-    monkeypatch.setattr("ingest.near.MAX_CHARACTERS", 50)
-    assert near.find(text, "a.txt") == ("", None)
+    assert sketch_of(text)
+    monkeypatch.setattr("ingest.sketch.MAX_CHARACTERS", 50)
+    assert sketch_of(text) == ""
+    assert NearDuplicates(database, "default", 0.8).find(text, "", "a.txt") is None
