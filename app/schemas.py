@@ -102,8 +102,9 @@ class ExplainBody(Body):
     """A question, and the document that was expected."""
 
     question: Text
-    document_id: str
+    document_id: str = Field(description="Its id, or its source")
     collection: str | None = None
+    filters: FilterBody = FilterBody()
 
 
 class FeedbackBody(Body):

@@ -1,14 +1,14 @@
-"""The wire form of a search."""
+"""A search and what became of a document in it, in their wire form."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from core.types import Json, Retrieval, ScoredChunk
+from core.types import Filters, Json, Principal, Query, Retrieval, ScoredChunk
 
 if TYPE_CHECKING:
-    from retriever.explain import Explanation
+    from app.runtime import Runtime
 
 
 def search_json(query: str, retrieval: Retrieval) -> Json:
@@ -21,10 +21,22 @@ def search_json(query: str, retrieval: Retrieval) -> Json:
     }
 
 
-def explain_json(explanation: Explanation) -> Json:
-    """Return where a document was lost."""
-    result: Json = explanation.to_json()
-    return result
+def explained(runtime: Runtime, question: str, principal: Principal, document: str, filters: Filters) -> Json:
+    """Return the step at which a document, by id or source, is lost for a question, up to what a generator is shown."""
+    from generation.evidence import select_evidence
+
+    query = Query(question)
+    found: Json = runtime.retriever.explain(query, principal, document, filters=filters).to_json()
+    rank = found["ranks"].get("returned")
+    if rank is None:
+        return found
+    retrieval = runtime.retriever.retrieve(query, principal, filters=filters)
+    hit = retrieval.hits[rank - 1] if rank <= len(retrieval.hits) else None
+    shown = {item.hit.chunk.id for item in select_evidence(retrieval, runtime.settings)}
+    if hit is not None and hit.chunk.id not in shown:
+        detail = f"it is hit {rank}, and the better ones fill the window of the generator (generation.context_tokens)"
+        return found | {"stage": "evidence", "detail": detail}
+    return found
 
 
 def _hit(rank: int, hit: ScoredChunk) -> Json:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.console import emit
 from app.runtime import Runtime, open_runtime
 from app.schemas import QUESTION_CHARACTERS
-from app.search import explain_json, search_json
+from app.search import explained, search_json
 from core.db.access import principal_named
 from core.db.grants import require_principal
+from core.errors import InvalidInput
 from core.settings import load_settings
 from core.types import OPERATOR, Filters, Json, Principal, Query
+
+DATES = {"after": "updated_after", "before": "updated_before", "as-of": "as_of"}
+TEXTS = {"source": "source_prefix", "type": "media_type"}
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -44,6 +50,15 @@ Collection = Annotated[str | None, typer.Option("--collection", help="Search onl
 As = Annotated[
     str | None, typer.Option("--as", metavar="PRINCIPAL", help="See what user:ana, group:hr or public may see.")
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="FIELD=VALUE",
+        help="Only documents with it; may be given again. FIELD: source (what it begins with), type (media type), "
+        "after, before (dates of arrival), as-of (in force on that date), document (id), or a field of your own.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -54,6 +69,7 @@ def search(
     mode: Annotated[ModeName | None, typer.Option("--mode", help="Default: retrieval.mode.")] = None,
     rerank: Annotated[bool | None, typer.Option("--rerank/--no-rerank", help="Default: retrieval.rerank.")] = None,
     collection: Collection = None,
+    where: Where = None,
     as_: As = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +78,7 @@ def search(
         retrieval = runtime.retriever.retrieve(
             Query(query),
             named_principal(runtime, as_),
-            filters=Filters(collection=collection),
+            filters=filters_of(collection, where or ()),
             k=k,
             mode=None if mode is None else mode.value,
             rerank=rerank,
@@ -74,15 +90,50 @@ def search(
 @cli.command()
 def explain(
     question: Annotated[str, typer.Argument(help="The question.", callback=asked)],
-    document: Annotated[str, typer.Option("--document", help="The id of the document that was expected.")],
+    document: Annotated[str, typer.Option("--document", help="The id or source of the document that was expected.")],
+    collection: Collection = None,
+    where: Where = None,
     as_: As = None,
     as_json: AsJson = False,
 ) -> None:
     """Say where a document was lost for a question."""
     with open_runtime(load_settings(), follow=False) as runtime:
         principal = named_principal(runtime, as_)
-        result = explain_json(runtime.retriever.explain(Query(question), principal, document))
+        result = explained(runtime, question, principal, document, filters_of(collection, where or ()))
     emit(result, as_json=as_json, text=lambda: _explanation_text(result))
+
+
+def filters_of(collection: str | None, where: Sequence[str]) -> Filters:
+    """Return the filters that `FIELD=VALUE` options name.
+
+    Raises:
+        InvalidInput: one has no `=`, or its date is none.
+    """
+    values: dict[str, Any] = {}
+    fields: dict[str, str] = {}
+    documents: list[str] = []
+    for option in where:
+        name, equals, value = option.partition("=")
+        if not (name and equals):
+            raise InvalidInput(f"--where {option}: write FIELD=VALUE")
+        if name in DATES:
+            values[DATES[name]] = _date(option, value)
+        elif name in TEXTS:
+            values[TEXTS[name]] = value
+        elif name == "document":
+            documents.append(value)
+        else:
+            fields[name] = value
+    return Filters(collection=collection, document_ids=tuple(documents) or None, metadata=fields, **values)
+
+
+def _date(option: str, value: str) -> datetime:
+    """Read a date or a moment; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidInput(f"--where {option}: write a date such as 2026-01-31") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def named_principal(runtime: Runtime, name: str | None) -> Principal:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from core.db.access import readable, retrievable_versions
-from core.db.models import ChunkRow, Collection, Document, DocumentVersion
+from core.db.models import ChunkRow, Collection, Document, DocumentVersion, IngestFailure
 from core.types import Filters, Json, Principal
 
 
@@ -37,18 +37,15 @@ class Found:
 def lost_before_search(
     session: Session, document_id: str, principal: Principal, filters: Filters, indexed: Callable[[int], bool]
 ) -> Explanation | Found:
-    """Look for the document step by step up to the index; `indexed` says whether a chunk id is in it.
+    """Look for the document of an id or source step by step up to the index; `indexed` knows the index's chunk ids.
 
     A document the principal may not read is said not to exist, as everywhere.
     """
-    document = session.scalar(select(Document).where(Document.id == document_id))
-    visible = document is not None and session.scalar(
-        select(Document.key).where(Document.key == document.key, readable(principal))
-    )
-    if document is None or not visible:
-        hidden = document is not None and principal.operator
-        detail = f"the document is {document.state}" if document and hidden else "no document of that id may be read"
-        return Explanation("permission", detail)
+    named = select(Document).where(or_(Document.id == document_id, Document.source == document_id))
+    document = session.scalar(named.where(readable(principal)).order_by(Document.key).limit(1))
+    if document is None:
+        hidden = "no document of that id or source may be read"
+        return _unreadable(session, named, document_id) if principal.operator else Explanation("permission", hidden)
     serving = document.duplicate_of or document.key
     chunks = set(session.scalars(select(ChunkRow.id).where(ChunkRow.document_key == serving)))
     if not chunks:
@@ -67,6 +64,17 @@ def lost_before_search(
     if not in_index & permitted:
         return Explanation("filter", _why_filtered(session, document, principal, filters))
     return Found(serving, frozenset(in_index & permitted))
+
+
+def _unreadable(session: Session, named: Select[Document], source: str) -> Explanation:
+    """Return what became of a document that not even the operator can read."""
+    document = session.scalar(named.order_by(Document.key).limit(1))
+    if document is not None:
+        return Explanation("permission", f"the document is {document.state}")
+    failure = session.scalar(select(IngestFailure).where(IngestFailure.source == source).limit(1))
+    if failure is not None:
+        return Explanation("parse", f"it was not taken in: {failure.error}: {failure.message}")
+    return Explanation("permission", "no document of that id or source is in the store")
 
 
 def _why_filtered(session: Session, document: Document, principal: Principal, filters: Filters) -> str:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 NARROWEST = 1e-6
 """A range below this is no range: every candidate is as good as the best."""
+NARROWEST_COSINE = 0.05
+"""Where filters leave nothing near the question, its best is hardly above an average passage, or below it."""
 
 
 def fuse(dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -> Floats:
@@ -21,11 +23,13 @@ def fuse(dense: Floats, lexical: Floats, *, floor: float, dense_weight: float) -
 
     `floor` is the cosine of an average passage with the query. NaN, a side that did not score, counts as its zero.
     """
-    fused = dense_weight * _scaled(dense, floor) + (1 - dense_weight) * _scaled(lexical, 0.0)
+    fused = dense_weight * _scaled(dense, floor, NARROWEST_COSINE) + (1 - dense_weight) * _scaled(
+        lexical, 0.0, NARROWEST
+    )
     return fused.astype(np.float32)
 
 
-def _scaled(scores: Floats, floor: float) -> Floats:
+def _scaled(scores: Floats, floor: float, narrowest: float) -> Floats:
     filled = np.where(np.isnan(scores), np.float32(floor), scores)
     best = float(filled.max(initial=floor))
-    return ((filled - floor) / max(best - floor, NARROWEST)).astype(np.float32)
+    return ((filled - floor) / max(best - floor, narrowest)).astype(np.float32)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.auth import Asking, Parts
 from app.schemas import ExplainBody, SearchBody
-from app.search import explain_json, search_json
+from app.search import explained, search_json
 from core.types import Json, Query
 
 router = APIRouter(prefix="/v1", tags=["search"])
@@ -30,4 +30,5 @@ def search(body: SearchBody, principal: Asking, runtime: Parts) -> Json:
 @router.post("/explain")
 def explain(body: ExplainBody, principal: Asking, runtime: Parts) -> Json:
     """Say at which step a document the caller may read was lost for a question."""
-    return explain_json(runtime.retriever.explain(Query(body.question), principal, body.document_id))
+    filters = body.filters.filters(body.collection)
+    return explained(runtime, body.question, principal, body.document_id, filters)

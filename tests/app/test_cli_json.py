@@ -74,6 +74,50 @@ def test_ask_as_somebody_else(home: KnowledgeBase, attest: Any) -> None:
 def test_explain(home: KnowledgeBase, attest: Any) -> None:
     explained = attest("explain", "annual leave", "--document", home.ids["travel.md"])
     require_shape(explained, shapes.EXPLANATION)
+    (source,) = (
+        row["source"] for row in attest("documents", "list")["documents"] if row["id"] == home.ids["travel.md"]
+    )
+    assert attest("explain", "annual leave", "--document", source) == explained
+    assert attest("explain", "annual leave", "--document", home.ids["leave.md"])["stage"] == "returned"
+    narrowed = ("--where", "type=image/png")
+    assert attest("explain", "annual leave", "--document", home.ids["leave.md"], *narrowed)["stage"] == "filter"
+
+
+def test_explain_tells_what_was_not_parsed_and_what_has_no_room(
+    home: KnowledgeBase, attest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.4 not really")
+    attest("ingest", str(broken))
+    lost = attest("explain", "annual leave", "--document", str(broken))
+    assert lost["stage"] == "parse"
+    monkeypatch.setenv("ATTEST_GENERATION__CONTEXT_TOKENS", "770")  # room for twenty tokens of evidence
+    assert attest("explain", "annual leave", "--document", home.ids["leave.md"])["stage"] == "evidence"
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (["type=text/markdown"], True),
+        (["type=image/png"], False),
+        (["after=2020-01-01", "before=2999-12-31T00:00:00+00:00"], True),
+        (["after=2999-01-01"], False),
+        (["as-of=2999-01-01"], True),
+        (["source=/nowhere"], False),
+        (["region=north"], False),
+    ],
+)
+def test_search_within_filters(home: KnowledgeBase, attest: Any, where: list[str], found: bool) -> None:
+    options = [part for one in where for part in ("--where", one)]
+    assert bool(attest("search", "annual leave", *options)["hits"]) is found
+
+
+@pytest.mark.parametrize("where", ["nothing", "after=tomorrow", "=x"])
+def test_a_filter_that_says_nothing_is_refused(
+    home: KnowledgeBase, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    assert run(["search", "annual leave", "--where", where]) != 0
+    assert "--where" in capsys.readouterr().err
 
 
 def test_ingest_then_documents(home: KnowledgeBase, attest: Any, tmp_path: Path) -> None:

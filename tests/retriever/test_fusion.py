@@ -37,3 +37,11 @@ def test_a_side_that_scored_nothing_adds_nothing():
     np.testing.assert_allclose(fused, [0.5, 0.25], atol=1e-6)
     assert np.isfinite(fuse(floats(0.3), floats(0.0), floor=0.3, dense_weight=0.5)).all()
     assert fuse(floats(), floats(), floor=0.3, dense_weight=0.5).shape == (0,)
+
+
+def test_passages_that_are_all_below_average_keep_their_order_and_words_count():
+    """As filters leave them: dividing by a range of nothing gave scores of minus fifty thousand."""
+    dense, lexical = np.array([0.10, 0.09, 0.02], dtype=np.float32), np.array([0.0, 3.0, 0.0], dtype=np.float32)
+    fused = fuse(dense, lexical, floor=0.15, dense_weight=0.5)
+    assert fused.argsort()[::-1].tolist() == [1, 0, 2]
+    assert np.abs(fused).max() < 5
