@@ -83,8 +83,11 @@ class Runtime:
 
     def warm(self) -> None:
         """Build what every question needs, so that the first one does not wait."""
-        _ = (self.database, self.retriever, self.rails, self.verifier, self.answerability)
+        _ = (self.database, self.retriever, self.rails, self.verifier)
         self.generator()
+        self.encoder.warm()
+        self.classifier.warm()
+        self.answerability.warm()
 
     def has(self, part: str) -> bool:
         """Say whether a part is there already, without building it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["sentence", "item", "row", "heading"]
@@ -39,7 +40,8 @@ class Unit:
     lead: tuple[int, int] | None = None
 
 
-def split_units(text: str) -> list[Unit]:
+@lru_cache(maxsize=2048)  # the same passages are cut for quoting, weighing and checking, question after question
+def split_units(text: str) -> tuple[Unit, ...]:
     """Return the units of a text in order; whitespace, markers of lists and table rules belong to none."""
     units: list[Unit] = []
     lead: tuple[int, int] | None = None
@@ -63,7 +65,7 @@ def split_units(text: str) -> list[Unit]:
             units.extend(Unit(part.start, part.end, "item", introduces) for part in parts)
             continue
         units.append(Unit(start, end, kind, lead))
-    return units
+    return tuple(units)
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:

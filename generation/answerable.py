@@ -26,6 +26,13 @@ class Answerability:
         self._classifier = classifier
         self._calibration: Calibration | None = load_calibration(settings.home)
 
+    def warm(self) -> None:
+        """Load the reader, so that the first question does not wait."""
+        from models.reader import has_reader, load_reader
+
+        if has_reader():
+            load_reader(self._settings.embedder).warm()
+
     @property
     def threshold(self) -> float:
         """The probability below which a question is refused."""

@@ -8,8 +8,9 @@ are compared exactly besides, and one that the window lacks caps the score below
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
@@ -47,6 +48,23 @@ class Released:
     citations: tuple[Citation, ...]
 
 
+class Grounds:
+    """The evidence of one draft, cut into quotable pieces once, at the first claim that needs them."""
+
+    def __init__(self, evidence: Sequence[Evidence]) -> None:
+        self.evidence = evidence
+
+    @cached_property
+    def passages(self) -> list[Passage]:
+        """Every quotable piece."""
+        return passages_of(self.evidence)
+
+    @cached_property
+    def composed(self) -> dict[str, Passage]:
+        """The pieces by the text of a quote made of each; the first of equal ones."""
+        return {passage_text(passage): passage for passage in reversed(self.passages)}
+
+
 class Verifier:
     """Checks drafts claim by claim."""
 
@@ -60,7 +78,7 @@ class Verifier:
             return Verified("", (), (), "insufficient_evidence")
         composer = Composer()
         claims = parse_draft(draft.text, (item.marker for item in evidence))
-        for checked in self.check(claims, evidence):
+        for checked in self.check(claims, Grounds(evidence)):
             composer.add(checked)
         done = composer.result()
         reason = None if any(claim.citations for claim in done.claims) else "unsupported_draft"
@@ -68,7 +86,7 @@ class Verifier:
 
     def verify_stream(self, question: str, pieces: Iterator[str], evidence: Sequence[Evidence]) -> Iterator[Released]:
         """Yield claims as soon as they are complete and checked; what fails is left out or marked by policy."""
-        composer = Composer()
+        composer, grounds = Composer(), Grounds(evidence)
         known = [item.marker for item in evidence]
         text, done = "", 0
         for piece in _then_end(pieces):
@@ -77,30 +95,26 @@ class Verifier:
             ready = len(claims) if piece is None else max(len(claims) - 1, 0)
             if NOT_FOUND in text:
                 return
-            for checked in self.check(claims[done:ready], evidence):
+            for checked in self.check(claims[done:ready], grounds):
                 yield Released(*composer.add(checked))
             done = max(done, ready)
 
-    def check(self, claims: Sequence[DraftClaim], evidence: Sequence[Evidence]) -> Iterator[Checked]:
+    def check(self, claims: Sequence[DraftClaim], grounds: Grounds) -> Iterator[Checked]:
         """Yield the claims that stay, each with its verdict and places; `remove` drops what has no support."""
-        passages = passages_of(evidence)
-        composed = {passage_text(passage): passage for passage in reversed(passages)}
-        found = [self._verbatim(claim, evidence, composed) for claim in claims]
+        found = [self._verbatim(claim, grounds) for claim in claims]
         open_claims = [claim for claim, places in zip(claims, found, strict=True) if not places]
-        judged = iter(self._judge(open_claims, passages))
+        judged = iter(self._judge(open_claims, grounds.passages) if open_claims else ())
         for claim, places in zip(claims, found, strict=True):
             checked = Checked(claim, "supported", 1.0, places) if places else next(judged)
             if checked.verdict != "unsupported" or self._settings.answers.unsupported_claims == "mark":
                 yield checked
 
-    def _verbatim(
-        self, claim: DraftClaim, evidence: Sequence[Evidence], composed: Mapping[str, Passage]
-    ) -> tuple[Place, ...]:
+    def _verbatim(self, claim: DraftClaim, grounds: Grounds) -> tuple[Place, ...]:
         """Return where the claim's very words stand, cited evidence first; one place is enough."""
-        if claim.text in composed:
-            return (_place(composed[claim.text], 1.0),)
+        if claim.text in grounds.composed:
+            return (_place(grounds.composed[claim.text], 1.0),)
         pattern = re.compile(r"\s+".join(re.escape(word) for word in claim.text.split()))
-        for item in sorted(evidence, key=lambda item: item.marker not in claim.markers):
+        for item in sorted(grounds.evidence, key=lambda item: item.marker not in claim.markers):
             match = pattern.search(item.hit.chunk.text)
             if match:
                 return (Place(item, match.start(), match.end(), 1.0),)

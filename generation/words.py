@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from importlib.resources import files
 
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
@@ -69,6 +70,7 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] in "eyi" else word
 
 
+@lru_cache(maxsize=8192)  # the same passages are held against every claim, and come back with other questions
 def content_words(text: str) -> frozenset[str]:
     """Return the stems of the words that carry meaning."""
     return frozenset(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.lora import AdaptedBert, LoraWeights
+    from models.slots import SlotScorer
     from models.tagging import TaggedSpan
 
 Input: TypeAlias = str | tuple[str, str]
@@ -64,6 +65,7 @@ class Classifier:
         self._adapters: dict[Path, Adapter] = {}
         self._base: tuple[AdaptedBert, Tokenizer] | None = None
         self._stacks: dict[tuple[int, ...], LoraWeights] = {}
+        self._slots: SlotScorer | None = None
         self._memory = ScoreMemory()
         self._scoring: Batcher[tuple[str, Input], float] = Batcher(self._scored, "classifier")
         self._tagging: Batcher[tuple[str, list[int]], list[list[float]]] = Batcher(self._labelled, "tagger")
@@ -104,7 +106,8 @@ class Classifier:
             NotFound: an adapter is not on this machine.
             Conflict: an adapter is damaged or was trained on other base weights.
         """
-        keys = [key_of(self._found(name), text) for name, text in requests]
+        folders = {name: self._found(name) for name in {name for name, _ in requests}}
+        keys = [key_of(folders[name], text) for name, text in requests]
         known = [self._memory.get(key) for key in keys]
         fresh = [position for position, score in enumerate(known) if score is None]
         for position, score in zip(fresh, self._scoring([requests[i] for i in fresh]), strict=True):
@@ -115,10 +118,43 @@ class Classifier:
     def _scored(self, requests: Sequence[tuple[str, Input]]) -> list[float]:
         scores = np.zeros(len(requests), dtype=np.float32)
         adapters = {name: self._adapter(name) for name in {name for name, _ in requests}}
-        for batch in _batches(self._windows(requests, adapters), self._batch_rows):
+        windows = self._windows(requests, adapters)
+        if self._on_gpu:
+            np.maximum.at(scores, [window.request for window in windows], self._launched(windows, adapters))
+        for batch in () if self._on_gpu else _batches(windows, self._batch_rows):
             found = self._forward(batch, adapters)
             np.maximum.at(scores, [window.request for window in batch], found)
         return [float(score) for score in scores]
+
+    def warm(self) -> None:
+        """On a GPU, record the passes of every adapter that ships, so that no question waits for one."""
+        names = [path.parent.name for path in sorted(WEIGHTS.glob("*/adapter.safetensors"))]
+        adapters = [self._adapter(name) for name in names if self._on_gpu and self._scores(name)]
+        if adapters:
+            self._scorer().warm(adapters)
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._device.startswith("cuda")
+
+    def _scores(self, name: str) -> bool:
+        """Whether an adapter gives one score a text."""
+        return self.card(name).get("pooling") in ("mean", "cls")
+
+    def _scorer(self) -> SlotScorer:
+        from models.slots import SlotScorer
+
+        if self._slots is None:
+            self._slots = SlotScorer(self._loaded_base()[0])
+        return self._slots
+
+    def _launched(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> list[float]:
+        """Score windows of any adapters together, one launch a batch."""
+        from models.launcher import framed
+
+        special = _special(self._loaded_base()[1])
+        rows = [framed(one.first, one.ids, cls=special["cls"], sep=special["sep"]) for one in windows]
+        return self._scorer()([(adapters[one.adapter], row) for one, row in zip(windows, rows, strict=True)])
 
     def tag(self, adapter: str, texts: Sequence[str]) -> list[list[TaggedSpan]]:
         """Return the labelled spans of each text, in order.
@@ -169,8 +205,6 @@ class Classifier:
         return found
 
     def _forward(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> NDArray[np.float32]:
-        import contextlib
-
         import torch
 
         from models.lora import batch_of, pooled
@@ -181,14 +215,13 @@ class Classifier:
         names = sorted({window.adapter for window in windows})
         rows = torch.tensor([names.index(window.adapter) for window in windows], device=bert.device)
         chosen = [adapters[name] for name in names]
-        half = torch.autocast("cuda", torch.bfloat16) if bert.device.type == "cuda" else contextlib.nullcontext()
-        with torch.inference_mode(), half:
-            states = bert.hidden(batch, self._pairs(chosen, rows)).float()
+        with torch.inference_mode():
+            states = bert.hidden(batch, self._pairs(chosen, rows))
             vectors = torch.stack([pooled(states, batch.mask, str(a.card["pooling"])) for a in chosen])
             picked = vectors[rows, torch.arange(len(rows), device=bert.device)]
             weights = torch.cat([a.head_weight for a in chosen])[rows]
             logits = (picked * weights).sum(-1) + torch.cat([a.head_bias for a in chosen])[rows]
-            probabilities: NDArray[np.float32] = torch.sigmoid(logits.float()).cpu().numpy()
+            probabilities: NDArray[np.float32] = torch.sigmoid(logits).cpu().numpy()
         return probabilities
 
     def _pairs(self, adapters: Sequence[Adapter], rows: Tensor) -> LoraWeights:

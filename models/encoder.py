@@ -39,6 +39,11 @@ class Encoder:
             return np.empty((0, self.dimension), dtype=np.float32)
         return self._backend.encode(texts, kind, on_batch)
 
+    def warm(self) -> None:
+        """Do now what the first question would wait for."""
+        if isinstance(self._backend, PooledTransformer):
+            self._backend.warm()
+
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the character offsets of every token of a text; nothing is cut."""
         return self._backend.token_spans(text)

@@ -22,8 +22,9 @@ MODULES = (
     "intermediate.dense",
     "output.dense",
 )
-LoraWeights = Mapping[str, tuple[Tensor, Tensor]]
-"""Per adapted linear map: A (rank, inputs) and B (outputs, rank), or one pair a row of the batch: (rows, …)."""
+LoraWeights = Mapping[str, tuple[Tensor, ...]]
+"""Per adapted linear map: A (rank, inputs) and B (outputs, rank), or one pair a row of the batch: (rows, …); a third
+tensor, (rows, 1, rank), says how much of each rank a row is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,10 @@ class AdaptedBert:
         pair = lora.get(name)
         if pair is None:
             return out
-        down, up = pair
+        down, up, *share = pair
         if down.dim() == 2:
-            return out + functional.linear(functional.linear(states, down), up)
+            narrow = functional.linear(states, down)
+            return out + functional.linear(narrow * share[0] if share else narrow, up)
         return out + torch.bmm(torch.bmm(states, down.transpose(1, 2)), up.transpose(1, 2))
 
     def _normed(self, states: Tensor, name: str) -> Tensor:

@@ -20,6 +20,8 @@ from models.single import SingleText
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.questions import QuestionPass
+
 Kind = Literal["query", "document"]
 Vectors = NDArray[np.float32]
 SLAB = 2048
@@ -28,7 +30,7 @@ GPU_SLAB = 16384
 GPU_BATCH_TOKENS = 1 << 17
 """Enough work a launch that a GPU computes rather than waits for the next one."""
 FEW = 4
-"""Up to so many queries run one after the other without torch; more are worth a batch."""
+"""Up to so many queries run without torch on a CPU, in one launch on a GPU; more are worth a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ class PooledTransformer:
         self._cut.enable_truncation(spec.max_tokens)
         self._cut.no_padding()
         self._single = SingleText.of(folder, threads) if device == "cpu" else None
+        self._questions: QuestionPass | None = None
+        if device == "cuda":
+            from models.questions import QuestionPass  # imported late: torch takes seconds
+
+            self._questions = QuestionPass.of(folder, spec.pooling, device)
+
+    def warm(self) -> None:
+        """On a GPU, record the passes of questions, so that none waits for one."""
+        if self._questions is not None:
+            self._questions.warm()
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the character offsets of the tokens of a text, none left out."""
@@ -95,6 +107,8 @@ class PooledTransformer:
         """Return unit vectors, shape (n, dimension) float32, in the order of the texts."""
         if kind == "query" and len(texts) <= FEW and self._single is not None:
             return np.stack([self._pooled(self._single.hidden(ids)) for ids in self._tokenize(texts, kind)])
+        if kind == "query" and len(texts) <= FEW and self._questions is not None:
+            return self._questions(self._tokenize(texts, kind))
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         done = 0
         for start, slab in self._tokenized(texts, kind):

