@@ -34,6 +34,7 @@ def render(name: str, **values: str) -> str:
     return _VARIABLE.sub(lambda match: values[match.group(1)], text)
 
 
+@cache
 def prompt_hash(name: str) -> str:
     """Return the sha256 of a template, for the audit record."""
     return hashlib.sha256(template(name).encode()).hexdigest()

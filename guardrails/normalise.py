@@ -10,6 +10,7 @@ import binascii
 import codecs
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import unquote
 
 _INVISIBLE = re.compile(
@@ -34,6 +35,7 @@ _REVERSED_HINT = re.compile(r"\b(?:erongi|snoitcurtsni|suoiverp|metsys|tpmorp|ru
 _MAX_CHARACTERS = 20_000
 
 
+@lru_cache(maxsize=4096)  # every rail asks for the same text, and passages come back with other questions
 def plain(text: str) -> str:
     """Return the text with invisible characters dropped and look-alike letters folded (NFKC, Cyrillic, Greek)."""
     if text.isascii():

@@ -32,6 +32,8 @@ MINIMUM = 0.4
 """Presidio's confidence below which a match without context or checksum is not reported."""
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "CH", "AT", "NL", "IN")
 _lock = threading.Lock()
+_NEEDED = re.compile(r"[\d@:]|www\.", re.IGNORECASE)
+"""Every pattern wants a digit, an at sign, a colon or `www.`: a text without one is spared two milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class PatternSpan:
 
 def find_patterns(text: str) -> list[PatternSpan]:
     """Return what the patterns find, unordered and perhaps overlapping."""
+    if not _NEEDED.search(text):
+        return []
     with _lock:
         results = _engine().analyze(text, language="en", score_threshold=MINIMUM)
     return [PatternSpan(r.start, r.end, str(r.entity_type), float(r.score)) for r in results]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import NotFound
 from core.settings import EmbedderSettings, default_home
-from models.adapter_files import Adapter, adapter_folder, read_adapter, read_base, stacked
+from models.adapter_files import WEIGHTS, Adapter, adapter_folder, read_adapter, read_base, stacked
 from models.batching import Batcher
 from models.devices import pick_device
 from models.score_memory import ScoreMemory, key_of
@@ -63,6 +63,7 @@ class Classifier:
         self._device = device
         self._home = home
         self._adapters: dict[Path, Adapter] = {}
+        self._cards: dict[Path, Mapping[str, Any]] = {}
         self._base: tuple[AdaptedBert, Tokenizer] | None = None
         self._stacks: dict[tuple[int, ...], LoraWeights] = {}
         self._slots: SlotScorer | None = None
@@ -85,8 +86,10 @@ class Classifier:
         Raises:
             NotFound: there is no adapter of this name.
         """
-        card: Mapping[str, Any] = json.loads((self._found(adapter) / "card.json").read_text(encoding="utf-8"))
-        return card
+        folder = self._found(adapter)
+        if folder not in self._cards:  # a folder's card is never rewritten: a newer adapter has a folder of its own
+            self._cards[folder] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return self._cards[folder]
 
     def threshold(self, adapter: str) -> float:
         """Return the score from which an adapter's label is positive; 0.5 where the adapter is missing."""

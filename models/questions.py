@@ -18,7 +18,7 @@ from models.bert_graph import BertShape
 from models.launcher import Launcher, Row
 from models.lora import Batch, pooled
 from models.reading import load_bert
-from models.slots import as_dtype
+from models.slots import as_dtype, served_dtype
 
 if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 class QuestionPass:
     """A BERT encoder for the token ids of questions; safe to call from several threads."""
 
-    def __init__(
-        self, folder: Path, pooling: Literal["mean", "cls"], device: str, dtype: torch.dtype = torch.float16
-    ) -> None:
-        self._bert = as_dtype(load_bert(folder, device)[0], dtype)
+    def __init__(self, folder: Path, pooling: Literal["mean", "cls"], device: str) -> None:
+        self._bert = as_dtype(load_bert(folder, device)[0], served_dtype(torch.device(device)))
         self._pooling = pooling
         self._launch = Launcher(self._unit, device)
         self._asked: Batcher[list[int], Vectors] = Batcher(self._vectors, "questions")

@@ -28,7 +28,7 @@ from models.devices import pick_device
 from models.launcher import MOST_TOKENS, Launcher, framed
 from models.lora import AdaptedBert, Batch, as_pairs
 from models.reading import Encoded, best_spans, encode_pairs, load_bert, logits, special_ids
-from models.slots import as_dtype
+from models.slots import as_dtype, served_dtype
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "reader"
@@ -64,7 +64,7 @@ class Reader:
         self, bert: AdaptedBert, tokenizer: Tokenizer, tensors: Mapping[str, Tensor], card: Mapping[str, Any]
     ) -> None:
         self.card = card
-        self._bert = as_dtype(merged(bert, tensors), torch.float16 if bert.device.type == "cuda" else torch.float32)
+        self._bert = as_dtype(merged(bert, tensors), served_dtype(bert.device))
         self._tokenizer = tokenizer
         self._tensors = tensors
         self._launch = Launcher(self._seen, bert.device, BATCH_TOKENS.get(bert.device.type, BATCH_TOKENS["cpu"]))

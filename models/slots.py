@@ -45,6 +45,11 @@ class Slots:
         return torch.sigmoid(logits)[:, None]
 
 
+def served_dtype(device: torch.device) -> torch.dtype:
+    """Return the type that passes run in: half precision on a GPU, whose scores differ in the third decimal."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
 def as_dtype(bert: AdaptedBert, dtype: torch.dtype) -> AdaptedBert:
     """Return the encoder with its weights in another type."""
     return AdaptedBert({name: weight.to(dtype) for name, weight in bert.weights.items()}, bert.shape)
@@ -68,9 +73,8 @@ def _joined(
 class SlotScorer:
     """Scores framed rows under any of the adapters it has met in one launch; a new adapter means new graphs."""
 
-    def __init__(self, bert: AdaptedBert, dtype: torch.dtype = torch.float16) -> None:
+    def __init__(self, bert: AdaptedBert) -> None:
         self._bert = bert
-        self._dtype = dtype
         self._adapters: list[Adapter] = []
         self._launch: Launcher | None = None
 
@@ -90,6 +94,6 @@ class SlotScorer:
         if fresh or self._launch is None:
             newer = {adapter.name for adapter in fresh.values()}
             self._adapters = [adapter for adapter in self._adapters if adapter.name not in newer] + [*fresh.values()]
-            slots = Slots(self._bert, self._adapters, self._dtype)
+            slots = Slots(self._bert, self._adapters, served_dtype(self._bert.device))
             self._launch = Launcher(slots, self._bert.device)
         return self._launch, {id(adapter): place for place, adapter in enumerate(self._adapters)}

@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from generation.stops import stop_ids
+
 
 def load_plain(path: Path, dtype: Any = None) -> tuple[Any, Any]:
     """Return tokenizer and model with plain weights (float32 unless told otherwise)."""
@@ -42,6 +44,8 @@ def main() -> None:
     import torch
 
     tokenizer, model = load_plain(options.model, torch.bfloat16 if options.bf16 else torch.float32)
+    # a server ends a reply where this says; an adapter may have learnt to end with another of the special tokens
+    model.generation_config.eos_token_id = stop_ids(tokenizer)
     model.save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
 

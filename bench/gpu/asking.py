@@ -6,7 +6,6 @@ verification, output rails, record); then the prompts it sent are sent again bar
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import tempfile
@@ -28,6 +27,7 @@ from app.runtime import Runtime
 from core.db.models import Document
 from core.settings import load_settings
 from core.types import OPERATOR, Evidence, GeneratorName, Message, Question
+from generation.cite import parse_draft
 from generation.generators import Generator
 
 TEMPLATES = (
@@ -47,6 +47,8 @@ class Sent:
     evidence: tuple[Evidence, ...]
     history: tuple[Message, ...]
     first_s: float = 0.0
+    sentence_s: float = 0.0
+    """When its first sentence was whole."""
     pieces: int = 0
 
 
@@ -72,25 +74,40 @@ class Spied:
         """Yield the inner draft and note its first piece."""
         sent = Sent(question, tuple(evidence), tuple(history))
         self.sent.append(sent)
-        for piece in self.inner.draft(question, evidence, history):
-            sent.first_s = sent.first_s or time.perf_counter() - self.asking.since
-            sent.pieces += 1
-            yield piece
+        yield from timed(self.inner.draft(question, evidence, history), sent, self.asking.since)
 
 
-def measure_asking(url: str, home: Path, concurrency: Sequence[int], requests: int) -> list[dict[str, Any]]:
-    """Return one row of figures for each concurrency; `home` holds ingested documents and is not changed."""
+def timed(pieces: Iterator[str], sent: Sent, since: float) -> Iterator[str]:
+    """Yield the pieces and note when the first came, and when the first sentence was whole: as the next one began."""
+    text = ""
+    for piece in pieces:
+        now = time.perf_counter() - since
+        sent.first_s = sent.first_s or now
+        sent.pieces += 1
+        text += piece
+        if not sent.sentence_s and len(parse_draft(text, ())) > 1:
+            sent.sentence_s = now
+        yield piece
+    sent.sentence_s = sent.sentence_s or time.perf_counter() - since
+
+
+def measure_asking(
+    url: str, home: Path, concurrency: Sequence[int], requests: int, task: str = "auto"
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of figures for each concurrency; `home` holds ingested documents and is not changed."""
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(home, Path(folder) / "home")
         settings = load_settings(copy)
-        generation = settings.generation.model_copy(update={"vllm_urls": (f"{url}/v1",), "max_tokens": 64})
+        changes = {"vllm_urls": (f"{url}/v1",), "max_tokens": 64, "task": task}
+        generation = settings.generation.model_copy(update=changes)
         with Runtime(settings.model_copy(update={"generation": generation})) as runtime:
             spied = Spied(runtime.generator("vllm"))
             runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
+            runtime.warm()
             topics = _topics(runtime)
             _asked(runtime, spied, _questions(topics, 32, seed=0), 8)
-            counts = [max(places, min(requests, 4 * places)) for places in concurrency]
-            return [_row(runtime, spied, topics, *pair) for pair in zip(concurrency, counts, strict=True)]
+            for places in concurrency:
+                yield _row(runtime, spied, topics, places, max(places, min(requests, 4 * places)))
 
 
 def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, requests: int) -> dict[str, Any]:
@@ -98,23 +115,29 @@ def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, req
     sent = [one for one in spied.sent if one.pieces]
     if not sent:
         raise SystemExit(f"no question reached the model, so there is nothing to compare: {outcomes}")
-    bare_firsts, bare_pieces, bare_seconds = _bare(spied.inner, sent, places)
-    firsts = [one.first_s for one in sent]
-    pieces = sum(one.pieces for one in sent)
+    bare, bare_seconds = _bare(spied.inner, sent, places)
+    pieces, bare_pieces = sum(one.pieces for one in sent), sum(one.pieces for one in bare)
+    first, bare_first = _percentiles([one.first_s for one in sent]), _percentiles([one.first_s for one in bare])
+    sentence = _percentiles([one.sentence_s for one in bare])
+    claim = _percentiles(claims) if claims else None
     return {
         "concurrency": places,
         "questions": requests,
         "outcomes": outcomes,
         "reached_the_model": len(sent),
-        "first_piece_ms": _percentiles(firsts),
-        "first_piece_bare_ms": _percentiles(bare_firsts),
-        "added_p95_ms": round(_percentiles(firsts)["p95"] - _percentiles(bare_firsts)["p95"], 1),
-        "first_claim_ms": _percentiles(claims) if claims else None,
+        "first_piece_ms": first,
+        "first_piece_bare_ms": bare_first,
+        "added_p95_ms": round(first["p95"] - bare_first["p95"], 1),
+        "first_claim_ms": claim,
+        "first_sentence_bare_ms": sentence,
+        "claim_added_p95_ms": round(claim["p95"] - sentence["p95"], 1) if claim else None,
         "questions_per_s": round(requests / seconds, 1),
+        "bare_replies_per_s": round(len(bare) / bare_seconds, 1),
         "pieces_per_s": round(pieces / seconds),
         "bare_pieces_per_s": round(bare_pieces / bare_seconds),
         "throughput_kept": round(pieces / seconds / (bare_pieces / bare_seconds), 3),
         "stages_p50_ms": {name: round(median(times), 2) for name, times in stages.items()},
+        "stages_p95_ms": {name: _percentiles([ms / 1e3 for ms in times])["p95"] for name, times in stages.items()},
     }
 
 
@@ -145,21 +168,21 @@ def _asked(
     return time.perf_counter() - started, dict(outcomes), stages, claims
 
 
-def _bare(generator: Generator, sent: Sequence[Sent], places: int) -> tuple[list[float], int, float]:
+def _bare(generator: Generator, sent: Sequence[Sent], places: int) -> tuple[list[Sent], float]:
     """Send the same prompts without the pipeline, in another order, so that no prefix is warmer than before."""
 
-    def one(prompt: Sent) -> tuple[float, int]:
-        start, first, pieces = time.perf_counter(), 0.0, 0
-        for _ in generator.draft(prompt.question + " ", prompt.evidence, prompt.history):
-            first = first or time.perf_counter() - start
-            pieces += 1
-        return first, pieces
+    def one(prompt: Sent) -> Sent:
+        again = Sent(prompt.question + " ", prompt.evidence, prompt.history)
+        draft = generator.draft(again.question, again.evidence, again.history)
+        for _ in timed(draft, again, time.perf_counter()):
+            pass
+        return again
 
     shuffled = random.Random(1).sample(list(sent), len(sent))
     started = time.perf_counter()
     with ThreadPoolExecutor(places) as pool:
         found = list(pool.map(one, shuffled))
-    return [first for first, _ in found], sum(pieces for _, pieces in found), time.perf_counter() - started
+    return found, time.perf_counter() - started
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
@@ -177,9 +200,3 @@ def _topics(runtime: Runtime) -> list[str]:
 def _questions(topics: Sequence[str], count: int, seed: int) -> list[str]:
     chance = random.Random(seed)
     return [f"{chance.choice(TEMPLATES).format(chance.choice(topics))} ({seed}.{n})" for n in range(count)]
-
-
-def print_rows(rows: Sequence[dict[str, Any]]) -> None:
-    """Print the figures as JSON lines."""
-    for row in rows:
-        print(json.dumps(row), flush=True)

@@ -3,7 +3,8 @@
     python -m bench.gpu.exported --model FOLDER --data rows.jsonl [--limit 200] --out FILE
 
 Every prompt is continued greedily by transformers and by the server, both in float32. Then the server samples at the
-highest temperatures it takes, for the task and without one, and shows special tokens: an added token among them would be a defect.
+highest temperatures it takes, for the task and without one, and shows special tokens: an added token among them would
+be a defect.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """A vLLM server behind our client, against the same server asked bare.
 
-    python -m bench.gpu.serving --model FOLDER [--home HOME] [--concurrency 1 16 64 256] [--requests 256] --out FILE
+    python -m bench.gpu.serving --model FOLDER [--home HOME [--task answer]] [--concurrency 1 16 64 256] --out FILE
 
 Starts `vllm serve FOLDER` on loopback, sends prompts built by the product's own prompt function, and
 reports time to first piece and tokens a second, bare (an HTTP stream) and through `VllmGenerator`, in
 interleaved rounds; then cold against warm prefix, and that a closed stream frees its slot. With a home of
-ingested documents, whole answers are measured too (`bench/gpu/asking.py`). `--shape 8b` serves random weights in the
+ingested documents, whole answers are measured first (`bench/gpu/asking.py`), drafted under a shipped adapter where
+`--task` names one; `--only` picks steps. `--shape 8b` serves random weights in the
 shape of an 8-billion-parameter Llama under the model's tokenizer: what the words are does not matter to the clock.
 """
 
@@ -37,6 +38,7 @@ from core.settings import GenerationSettings
 from core.types import Chunk, Evidence, ScoredChunk, Scores
 from generation.chat import chat_messages
 from generation.completions import KEPT_S
+from generation.tasks import SHIPPED
 from generation.vllm import VllmGenerator
 
 MAX_TOKENS = 64
@@ -54,6 +56,7 @@ SHAPES = {
     }
 }
 START_DEADLINE_S = 240.0
+STEPS = ("asking", "loads", "prefix", "cancelled_in_s")
 _http = httpx.Client(limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_S), timeout=120)
 
 
@@ -91,6 +94,7 @@ def main() -> None:
             _round(client, _prompts(8, seed=0), 4)
         report: dict[str, Any] = {"model": str(arguments.model), "shape": arguments.shape, "max_tokens": MAX_TOKENS}
         steps: dict[str, Callable[[], Any]] = {
+            "asking": lambda: _asking(arguments, url, report),
             "loads": lambda: [
                 asdict(load)
                 for concurrency in arguments.concurrency
@@ -99,13 +103,25 @@ def main() -> None:
             "prefix": lambda: _prefix(clients["attest"]),
             "cancelled_in_s": lambda: _cancellation(clients["attest"], url),
         }
-        if arguments.home:
-            steps["asking"] = lambda: measure_asking(url, arguments.home, arguments.concurrency, arguments.requests)
-        for name, step in steps.items():
-            report[name] = step()
+        for name in arguments.only if arguments.home else [name for name in arguments.only if name != "asking"]:
+            report[name] = steps[name]()
             print(json.dumps({name: report[name]}), flush=True)
-            if arguments.out:  # a later step that fails must not cost what was measured
-                arguments.out.write_text(json.dumps(report, indent=1))
+            _keep(report, arguments.out)
+
+
+def _asking(arguments: argparse.Namespace, url: str, report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure whole answers; each row is kept as it comes, since what fails later must not cost what was measured."""
+    rows: list[dict[str, Any]] = []
+    for row in measure_asking(url, arguments.home, arguments.concurrency, arguments.requests, arguments.task):
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        _keep(report | {"asking": rows}, arguments.out)
+    return rows
+
+
+def _keep(report: dict[str, Any], out: Path | None) -> None:
+    if out:
+        out.write_text(json.dumps(report, indent=1))
 
 
 class serving:
@@ -142,8 +158,11 @@ class serving:
 
 def _served(arguments: argparse.Namespace, folder: Path) -> tuple[Path, Sequence[str]]:
     """Return what the server is started with: the model, or random weights of a shape under its tokenizer."""
+    adapter = SHIPPED / arguments.task
+    lora = ("--enable-lora", "--lora-modules", f"{arguments.task}={adapter}")
+    flags = lora if (adapter / "adapter_config.json").is_file() else ()
     if not arguments.shape:
-        return arguments.model, ()
+        return arguments.model, flags
     for file in arguments.model.glob("*token*"):
         shutil.copy(file, folder)
     for name in ("generation_config.json", "chat_template.jinja"):
@@ -274,6 +293,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape instead of the model's")
     parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
+    parser.add_argument("--task", default="auto", help="the shipped task under which whole answers are drafted")
+    parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--requests", type=int, default=256)
     parser.add_argument("--out", type=Path)

@@ -23,15 +23,30 @@ def classifier(tmp_path_factory) -> Classifier:
 
 def test_adapters_side_by_side_score_as_each_alone(classifier):
     bert, tokenizer = classifier._loaded_base()
-    scorer = SlotScorer(bert, torch.float32)
+    scorer = SlotScorer(bert)
     ids = {text: tokenizer.encode(text, add_special_tokens=False).ids for text in TEXTS}
     asked = [(name, text) for text in TEXTS for name in RAILS]
     rows = [(classifier._adapter(name), framed(None, ids[text], cls=101, sep=102)) for name, text in asked]
     np.testing.assert_allclose(scorer(rows), classifier.score_many(asked), atol=1e-5)
     pair = framed(ids[TEXTS[0]], ids[TEXTS[1]], cls=101, sep=102)  # one more adapter joins those it knows
     found = scorer([(classifier._adapter("groundedness"), pair), rows[0]])
-    expected = [classifier.score("groundedness", [(TEXTS[0], TEXTS[1])])[0], classifier.score(*asked[0][:1], TEXTS[:1])[0]]
+    expected = [
+        classifier.score("groundedness", [(TEXTS[0], TEXTS[1])])[0],
+        classifier.score(*asked[0][:1], TEXTS[:1])[0],
+    ]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_path_of_a_gpu_gives_the_scores_of_the_other(classifier, tmp_path, monkeypatch):
+    other = Classifier("cpu", tmp_path)
+    monkeypatch.setattr(Classifier, "_on_gpu", True)
+    other.warm()
+    long = "The committee met on Tuesday and approved the minutes of the last meeting. " * 40
+    asked = [(name, text) for text in (*TEXTS, long) for name in RAILS]
+    asked.append(("groundedness", ("Leave is 240 hours.", long)))
+    found = other.score_many(asked)
+    monkeypatch.undo()
+    np.testing.assert_allclose(found, classifier.score_many(asked), atol=1e-5)
 
 
 def test_rows_come_back_in_their_order_however_they_are_batched():
@@ -44,7 +59,7 @@ def test_rows_come_back_in_their_order_however_they_are_batched():
 def test_a_padded_shape_says_what_its_rows_are():
     array = packed([framed([5], [6, 7], 2, cls=1, sep=9)], 4, 16)
     assert array.shape == (4, HEAD + 16)
-    assert array[0, : HEAD + 7].tolist() == [6, 3, 2, 1, 5, 9, 6, 7, 9][: HEAD + 6] + [0]
+    assert array[0, : HEAD + 6].tolist() == [6, 3, 2, 1, 5, 9, 6, 7, 9]
     assert array[1:, 0].tolist() == [1, 1, 1]
 
 
@@ -75,6 +90,6 @@ def test_questions_embedded_together_have_the_vectors_of_each_alone():
     from models.encoder import load_encoder
 
     encoder = load_encoder(EmbedderSettings(device="cpu"))
-    together = QuestionPass(find_weights(PACKAGED), "mean", "cpu", torch.float32)
+    together = QuestionPass(find_weights(PACKAGED), "mean", "cpu")
     ids = encoder._backend._tokenize(TEXTS, "query")
     np.testing.assert_allclose(together(ids), encoder.encode(TEXTS, "query"), atol=1e-5)
