@@ -16,7 +16,7 @@ from app.ask import ask
 from app.limits import Guard, RateLimiter, is_loopback
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
-from app.runtime import Runtime, open_runtime
+from app.runtime import Runtime, answer_many, open_runtime
 from app.streams import Streams
 from app.uploads import Uploads
 from core.settings import Settings
@@ -58,6 +58,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Warm the parts beside the server, so that `/healthz` answers at once and `/readyz` once they are there."""
+    answer_many()
     await asyncio.to_thread(app.state.uploads.resume)
     app.state.warming = warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
     try:

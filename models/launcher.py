@@ -127,7 +127,8 @@ class Launcher:
 
     def _record(self, rows: int, tokens: int) -> _Recorded:
         if self._stream is None:
-            self._stream, self._pool = torch.cuda.Stream(self._device), torch.cuda.graph_pool_handle()
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+            self._pool = torch.cuda.graph_pool_handle()
         given = torch.from_numpy(packed([], rows, tokens)).to(self._device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(self._stream):

@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from app.ask import ask_events
 from app.events import ClaimReleased, Concluded
-from app.runtime import Runtime
+from app.runtime import Runtime, answer_many
 from core.db.models import Document
 from core.settings import load_settings
 from core.types import OPERATOR, Evidence, GeneratorName, Message, Question
@@ -103,6 +103,7 @@ def measure_asking(
         with Runtime(settings.model_copy(update={"generation": generation})) as runtime:
             spied = Spied(runtime.generator("vllm"))
             runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
+            answer_many()
             runtime.warm()
             topics = _topics(runtime)
             _asked(runtime, spied, _questions(topics, 32, seed=0), 8)
