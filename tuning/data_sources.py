@@ -45,7 +45,8 @@ def gather(settings: Settings, sources: Sources, seed: int) -> tuple[Material, d
         [row for item in found for row in item.rows],
     )
     if not material.examples and not material.rows:
-        raise InvalidInput("no rows: name --docs with --questions, --liked or --written")
+        gave = ", ".join(f"{name} gave {count}" for name, count in report.items())
+        raise InvalidInput(f"no rows: {gave or 'name --docs with --questions, --liked or --written'}")
     return material, report
 
 
