@@ -32,6 +32,8 @@ from tuning.passages_data import (
 from tuning.perturb import fuse, graft, make_false, names_of, numbers_of
 
 TRAINED_ON = ("begin-wow", "begin-cmu", "begin-tc", "mtrag-human")
+JUDGED = 3000
+"""Built claims that are judged by the fold that did not see them, for the threshold in long contexts."""
 SOURCE_TEXTS = 1600
 """Passages of distractors whose sentences are changed: about as many rows as the labelled sets together have."""
 _ASIDE = re.compile(r"\s*\([^()]{2,80}\)")
@@ -56,18 +58,25 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(train)
     return {
         "train": write_rows(out / "groundedness.train.jsonl", train),
-        "judge": write_rows(out / "groundedness.judge.jsonl", _sentences(data)),
+        "judge": write_rows(out / "groundedness.judge.jsonl", [*_sentences(data), *_judged(built, chance)]),
     }
 
 
+def _judged(built: Sequence[dict[str, Any]], chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield some of the built claims, whose contexts are as long as what serving shows."""
+    for number, row in enumerate(chance.sample(built, min(JUDGED, len(built)))):
+        yield {**row, "kind": f"built:{row['kind']}", "id": f"built-{number}"}
+
+
 def _sentences(data: Path) -> Iterator[dict[str, Any]]:
-    """Yield every sentence of each labelled answer under the answer's label: an answer is judged by its worst one."""
+    """Yield each labelled answer whole, and every sentence of it under the answer's label."""
     for row in read_rows(data / "guardrails/groundedness.dev.jsonl"):
         if row["grounded"] is not None:
             answer, context = row["answer"].strip(), row["context"].strip()
             made = {"group": row["group"], "kind": row["source"], "id": row["id"]}
+            yield pair(answer, context, row["grounded"], {**made, "id": f"{row['id']}#whole"})
             for start, end in split_sentences(answer) or [(0, len(answer))]:
-                yield _pair(answer[start:end], context, row["grounded"], made)
+                yield pair(answer[start:end], context, row["grounded"], made)
 
 
 def _labelled(data: Path) -> Iterator[dict[str, Any]]:
@@ -77,7 +86,7 @@ def _labelled(data: Path) -> Iterator[dict[str, Any]]:
             continue
         answer, context = row["answer"].strip(), row["context"].strip()
         made = {"group": row["group"], "kind": row["source"], "id": row["id"], "weight": 1.0}
-        yield _pair(answer, context, row["grounded"], {**made, "form": "whole"})
+        yield pair(answer, context, row["grounded"], {**made, "form": "whole"})
         sentences = [answer[a:b] for a, b in split_sentences(answer)]
         if len(sentences) < 2:
             continue
@@ -85,7 +94,7 @@ def _labelled(data: Path) -> Iterator[dict[str, Any]]:
             sentences = [min(sentences, key=lambda text: coverage(text, context))]
         for text in sentences:
             yield {
-                **_pair(text, context, row["grounded"], {**made, "id": "", "form": "sentence", "weight": 0.5}),
+                **pair(text, context, row["grounded"], {**made, "id": "", "form": "sentence", "weight": 0.5}),
                 "train_only": True,
             }
 
@@ -101,13 +110,13 @@ def _sentence_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]
         start, end = chance.choice(spans)
         claim = _shortened(text[start:end], chance)
         made = {"group": passage.group, "kind": "sentence", "weight": 0.5}
-        yield _pair(claim, text, True, made)
+        yield pair(claim, text, True, made)
         false = make_false(claim, chance, text)
         if false:
-            yield _pair(false, text, False, {**made, "weight": 0.7})
+            yield pair(false, text, False, {**made, "weight": 0.7})
         rest = (text[:start] + text[end:]).strip()
         if len(rest) > 200 and coverage(claim, rest) < 0.7 and chance.random() < 0.4:
-            yield _pair(claim, rest, False, made)
+            yield pair(claim, rest, False, made)
 
 
 def _summary_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
@@ -126,7 +135,7 @@ def _summary_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]
             for claim, true in _summaries(told, context, chance):
                 small = chance.random() < 0.33
                 made = {"group": group, "kind": "summary", "weight": 0.6}
-                yield _pair(claim.lower().capitalize() if small else claim, context, true, made)
+                yield pair(claim.lower().capitalize() if small else claim, context, true, made)
 
 
 def _summaries(told: Sequence[str], context: str, chance: random.Random) -> Iterator[tuple[str, bool]]:
@@ -151,14 +160,13 @@ def _question_rows(labelled: Sequence[Labelled], chance: random.Random) -> Itera
         text = item.passage.text
         if not item.answerable:
             for wrong in item.wrong[:1]:
-                yield _pair(_declared(item.question, wrong), text, False, {**made, "weight": 0.7})
+                yield pair(declared(item.question, wrong), text, False, {**made, "weight": 0.7})
             continue
         answer = item.answers[0]
-        yield _pair(_declared(item.question, answer), text, True, {**made, "weight": 0.7})
-        others = numbers_of(text) if re.fullmatch(r"[\d,.\s%]+", answer) else names_of(text)
-        pool = [other for other in others if not set(other.casefold().split()) & set(answer.casefold().split())]
+        yield pair(declared(item.question, answer), text, True, {**made, "weight": 0.7})
+        pool = other_answers(answer, text)
         if pool:
-            yield _pair(_declared(item.question, chance.choice(pool)), text, False, made)
+            yield pair(declared(item.question, chance.choice(pool)), text, False, made)
 
 
 def _long_answers(
@@ -194,13 +202,13 @@ def _answer_rows(
         claim = answer[start:end]
         if len(claim.split()) < 4 or coverage(claim, evidence) < 0.35:
             continue
-        yield _pair(claim, evidence, True, {**made, "weight": 1.0})
+        yield pair(claim, evidence, True, {**made, "weight": 1.0})
         false = make_false(claim, chance, evidence)
         if false:
-            yield _pair(false, evidence, False, {**made, "weight": 0.7})
+            yield pair(false, evidence, False, {**made, "weight": 0.7})
         foreign = [text for text in others if coverage(claim, text) < 0.6]
         if foreign and chance.random() < 0.5:
-            yield _pair(claim, foreign[0], False, {**made, "weight": 0.7})
+            yield pair(claim, foreign[0], False, {**made, "weight": 0.7})
 
 
 def _handbook(data: Path) -> list[Passage]:
@@ -222,14 +230,21 @@ def _shortened(sentence: str, chance: random.Random) -> str:
     return text.strip() or sentence
 
 
-def _declared(question: str, answer: str) -> str:
+def other_answers(answer: str, text: str) -> list[str]:
+    """Return the names, or the numbers, of a text that are not the answer."""
+    others = numbers_of(text) if re.fullmatch(r"[\d,.\s%]+", answer) else names_of(text)
+    return [other for other in others if not set(other.casefold().split()) & set(answer.casefold().split())]
+
+
+def declared(question: str, answer: str) -> str:
     """Return question and answer as a statement where that is one replacement, side by side where not."""
     asked = question.strip().rstrip("?").strip()
     stated, count = _SUBJECT.subn(f"{answer} ", asked, count=1)
     return f"{stated}." if count else f"{asked}? {answer}."
 
 
-def _pair(claim: str, evidence: str, supported: bool, made: dict[str, Any]) -> dict[str, Any]:
+def pair(claim: str, evidence: str, supported: bool, made: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the classifier."""
     return {"a": claim, "b": evidence, "label": int(supported), **made}
 
 

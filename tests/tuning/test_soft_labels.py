@@ -1,10 +1,12 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from tuning.soft_labels import mean_of, softened
 from tuning.verifier_report import answers_of
+from tuning.written_claims import claims_of
 
 
 def test_the_mean_is_of_probabilities_not_of_logits() -> None:
@@ -26,3 +28,15 @@ def test_an_answer_is_as_well_supported_as_its_worst_sentence(tmp_path: Path) ->
     answers = answers_of([tmp_path])
     assert list(answers.scores) == [0.4, 0.1]
     assert answers.report(0.3)["accuracy"] == 1.0
+
+
+def test_claims_follow_what_the_teachers_said_of_written_questions() -> None:
+    text = "The mill was designed by Marshall in 1804, and the Aire drove its wheels until Watt brought an engine."
+    found = {"question": "Who designed the mill?", "context": text, "group": "g", "spans": [[25, 33]], "soft": 0.95}
+    elsewhere = {**found, "context": "Gott built another one upstream.", "spans": [], "soft": 0.01}
+    doubtful = {**found, "question": "Who drove the wheels?", "soft": 0.5}
+    claims = list(claims_of([found, elsewhere, doubtful], random.Random(1)))
+    first = next(claim for claim in claims if claim["b"] == text)
+    assert (first["a"], first["label"]) == ("Marshall designed the mill.", 1)
+    assert [claim["label"] for claim in claims if claim["b"] != text] == [0]
+    assert not any("wheels" in str(claim["a"]) for claim in claims)
