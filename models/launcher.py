@@ -23,7 +23,7 @@ from models.lora import Batch
 ROWS = (1, 4, 16, 64, 256)
 TOKENS = (16, 32, 64, 96, 128, 192, 256, 320, 384, 512)
 """Shapes that are recorded: padding costs a GPU little, a new shape some 30 ms once."""
-MOST_TOKENS = 1 << 15
+MOST_TOKENS = 1 << 14
 """Of one launch, padding included."""
 HEAD = 3
 """Numbers before a row's tokens: its length, where its second text begins (0 for a single text), its label."""
@@ -80,6 +80,7 @@ class Launcher:
                 for rows in ROWS:
                     if rows * tokens <= self._most:
                         self._shape(rows, tokens)
+            torch.cuda.empty_cache()  # what was taken outside the recordings
 
     def _batches(self, order: Sequence[int], rows: Sequence[Row]) -> Iterator[list[int]]:
         """Cut an order that is shortest first into batches that fit a launch."""

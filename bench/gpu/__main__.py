@@ -95,9 +95,10 @@ def _served_lines(name: str, serving: dict[str, Any]) -> list[str]:
         if key in serving:
             lines.append(f"| {name}: {key} | {json.dumps(serving[key])} | | | |")
     for row in serving.get("asking") or []:
-        what, kept = f"{name}: whole answers, {row['concurrency']} at once", row["throughput_kept"]
-        more = f"added to the first piece p95 {row['added_p95_ms']} ms"
-        lines.append(f"| {what} | {row['pieces_per_s']} pieces/s | {row['bare_pieces_per_s']} | {kept} | {more} |")
+        what = f"{name}: whole answers, {row['concurrency']} at once, {row.get('processes', 1)} processes"
+        bare, kept = row.get("bare_pieces_per_s", ""), row.get("throughput_kept", "")
+        more = f"first piece p95 {row['first_piece_ms']['p95']} ms, {row['questions_per_s']} questions/s"
+        lines.append(f"| {what} | {row['pieces_per_s']} pieces/s | {bare} | {kept} | {more} |")
     return lines
 
 

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -97,30 +98,36 @@ def measure_asking(
     """Yield one row of figures for each concurrency; `home` holds ingested documents and is not changed."""
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copytree(home, Path(folder) / "home")
-        settings = load_settings(copy)
-        changes = {"vllm_urls": (f"{url}/v1",), "max_tokens": 64, "task": task}
-        generation = settings.generation.model_copy(update=changes)
-        with Runtime(settings.model_copy(update={"generation": generation})) as runtime:
-            spied = Spied(runtime.generator("vllm"))
-            runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
-            answer_many()
-            runtime.warm()
-            topics = _topics(runtime)
-            _asked(runtime, spied, _questions(topics, 32, seed=0), 8)
+        answer_many()
+        with opened(url, copy, task) as (runtime, spied, topics):
+            asked(runtime, spied, questions_about(topics, 32, seed=0), 8)
             for places in concurrency:
                 yield _row(runtime, spied, topics, places, max(places, min(requests, 4 * places)))
 
 
+@contextmanager
+def opened(url: str, home: Path, task: str) -> Iterator[tuple[Runtime, Spied, list[str]]]:
+    """Open a home before a model server: the warm runtime, the generator that is watched, and what to ask about."""
+    settings = load_settings(home)
+    changes = {"vllm_urls": (f"{url}/v1",), "max_tokens": 64, "task": task}
+    generation = settings.generation.model_copy(update=changes)
+    with Runtime(settings.model_copy(update={"generation": generation})) as runtime:
+        spied = Spied(runtime.generator("vllm"))
+        runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
+        runtime.warm()
+        yield runtime, spied, _topics(runtime)
+
+
 def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, requests: int) -> dict[str, Any]:
-    seconds, outcomes, stages, claims = _asked(runtime, spied, _questions(topics, requests, seed=places), places)
+    seconds, outcomes, stages, claims = asked(runtime, spied, questions_about(topics, requests, seed=places), places)
     sent = [one for one in spied.sent if one.pieces]
     if not sent:
         raise SystemExit(f"no question reached the model, so there is nothing to compare: {outcomes}")
     bare, bare_seconds = _bare(spied.inner, sent, places)
     pieces, bare_pieces = sum(one.pieces for one in sent), sum(one.pieces for one in bare)
-    first, bare_first = _percentiles([one.first_s for one in sent]), _percentiles([one.first_s for one in bare])
-    sentence = _percentiles([one.sentence_s for one in bare])
-    claim = _percentiles(claims) if claims else None
+    first, bare_first = percentiles([one.first_s for one in sent]), percentiles([one.first_s for one in bare])
+    sentence = percentiles([one.sentence_s for one in bare])
+    claim = percentiles(claims) if claims else None
     return {
         "concurrency": places,
         "questions": requests,
@@ -138,11 +145,11 @@ def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, req
         "bare_pieces_per_s": round(bare_pieces / bare_seconds),
         "throughput_kept": round(pieces / seconds / (bare_pieces / bare_seconds), 3),
         "stages_p50_ms": {name: round(median(times), 2) for name, times in stages.items()},
-        "stages_p95_ms": {name: _percentiles([ms / 1e3 for ms in times])["p95"] for name, times in stages.items()},
+        "stages_p95_ms": {name: percentiles([ms / 1e3 for ms in times])["p95"] for name, times in stages.items()},
     }
 
 
-def _asked(
+def asked(
     runtime: Runtime, spied: Spied, questions: Sequence[str], places: int
 ) -> tuple[float, dict[str, int], dict[str, list[float]], list[float]]:
     """Ask everything, so many at once; return seconds, outcomes, times of each step and of each first claim."""
@@ -186,7 +193,8 @@ def _bare(generator: Generator, sent: Sequence[Sent], places: int) -> tuple[list
     return found, time.perf_counter() - started
 
 
-def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile in milliseconds."""
     spread = quantiles(seconds, n=20) if len(seconds) > 1 else [*seconds] * 19
     return {"p50": round(median(seconds) * 1e3, 1), "p95": round(spread[-1] * 1e3, 1)}
 
@@ -198,6 +206,7 @@ def _topics(runtime: Runtime) -> list[str]:
     return sorted({title.split("|")[0].strip().lower() for title in titles if title and len(title) < 60})
 
 
-def _questions(topics: Sequence[str], count: int, seed: int) -> list[str]:
+def questions_about(topics: Sequence[str], count: int, seed: int) -> list[str]:
+    """Return questions about the documents, no two alike."""
     chance = random.Random(seed)
     return [f"{chance.choice(TEMPLATES).format(chance.choice(topics))} ({seed}.{n})" for n in range(count)]

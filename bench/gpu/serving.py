@@ -32,6 +32,7 @@ from typing import Any
 
 import httpx
 
+from bench.gpu.askers import measure_askers
 from bench.gpu.asking import measure_asking
 from core.clock import now
 from core.settings import GenerationSettings
@@ -116,6 +117,14 @@ def _asking(arguments: argparse.Namespace, url: str, report: dict[str, Any]) -> 
         rows.append(row)
         print(json.dumps(row), flush=True)
         _keep(report | {"asking": rows}, arguments.out)
+    if arguments.processes > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            home = shutil.copytree(arguments.home, Path(folder) / "home")
+            for places in [places for places in arguments.concurrency if places >= arguments.processes]:
+                requests = max(places, min(arguments.requests, 4 * places))
+                rows.append(measure_askers(url, home, arguments.processes, places, requests, arguments.task))
+                print(json.dumps(rows[-1]), flush=True)
+                _keep(report | {"asking": rows}, arguments.out)
     return rows
 
 
@@ -294,6 +303,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape instead of the model's")
     parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
     parser.add_argument("--task", default="auto", help="the shipped task under which whole answers are drafted")
+    parser.add_argument("--processes", type=int, default=1, help="whole answers also of so many processes at once")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--requests", type=int, default=256)
