@@ -64,7 +64,9 @@ def read_asks(path: Path) -> list[Ask]:
     return found
 
 
-def propose(rows: Sequence[Mapping[str, Any]], per_passage: int, chance: random.Random) -> list[Ask]:
+def propose(
+    rows: Sequence[Mapping[str, Any]], per_passage: int, chance: random.Random, answerable: float = 0.5
+) -> list[Ask]:
     """Return answers to ask about: names, numbers and phrases of each passage, as many as its `asks` says."""
     found = []
     for row in rows:
@@ -76,7 +78,7 @@ def propose(rows: Sequence[Mapping[str, Any]], per_passage: int, chance: random.
         ]
         pool = [answer for answer in dict.fromkeys(pool) if 0 <= text.find(answer) < LONGEST_PASSAGE - len(answer)]
         for answer in chance.sample(pool, min(row.get("asks", per_passage), len(pool))):
-            found.append(Ask(text, answer, chance.random() < 0.5, group=row["group"]))
+            found.append(Ask(text, answer, chance.random() < answerable, group=row["group"]))
     return found
 
 
@@ -188,20 +190,22 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--per-passage", type=int, default=6)
+    parser.add_argument("--answerable", type=float, default=0.5, help="share of the questions meant to have an answer")
+    parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--together", type=int, default=768, help="questions written in one batch")
     parser.add_argument("--all-passages", action="store_true", help="those of held-out groups as well")
     parser.add_argument("--seconds", type=float, default=180.0, help="time for writing")
     parser.add_argument("--limit", type=int, help="real questions and passages to use, for a trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    chance = random.Random(3)
-    torch.manual_seed(3)
+    chance = random.Random(given.seed)
+    torch.manual_seed(given.seed)
     writer = Writer(given.model, given.device)
     writer.fit(read_asks(given.train)[: given.limit], given.epochs, given.learning_rate, given.batch)
     passages = [json.loads(line) for line in given.passages.read_text(encoding="utf-8").splitlines()]
     passages = [row for row in passages if given.all_passages or not row.get("held")]
     chance.shuffle(passages)
-    asks = propose(passages[: given.limit], given.per_passage, chance)
+    asks = propose(passages[: given.limit], given.per_passage, chance, given.answerable)
     chance.shuffle(asks)
     written = 0
     with given.out.open("w", encoding="utf-8") as file:

@@ -18,8 +18,11 @@ from typing import Any
 
 from tuning.passages_data import held_out, read_rows, write_rows
 
-DOUBTFUL = 0.4
-"""From this probability on a pair meant to have no answer may have one, and its spans are unknown."""
+DOUBTFUL, WRITTEN = 0.4, 0.15
+"""From the first probability on a pair meant to have no answer may have one, and its spans are unknown; up to the
+second a question does not ask for the answer it was written for."""
+POINTED = 2.0
+"""Weight of a row whose answer is known: one in ten is, and where an answer stands is learnt from these alone."""
 
 
 def mean_of(logits: Sequence[Sequence[float]]) -> list[float]:
@@ -31,11 +34,11 @@ def softened(rows: Sequence[Mapping[str, Any]], soft: Sequence[float]) -> Iterat
     """Yield the rows with their probability; where it disagrees with a row, its spans are unknown."""
     for row, probability in zip(rows, soft, strict=True):
         made = {**row, "soft": round(probability, 4)}
-        if (row["answerable"] and probability < DOUBTFUL) or (not row["answerable"] and probability > DOUBTFUL):
+        if (row["answerable"] and probability < WRITTEN) or (not row["answerable"] and probability > DOUBTFUL):
             made |= {"spans": None, "support": None}
         elif not row["answerable"]:
             made |= {"spans": [], "support": []}
-        yield made
+        yield made | {"weight": POINTED if made["spans"] else 1.0}
 
 
 def _probability(logit: float) -> float:

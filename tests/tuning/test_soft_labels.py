@@ -19,6 +19,7 @@ def test_where_the_teachers_disagree_with_a_row_its_spans_are_unknown() -> None:
     rows = list(softened([right, right, none, none], [0.9, 0.1, 0.1, 0.9]))
     assert [row["soft"] for row in rows] == [0.9, 0.1, 0.1, 0.9]
     assert [row["spans"] for row in rows] == [[[0, 3]], None, [], None]
+    assert [row["weight"] for row in rows] == [2.0, 1.0, 1.0, 1.0]
 
 
 def test_an_answer_is_as_well_supported_as_its_worst_sentence(tmp_path: Path) -> None:
