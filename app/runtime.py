@@ -157,13 +157,15 @@ class Runtime:
     def _make_answerability(self) -> Answerability:
         from generation.answerable import Answerability
 
-        return Answerability(self.settings, self.classifier)
+        return Answerability(self.settings)
 
     def _make_generator(self, choice: GeneratorChoice, style: Style) -> Generator:
         from generation.generators import make_generator
         from generation.tasks import styled
+        from retriever.glossary import Glossary, glossary_of
 
-        return make_generator(styled(self.settings, style), choice, self.classifier)
+        glossary = glossary_of(self.settings.home) if self.settings.retrieval.glossary else Glossary({})
+        return make_generator(styled(self.settings, style), choice, glossary.meaning)
 
 
 def answer_many() -> None:

@@ -93,7 +93,7 @@ def _map_reduce(
     while True:
         drafts = [write_draft(drafter, asked, window) for window in windows]
         whole = replace(drafts[0], text="\n".join(draft.text for draft in drafts))
-        verified = runtime.verifier.verify(asked, whole, evidence)
+        verified = runtime.verifier.verify("", whole, evidence)
         cited = {citation.chunk_id for citation in verified.citations}
         rests_on = [item for item in evidence if item.hit.chunk.id in cited]
         fewer = _windows(runtime, rests_on)

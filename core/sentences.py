@@ -1,24 +1,26 @@
 """Text cut into the units that an answer may quote: sentences, list items, table rows; all with character offsets.
 
-A list item and a table row make sense only with what introduces them, so each carries its lead:
-the sentence that ends before the list, or the table's header row.
+A list item, a table row and a sentence that begins with "They" make sense only with what introduces them, so each
+carries its lead: the sentence that ends before the list, the table's header row, the sentence before.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["sentence", "item", "row", "heading"]
+Kind: TypeAlias = Literal["sentence", "item", "row", "header", "heading"]
 LONGEST = 600
 """Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
 
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
 _ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
 _RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
+_FIGURE = re.compile(r"\d")
+_POINTS_BACK = re.compile(r"(?:it|its|they|their|these|those|this|that|he|she|his|her|such|both)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*<!--.*-->\s*$")
 _BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」』）]*""")
 _ABBREVIATION = re.compile(
@@ -32,12 +34,14 @@ _SURE_END = re.compile(r"\b(?:etc|inc|ltd|corp|co|a\.m|p\.m|u\.s|u\.k|al)\.$", r
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A quotable piece at `text[start:end]`; `lead` is the span that introduces an item or a row."""
+    """A quotable piece at `text[start:end]`; `lead` is the span that introduces it."""
 
     start: int
     end: int
     kind: Kind
     lead: tuple[int, int] | None = None
+    listed: tuple[int, int] | None = None
+    """The whole list, from its lead to its last item, of an item or a lead."""
 
 
 @lru_cache(maxsize=2048)  # the same passages are cut for quoting, weighing and checking, question after question
@@ -45,27 +49,64 @@ def split_units(text: str) -> tuple[Unit, ...]:
     """Return the units of a text in order; whitespace, markers of lists and table rules belong to none."""
     units: list[Unit] = []
     lead: tuple[int, int] | None = None
-    for kind, start, end in _blocks(text):
+    blocks = list(_blocks(text))
+    for (kind, start, end), after in zip(blocks, [*blocks[1:], None], strict=True):
         if kind == "sentence":
-            sentences = list(_sentences(text, start, end))
-            units.extend(sentences)
-            lead = (sentences[-1].start, sentences[-1].end) if sentences else None
-            continue
-        if kind == "heading":
+            units.extend(_with_antecedents(text, list(_sentences(text, start, end))))
+            lead = (units[-1].start, units[-1].end)
+        elif kind == "item":
+            introduces = lead if lead and _introduces(text[slice(*lead)]) else None
+            units.extend(Unit(part.start, part.end, "item", introduces) for part in _sentences(text, start, end))
+        elif kind == "heading":
             units.append(Unit(start, end, "heading"))
             lead = None
-            continue
-        if kind == "row" and (not units or units[-1].kind != "row" or _gap(text, units[-1].end, start)):
-            lead = (start, end)
-            units.append(Unit(start, end, "row"))
-            continue
-        if kind == "item":
-            parts = list(_sentences(text, start, end))
-            introduces = lead if lead and text[lead[0] : lead[1]].rstrip(" *_").endswith(":") else None
-            units.extend(Unit(part.start, part.end, "item", introduces) for part in parts)
-            continue
-        units.append(Unit(start, end, kind, lead))
-    return tuple(units)
+        elif units and units[-1].kind in ("row", "header") and not _gap(text, units[-1].end, start):
+            units.append(Unit(start, end, "row", lead))
+        else:
+            header = after is not None and after[0] == "row" and _is_header(text, (start, end), after[1:])
+            lead = (start, end) if header else None
+            units.append(Unit(start, end, "header" if header else "row"))
+    return tuple(_in_lists(units))
+
+
+def _with_antecedents(text: str, sentences: list[Unit]) -> list[Unit]:
+    """Return the sentences of a paragraph, each that points back led by the one before."""
+    return [
+        replace(unit, lead=(before.start, before.end))
+        if before is not None and _POINTS_BACK.match(text, unit.start)
+        else unit
+        for before, unit in zip([None, *sentences[:-1]], sentences, strict=True)
+    ]
+
+
+def _introduces(text: str) -> bool:
+    return text.rstrip(" *_").endswith(":")
+
+
+def _is_header(text: str, row: tuple[int, int], below: tuple[int, int]) -> bool:
+    """Whether the first row of a table names its columns: a rule follows, or figures under words."""
+    between = text[row[1] : below[0]].strip("\n")
+    ruled = any(_RULE.match(line) for line in between.splitlines() if line.strip())
+    return ruled or (not _FIGURE.search(text[slice(*row)]) and _FIGURE.search(text[slice(*below)]) is not None)
+
+
+def _in_lists(units: list[Unit]) -> list[Unit]:
+    """Return the units, those of a list knowing where the whole of it stands."""
+    found: list[Unit] = []
+    run: list[Unit] = []
+    for unit in [*units, None]:
+        if run and (unit is None or unit.kind != "item" or unit.lead != run[0].lead):
+            leads = found and (found[-1].start, found[-1].end) == run[0].lead
+            listed = (found[-1].start if leads else run[0].start, run[-1].end)
+            if leads:
+                found[-1] = replace(found[-1], listed=listed)
+            found.extend(replace(item, listed=listed) for item in run)
+            run = []
+        if unit is not None and unit.kind == "item":
+            run.append(unit)
+        elif unit is not None:
+            found.append(unit)
+    return found
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Evidence
@@ -14,16 +13,12 @@ from generation.passages import passages_of, rank_passages
 from generation.readings import read_evidence
 from generation.words import content_words, coverage
 
-if TYPE_CHECKING:
-    from models.adapters import Classifier
-
 
 class Answerability:
     """Scores whether evidence answers a question, and says from where on to answer."""
 
-    def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._classifier = classifier
         self._calibration: Calibration | None = load_calibration(settings.home)
 
     def warm(self) -> None:
@@ -52,7 +47,7 @@ class Answerability:
             held, tables = anchored(question, evidence), figures(evidence)
             read = max(reading.logit for reading in readings) * (1 - tables)
             return {"read": read, "anchored": held, "tables": held * tables}
-        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
+        ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)
         return {

@@ -75,10 +75,17 @@ def _claims(text: str, placed: list[tuple[int, int]]) -> list[DraftClaim]:
             markers[owner].append(marker)
     claims: list[DraftClaim] = []
     for index, (start, end) in enumerate(spans):
-        before = text[spans[index - 1][1] : start] if index else ""
-        separator = "" if not index else "\n" if "\n" in before else " "
+        separator = _separator(text[spans[index - 1][1] : start]) if index else ""
         claims.append(DraftClaim(_tidy(text[start:end]), tuple(markers[index]), separator))
     return claims
+
+
+def _separator(before: str) -> str:
+    """Return what stands between two claims: a space, a line end, or a line end and the mark of a list item."""
+    _, line_end, mark = before.rpartition("\n")
+    if not line_end:
+        return " "
+    return f"\n{_tidy(mark)} " if mark.strip() else "\n"
 
 
 def _spans(text: str) -> list[tuple[int, int]]:

@@ -22,6 +22,7 @@ def mismatch(claim: str, passage: Passage) -> Mismatch | None:
         return "number"
     if not names(claim) <= content_words(whole):
         return "name"
-    if negated(claim) != negated(f"{passage.lead} {passage.text}"):
+    lead = "" if passage.unit.kind == "sentence" else passage.lead
+    if negated(claim) != negated(f"{lead} {passage.text}"):
         return "negation"
     return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from core.errors import InvalidInput
 from core.settings import Settings
 from core.types import Draft, Evidence, GeneratorChoice, GeneratorName, Message
 from generation.evidence import estimate_tokens
 
-if TYPE_CHECKING:
-    from models.adapters import Classifier
+
+def unexplained(_text: str) -> str:
+    """Say that no term of a question means anything but itself."""
+    return ""
 
 
 class Generator(Protocol):
@@ -51,8 +53,12 @@ def counter_of(generator: Generator) -> Callable[[str], int]:
     return generator.count_tokens if isinstance(generator, Counting) else estimate_tokens
 
 
-def make_generator(settings: Settings, choice: GeneratorChoice, classifier: Classifier | None = None) -> Generator:
+def make_generator(
+    settings: Settings, choice: GeneratorChoice, meaning: Callable[[str], str] = unexplained
+) -> Generator:
     """Return the generator a request asked for; `auto` is vLLM where an endpoint is set, otherwise quote.
+
+    `meaning` tells what documents say for the terms of a question.
 
     Raises:
         InvalidInput: vLLM is asked for and no endpoint is set.
@@ -72,7 +78,7 @@ def make_generator(settings: Settings, choice: GeneratorChoice, classifier: Clas
         return load_embedded(settings)
     from generation.quote import QuoteGenerator
 
-    return QuoteGenerator(settings, classifier)
+    return QuoteGenerator(settings, meaning)
 
 
 def write_draft(

@@ -6,16 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from core.sentences import Unit, split_units
 from core.settings import Settings
 from core.types import Evidence
+from generation.ranges import fits
 from generation.readings import offset_of, read_evidence
+from generation.tables import cells, match
 from generation.words import content_words
-
-if TYPE_CHECKING:
-    from models.adapters import Classifier
 
 SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
@@ -23,6 +21,14 @@ MEANING = 0.6
 """Share of the embedding similarity against word overlap where no reader is installed."""
 SUPPORT, HOLDS, OVERLAP = 0.5, 0.2, 0.3
 """Shares of the reader's support, of holding its answer span, and of shared words in a piece's score."""
+NEAR = 400
+"""Characters up to which a citation reaches back to what introduces a piece, or holds the whole list it is part of."""
+ROW = 0.6
+"""Score of a table row whose name and column are exactly those asked for; the reader knows little of tables."""
+FITTING = 1.6
+"""What a tier ("15+ years") gains where the amount asked about falls into it, and loses where not."""
+SAID = 0.3
+"""What a word of the conversation before weighs beside one that only the question has."""
 FLOOR = 0.35
 """What a piece keeps of its score in a passage that the reader gives up on."""
 
@@ -45,6 +51,16 @@ class Passage:
         return self.evidence.hit.chunk.text[slice(*self.unit.lead)] if self.unit.lead else ""
 
     @property
+    def span(self) -> tuple[int, int]:
+        """Where it is cited from: a short list as a whole, otherwise from its lead on where that is near."""
+        unit = self.unit
+        if unit.listed and unit.listed[1] - unit.listed[0] <= NEAR:
+            return unit.listed
+        if unit.lead and unit.kind != "sentence" and unit.end - unit.lead[0] <= NEAR:
+            return unit.lead[0], unit.end
+        return unit.start, unit.end
+
+    @property
     def header(self) -> str:
         """What names the cells of a table row: the header that a chunk cut from a longer table has in its headings."""
         above = [line for line in self.evidence.hit.chunk.heading.splitlines() if line.lstrip().startswith("|")]
@@ -58,30 +74,47 @@ class Passage:
 
 
 def passages_of(evidence: Sequence[Evidence]) -> list[Passage]:
-    """Return every quotable piece of the evidence; headings are context, never quotes."""
+    """Return every quotable piece of the evidence; headings and the heads of columns are context, never quotes."""
     return [
         Passage(item, unit)
         for item in evidence
         for unit in split_units(item.hit.chunk.text)
-        if unit.kind != "heading" and _says_something(item.hit.chunk.text[unit.start : unit.end], unit)
+        if unit.kind not in ("heading", "header") and _says_something(item.hit.chunk.text[unit.start : unit.end], unit)
     ]
 
 
 def rank_passages(
-    question: str, passages: Sequence[Passage], settings: Settings, classifier: Classifier | None = None
+    question: str,
+    passages: Sequence[Passage],
+    settings: Settings,
+    *,
+    said: frozenset[str] = frozenset(),
+    terms: Sequence[str] = (),
 ) -> list[tuple[float, Passage]]:
     """Return the passages with their scores in [0, 1], best first.
 
-    The reader scores them where its weights are installed; meaning and shared words where not.
+    The reader scores them where its weights are installed; meaning and shared words where not. Rows of tables are also
+    held against the question by the names of row and columns, and tiers by the amount it gives. `said` are words of
+    the conversation before, `terms` what documents call the things asked for.
     """
     if not passages:
         return []
-    scores = _read_scores(question, passages, settings) or _plain_scores(question, passages, settings)
+    shared = overlaps(question, passages, said)
+    scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
+    for index, passage in enumerate(passages):
+        if passage.unit.kind == "row":
+            named = match(question, terms, passage.text, passage.header)
+            scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
+        held = fits(question, passage.text)
+        if held is not None:
+            scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
     order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
     return [(scores[index], passages[index]) for index in order]
 
 
-def _read_scores(question: str, passages: Sequence[Passage], settings: Settings) -> list[float] | None:
+def _read_scores(
+    question: str, passages: Sequence[Passage], shared: Sequence[float], settings: Settings
+) -> list[float] | None:
     """Return the reader's score of each piece: its passage answers, the piece supports, the answer stands in it."""
     evidence = list({passage.evidence.marker: passage.evidence for passage in passages}.values())
     readings = read_evidence(question, evidence, settings)
@@ -89,7 +122,7 @@ def _read_scores(question: str, passages: Sequence[Passage], settings: Settings)
         return None
     by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
     scores = []
-    for passage, overlap in zip(passages, _overlaps(question, passages), strict=True):
+    for passage, overlap in zip(passages, shared, strict=True):
         reading = by_marker[passage.evidence.marker]
         if reading is None:
             scores.append(0.0)
@@ -102,13 +135,14 @@ def _read_scores(question: str, passages: Sequence[Passage], settings: Settings)
     return scores
 
 
-def _plain_scores(question: str, passages: Sequence[Passage], settings: Settings) -> list[float]:
+def _plain_scores(
+    question: str, passages: Sequence[Passage], shared: Sequence[float], settings: Settings
+) -> list[float]:
     meaning = _similarities(question, passages, settings)
-    overlap = _overlaps(question, passages)
     best = max(item.evidence.hit.score for item in passages) or 1.0
     return [
         (MEANING * m + (1 - MEANING) * o + 0.1 * passage.evidence.hit.score / best) / 1.1
-        for m, o, passage in zip(meaning, overlap, passages, strict=True)
+        for m, o, passage in zip(meaning, shared, passages, strict=True)
     ]
 
 
@@ -117,18 +151,15 @@ def passage_text(passage: Passage) -> str:
     text, lead = passage.text, passage.lead
     if passage.unit.kind == "row":
         return _row(text, passage.header)
-    return flat(f"{lead} {text}" if lead else text)
+    return flat(f"{lead} {text}" if lead and passage.unit.kind == "item" else text)
 
 
 def _row(row: str, header: str) -> str:
-    cells, names = _cells(row), _cells(header)
-    if not header or len(cells) != len(names):
-        return flat("; ".join(cell for cell in cells if cell))
-    return flat("; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True) if cell))
-
-
-def _cells(row: str) -> list[str]:
-    return [cell.strip() for cell in re.split(r"\s*\|\s*|\t", row.strip().strip("|"))] if row else []
+    values, names = cells(row), cells(header)
+    if not header or len(values) != len(names):
+        return flat("; ".join(value for value in values if value))
+    told = zip(names, values, strict=True)
+    return flat("; ".join(f"{name}: {value}" if name else value for name, value in told if value))
 
 
 def flat(text: str) -> str:
@@ -145,11 +176,16 @@ def _similarities(question: str, passages: Sequence[Passage], settings: Settings
     return [max(0.0, float(value)) for value in (found @ asked[0])]
 
 
-def _overlaps(question: str, passages: Sequence[Passage]) -> list[float]:
-    """Return the share of the question's words each passage holds, words that few passages hold counting more."""
+def overlaps(question: str, passages: Sequence[Passage], said: frozenset[str] = frozenset()) -> list[float]:
+    """Return the share of the question's words each passage holds, words that few passages hold counting more.
+
+    Words that the conversation said before count less: a follow-up asks for what is new in it.
+    """
     wanted = content_words(question)
     held = [content_words(passage.in_context) & wanted for passage in passages]
     weight = {word: math.log(1 + len(held) / (1 + sum(word in words for words in held))) for word in wanted}
+    if not wanted <= said:
+        weight = {word: value * (SAID if word in said else 1.0) for word, value in weight.items()}
     total = sum(weight.values())
     return [sum(weight[word] for word in words) / total if total else 0.0 for words in held]
 

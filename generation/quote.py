@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
 from generation.conflicts import opposing
+from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
 from generation.words import content_words, coverage
-
-if TYPE_CHECKING:
-    from models.adapters import Classifier
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -25,26 +22,38 @@ CONTRARY = 0.6
 """Share of the best score from which a sentence that disagrees with a chosen one is shown beside it."""
 LONGEST = 600
 """Characters of all quotes together."""
+LONGEST_LIST = 1200
+"""Characters of a list that is quoted as a whole."""
+LONGEST_LEAD = 250
+"""Characters of a sentence that is quoted only because the next one points back to it."""
 
 
 class QuoteGenerator:
-    """Picks the supporting sentences; needs no language model."""
+    """Picks the supporting sentences, rows and lists; needs no language model."""
 
     name: GeneratorName = "quote"
     model = "extractive"
 
-    def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
+    def __init__(self, settings: Settings, meaning: Callable[[str], str] = unexplained) -> None:
         self._settings = settings
-        self._classifier = classifier
+        self._meaning = meaning
+        """What documents say for the terms of a question, cut by semicolons."""
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield the chosen sentences, the one that answers best first."""
-        for index, passage in enumerate(self.choose(question, evidence)):
-            yield ("\n" if index else "") + f"{passage_text(passage)} [{passage.evidence.marker}]"
+        passages = passages_of(evidence)
+        told: dict[str, None] = {}
+        for passage in self.choose(question, passages, history):
+            for line in _lines(question, passage, passages):
+                if line not in told:
+                    yield ("\n" if told else "") + line
+                    told[line] = None
 
-    def choose(self, question: str, evidence: Sequence[Evidence]) -> list[Passage]:
+    def choose(self, question: str, passages: Sequence[Passage], history: Sequence[Message] = ()) -> list[Passage]:
         """Return the quotable pieces that answer best, the best first."""
-        ranked = rank_passages(question, passages_of(evidence), self._settings, self._classifier)
+        said = frozenset().union(*(content_words(message.content) for message in history))
+        terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
+        ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
         chosen: list[Passage] = []
         for score, passage in ranked:
             if chosen and (score < CLOSE * ranked[0][0] or len(chosen) >= MOST):
@@ -70,6 +79,51 @@ def _on_the_point(question: str, chosen: Sequence[Passage]) -> list[Passage]:
     held = [coverage(wanted, content_words(passage_text(passage))) for passage in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -held[index])
     return [chosen[index] for index in order if held[index] >= ON_THE_POINT * max(held)]
+
+
+def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list[str]:
+    """Return a piece as lines with markers: a list that is asked for as a whole, a sentence after what it points to."""
+    marker = f"[{passage.evidence.marker}]"
+    whole = _list_of(passage, passages)
+    if whole and _asks_for_all(question, passage, whole):
+        lead = "" if passage in whole and not passage.lead else f"{flat(passage.lead or passage.text)} {marker}\n"
+        return (lead + "\n".join(f"- {text} {marker}" for text in _items(whole))).split("\n")
+    if passage.unit.kind == "sentence" and 0 < len(passage.lead) <= LONGEST_LEAD:
+        return [f"{flat(passage.lead)} {marker} {flat(passage.text)} {marker}"]
+    return [f"{passage_text(passage)} {marker}"]
+
+
+def _list_of(passage: Passage, passages: Sequence[Passage]) -> list[Passage]:
+    """Return the items of the list that a piece belongs to or leads into; nothing where it is too long to quote."""
+    listed = passage.unit.listed
+    if listed is None or listed[1] - listed[0] > LONGEST_LIST:
+        return []
+    return [
+        other
+        for other in passages
+        if other.evidence is passage.evidence and other.unit.kind == "item" and other.unit.listed == listed
+    ]
+
+
+def _items(whole: Sequence[Passage]) -> list[str]:
+    """Return the items of a list, the sentences of one item joined."""
+    told: list[str] = []
+    for before, item in zip([None, *whole], whole, strict=False):
+        text = item.evidence.hit.chunk.text
+        if before is not None and "\n" not in text[before.unit.end : item.unit.start]:
+            told[-1] += f" {flat(item.text)}"
+        else:
+            told.append(flat(item.text))
+    return told
+
+
+def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> bool:
+    """Whether a question asks for a list, not for one item: the item adds no word of the question to its lead."""
+    if passage.unit.kind != "item":
+        return True
+    wanted = content_words(question)
+    lead = content_words(passage.lead) & wanted
+    return bool(lead) and not (content_words(passage.text) & wanted) - lead
 
 
 def _same(one: Passage, other: Passage) -> bool:

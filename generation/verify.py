@@ -1,8 +1,9 @@
 """Does the evidence say what a claim says? Every claim is held against all evidence, not only what it cites.
 
-A claim that stands verbatim in the evidence is supported. Otherwise the best window of evidence is scored by the
-`groundedness` adapter where it is installed, by meaning and shared words where not; numbers, names and negations
-are compared exactly besides, and one that the window lacks caps the score below support.
+A claim that stands verbatim in the evidence is supported; one that is only a few words of a sentence must also answer
+the question (`generation.fragments`), and is shown with that sentence. Otherwise the best window of evidence is scored
+by the `groundedness` adapter where it is installed, by meaning and shared words where not; numbers, names and
+negations are compared exactly besides, and one that the window lacks caps the score below support.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from core.settings import Settings
 from core.types import Citation, Claim, Draft, Evidence, Support
 from generation.cite import Checked, Composer, DraftClaim, Place, parse_draft
 from generation.exact import AT_MOST, mismatch
-from generation.passages import Passage, passage_text, passages_of
+from generation.fragments import answering, fragments
+from generation.passages import Passage, flat, passage_text, passages_of
 from generation.prompts import NOT_FOUND
 from generation.support import Limits, limits, support_scores
 
@@ -60,9 +62,13 @@ class Grounds:
         return passages_of(self.evidence)
 
     @cached_property
-    def composed(self) -> dict[str, Passage]:
-        """The pieces by the text of a quote made of each; the first of equal ones."""
-        return {passage_text(passage): passage for passage in reversed(self.passages)}
+    def composed(self) -> dict[str, list[Passage]]:
+        """The pieces by the text of a quote made of each, and by their own words."""
+        found: dict[str, list[Passage]] = {}
+        for passage in self.passages:
+            for text in {passage_text(passage), flat(passage.text)}:
+                found.setdefault(text, []).append(passage)
+        return found
 
 
 class Verifier:
@@ -78,7 +84,7 @@ class Verifier:
             return Verified("", (), (), "insufficient_evidence")
         composer = Composer()
         claims = parse_draft(draft.text, (item.marker for item in evidence))
-        for checked in self.check(claims, Grounds(evidence)):
+        for checked in self.check(question, claims, Grounds(evidence)):
             composer.add(checked)
         done = composer.result()
         reason = None if any(claim.citations for claim in done.claims) else "unsupported_draft"
@@ -95,30 +101,39 @@ class Verifier:
             ready = len(claims) if piece is None else max(len(claims) - 1, 0)
             if NOT_FOUND in text:
                 return
-            for checked in self.check(claims[done:ready], grounds):
+            for checked in self.check(question, claims[done:ready], grounds):
                 yield Released(*composer.add(checked))
             done = max(done, ready)
 
-    def check(self, claims: Sequence[DraftClaim], grounds: Grounds) -> Iterator[Checked]:
-        """Yield the claims that stay, each with its verdict and places; `remove` drops what has no support."""
-        found = [self._verbatim(claim, grounds) for claim in claims]
-        open_claims = [claim for claim, places in zip(claims, found, strict=True) if not places]
-        judged = iter(self._judge(open_claims, grounds.passages) if open_claims else ())
-        for claim, places in zip(claims, found, strict=True):
-            checked = Checked(claim, "supported", 1.0, places) if places else next(judged)
-            if checked.verdict != "unsupported" or self._settings.answers.unsupported_claims == "mark":
-                yield checked
+    def check(self, question: str, claims: Sequence[DraftClaim], grounds: Grounds) -> Iterator[Checked]:
+        """Yield the claims that stay, each with its verdict and places; `remove` drops what has no support.
 
-    def _verbatim(self, claim: DraftClaim, grounds: Grounds) -> tuple[Place, ...]:
-        """Return where the claim's very words stand, cited evidence first; one place is enough."""
-        if claim.text in grounds.composed:
-            return (_place(grounds.composed[claim.text], 1.0),)
+        Without a question, as in a summary, a few words of a sentence are judged as any other claim.
+        """
+        found = [self._verbatim(question, claim, grounds) for claim in claims]
+        open_claims = [claim for claim, told in zip(claims, found, strict=True) if told is None]
+        judged = iter(self._judge(open_claims, grounds.passages) if open_claims else ())
+        for told in found:
+            for checked in [next(judged)] if told is None else told:
+                if checked.verdict != "unsupported" or self._settings.answers.unsupported_claims == "mark":
+                    yield checked
+
+    def _verbatim(self, question: str, claim: DraftClaim, grounds: Grounds) -> list[Checked] | None:
+        """Return the claim as it stands in the evidence, cited evidence first; `None` where it does not stand there."""
+        if whole := grounds.composed.get(claim.text):
+            cited = [passage for passage in whole if passage.evidence.marker in claim.markers]
+            return [Checked(claim, "supported", 1.0, (_place((cited or whole)[0], 1.0),))]
+        if parts := fragments(claim.text, grounds.passages) if question else []:
+            part = answering(question, parts, grounds.evidence, self._settings)
+            if part is None:
+                return [Checked(claim, "unsupported", 0.0, ())]
+            return _in_its_sentence(claim, part.passage)
         pattern = re.compile(r"\s+".join(re.escape(word) for word in claim.text.split()))
         for item in sorted(grounds.evidence, key=lambda item: item.marker not in claim.markers):
             match = pattern.search(item.hit.chunk.text)
             if match:
-                return (Place(item, match.start(), match.end(), 1.0),)
-        return ()
+                return [Checked(claim, "supported", 1.0, (Place(item, match.start(), match.end(), 1.0),))]
+        return None
 
     def _judge(self, claims: Sequence[DraftClaim], passages: Sequence[Passage]) -> list[Checked]:
         if not claims or not passages:
@@ -143,11 +158,14 @@ def _settle(claim: DraftClaim, scores: Sequence[float], passages: Sequence[Passa
 
 
 def _place(passage: Passage, score: float) -> Place:
-    """Return the unit's place, from its lead on where that is near."""
-    start = passage.unit.start
-    if passage.unit.lead and passage.unit.end - passage.unit.lead[0] <= 400:
-        start = passage.unit.lead[0]
-    return Place(passage.evidence, start, passage.unit.end, score)
+    return Place(passage.evidence, *passage.span, score)
+
+
+def _in_its_sentence(claim: DraftClaim, passage: Passage) -> list[Checked]:
+    """Return a fragment and, below it, the piece it is taken from: a few words alone are no answer to rely on."""
+    place = _place(passage, 1.0)
+    told = DraftClaim(passage_text(passage), claim.markers, "\n")
+    return [Checked(claim, "supported", 1.0, (place,)), Checked(told, "supported", 1.0, (place,))]
 
 
 def _capped(claim: str, score: float, passage: Passage, bounds: Limits) -> float:

@@ -19,8 +19,8 @@ _NEGATION = re.compile(
 )
 _UNITS = {"percent": "%", "million": "e6", "billion": "e9", "thousand": "e3"}
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-_SPELLED = {word: str(value) for value, word in enumerate(_ONES.split())}
-_SPELLED |= {
+SPELLED = {word: str(value) for value, word in enumerate(_ONES.split())}
+SPELLED |= {
     "seventeen": "17",
     "eighteen": "18",
     "nineteen": "19",
@@ -96,7 +96,7 @@ def numbers(text: str) -> frozenset[str]:
         if "." in plain:
             plain = plain.rstrip("0").rstrip(".")
         found.add(plain + _UNITS.get(unit, unit))
-    found.update(_SPELLED[word] for word in words(text) if word in _SPELLED)
+    found.update(SPELLED[word] for word in words(text) if word in SPELLED)
     return frozenset(found)
 
 

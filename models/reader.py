@@ -50,11 +50,22 @@ class Reading:
     """Probability of each passage token to lie in a supporting sentence."""
     offsets: tuple[tuple[int, int], ...]
     """Characters of each passage token."""
+    opens: tuple[float, ...] = ()
+    """Logit of the answer beginning at each passage token, above that of no answer."""
+    closes: tuple[float, ...] = ()
+    """Logit of it ending there, above that of no answer."""
 
     def support_of(self, start: int, end: int) -> float:
         """Return the mean probability over the tokens of a piece, 0.0 where the piece was cut off."""
         inside = [p for p, (a, b) in zip(self.support, self.offsets, strict=True) if a < end and b > start]
         return sum(inside) / len(inside) if inside else 0.0
+
+    def margin_of(self, start: int, end: int) -> float:
+        """Return the logit of a piece being the answer above that of no answer, `-inf` where it was cut off."""
+        inside = [index for index, (a, b) in enumerate(self.offsets) if a < end and b > start]
+        if not inside or not self.opens:
+            return float("-inf")
+        return self.opens[inside[0]] + self.closes[inside[-1]]
 
 
 class Reader:
@@ -85,11 +96,15 @@ class Reader:
         return [_reading(row, found) for row, found in zip(rows, self._launch(made), strict=True)]
 
     def _seen(self, batch: Batch, _labels: Tensor) -> Tensor:
-        """Return for each row its pair logit, its best span (margin, first, last), and each token's support."""
+        """Return for each row its pair logit and best span (margin, first, last), then for each token its support and
+        the logits of an answer opening and closing there above those of no answer."""
         tokens, pair = logits(self._bert, batch, {}, self._tensors)
         places, length = torch.arange(batch.ids.shape[1], device=tokens.device), batch.mask.sum(1)[:, None]
         inside = (batch.segments > 0) & (places < length - 1)
-        return torch.cat([pair[:, None], best_spans(tokens, inside), torch.sigmoid(tokens[..., 2])], dim=1)
+        opens, closes = ((tokens[..., column] - tokens[:, :1, column]) for column in (0, 1))
+        return torch.cat(
+            [pair[:, None], best_spans(tokens, inside), torch.sigmoid(tokens[..., 2]), opens, closes], dim=1
+        )
 
 
 def merged(bert: AdaptedBert, tensors: Mapping[str, Tensor]) -> AdaptedBert:
@@ -126,5 +141,7 @@ def _reading(row: Encoded, found: NDArray[np.float32]) -> Reading:
     if not row.passage:
         return Reading(pair, float("-inf"), (0, 0), (), ())
     span = (row.offsets[int(start) - row.first][0], row.offsets[int(end) - row.first][1])
-    support = found[4 + row.first : 4 + row.first + len(row.passage)].tolist()
-    return Reading(pair, margin, span, tuple(support), tuple(row.offsets))
+    width = (len(found) - 4) // 3
+    shown = slice(row.first, row.first + len(row.passage))
+    support, opens, closes = (tuple(part[shown].tolist()) for part in found[4:].reshape(3, width))
+    return Reading(pair, margin, span, support, tuple(row.offsets), opens, closes)

@@ -39,7 +39,22 @@ def test_rows_carry_their_header_and_rules_are_no_unit() -> None:
         "| Tokyo | 120 USD |",
         "| Berlin | 80 USD |",
     ]
+    assert [unit.kind for unit in rows] == ["header", "row", "row"]
     assert RATES[slice(*rows[2].lead)] == "| City | Rate |"  # type: ignore[misc]
+
+
+def test_a_table_that_was_cut_has_no_header_and_its_first_row_is_a_row() -> None:
+    rows = split_units("| Net income | 7,514 |\n| Deferred taxes | (1,189) |\n")
+    assert [(unit.kind, unit.lead) for unit in rows] == [("row", None), ("row", None)]
+
+
+def test_a_list_knows_where_the_whole_of_it_stands() -> None:
+    text = "Allowed:\n\n* one thing\n* another\n\nThat is all. It ends."
+    units = split_units(text)
+    assert [text[slice(*unit.listed)] if unit.listed else "" for unit in units][:3] == [
+        text[: text.index("\n\nThat")]
+    ] * 3
+    assert text[slice(*units[-1].lead)] == "That is all."  # type: ignore[misc]
 
 
 def test_headings_are_units_of_their_own() -> None:

@@ -105,3 +105,17 @@ def test_a_row_of_a_table_that_was_cut_takes_its_names_from_the_headings() -> No
         "Millions: Net income; 2022: 7,514; 2021: 8,060",
         "Millions: Deferred taxes; 2022: (1,189); 2021: 294",
     ]
+
+
+def test_a_few_words_answer_only_the_question_that_they_answer(settings: Settings) -> None:
+    question, told = "Who leads the incident response team?", Draft("Maria Santos [2].", "embedded", "m")
+    done = Verifier(settings).verify(question, told, EVIDENCE)
+    assert [claim.text for claim in done.claims] == [
+        "Maria Santos.",
+        "The incident response team is led by Maria Santos.",
+    ]
+    assert [citation.quote for citation in done.citations] == ["The incident response team is led by Maria Santos."]
+    released = list(Verifier(settings).verify_stream(question, iter(told.text), EVIDENCE))
+    assert "".join(item.added for item in released) == done.text
+    elsewhere = Verifier(settings).verify("Which tool do I use to report a phishing email?", told, EVIDENCE)
+    assert elsewhere.reason == "unsupported_draft"

@@ -1,0 +1,76 @@
+"""Claims that answer with a few words of a sentence ("240 hours"): are they the answer to the question?
+
+A few words stand somewhere in most evidence, so that they stand there says nothing. Each place where they stand is
+held against the question: the reader, which points at the answer of a question in a passage, must point there too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.settings import Settings
+from core.types import Evidence
+from generation.passages import Passage
+from generation.readings import offset_of, read_evidence
+from generation.words import content_words, coverage
+
+MOST_WORDS = 12
+"""Words of a fragment at most; what is longer says something by itself."""
+PART = 0.6
+"""Share of its sentence up to which a claim is a fragment of it."""
+BEHIND = 2.0
+"""Logits by which a fragment may stay behind the best answer that the reader sees in any passage."""
+NEAR = 0.5
+"""Share of the question's words that the sentence around a fragment must hold where no reader is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One place where a fragment stands: the piece around it and the characters of its passage."""
+
+    passage: Passage
+    start: int
+    end: int
+
+
+def fragments(text: str, passages: Sequence[Passage]) -> list[Found]:
+    """Return where a claim stands as a mere part of a piece; nothing where it is too long to be a fragment."""
+    told = text.strip(" .;:,")
+    if not told or len(told.split()) > MOST_WORDS:
+        return []
+    pattern = re.compile(rf"(?<!\w){_loose(told)}(?!\w)", re.IGNORECASE)
+    found = []
+    for passage in passages:
+        length = passage.unit.end - passage.unit.start
+        for match in pattern.finditer(passage.text):
+            if match.end() - match.start() <= PART * length:
+                start = passage.unit.start
+                found.append(Found(passage, start + match.start(), start + match.end()))
+    return found
+
+
+def answering(question: str, found: Sequence[Found], evidence: Sequence[Evidence], settings: Settings) -> Found | None:
+    """Return the place that answers the question, `None` where none does."""
+    readings = read_evidence(question, evidence, settings)
+    if readings is None:
+        wanted = content_words(question)
+        best = max(found, key=lambda place: coverage(wanted, place.passage.in_context))
+        return best if coverage(wanted, best.passage.in_context) >= NEAR else None
+    by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
+    seen = [reading.margin for reading in readings if reading]
+    scored = []
+    for place in found:
+        reading = by_marker[place.passage.evidence.marker]
+        if reading is not None:
+            shift = offset_of(place.passage.evidence)
+            scored.append((reading.margin_of(place.start + shift, place.end + shift), place))
+    if not scored:
+        return None
+    margin, best = max(scored, key=lambda pair: pair[0])
+    return best if margin >= max(seen) - BEHIND else None
+
+
+def _loose(text: str) -> str:
+    return r"\s+".join(re.escape(word) for word in text.split())

@@ -1,0 +1,68 @@
+"""Rows of tables that a question asks for: its words against what names the row and what names the columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from generation.words import content_words, words
+
+_CELL = re.compile(r"\s*\|\s*|\t")
+_FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+SHORT_YEAR = re.compile(r"\b(?:FY|fiscal(?: year)?)\s?['’]?(\d{2})\b", re.IGNORECASE)
+LABEL, COLUMN = 0.7, 0.3
+"""What the name of the row and the names of the columns weigh: the wrong row is wrong, the wrong column beside it."""
+
+
+def cells(row: str) -> list[str]:
+    """Return the cells of a row of a Markdown table or of one cut by tabs."""
+    return [cell.strip() for cell in _CELL.split(row.strip().strip("|"))] if row else []
+
+
+def label_of(row: str) -> str:
+    """Return what names a row: its cells before the first figure, the first cell where all are words."""
+    found: list[str] = []
+    for cell in cells(row):
+        if _FIGURE.fullmatch(cell):
+            break
+        found.append(cell)
+    named = [cell for cell in found if cell]
+    return (named[0] if len(found) == len(cells(row)) else " ".join(named)) if named else ""
+
+
+def match(question: str, terms: Sequence[str], row: str, header: str) -> float:
+    """Return how far the names of a row and of its columns are those asked for, in [0, 1].
+
+    `terms` are what documents call the things asked for; a row named by one of them is as good as one that the
+    question names itself.
+    """
+    label = content_words(label_of(row))
+    if not label:
+        return 0.0
+    asked = content_words(question)
+    called = max((_alike(label, content_words(term)) for term in terms), default=0.0)
+    return LABEL * max(len(label & asked) / len(label), called) + COLUMN * _columns(question, asked, header, row)
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return how alike two names are; squared, since "total assets" is not nearly "total current assets"."""
+    return float((2 * len(one & other) / (len(one) + len(other))) ** 2) if one and other else 0.0
+
+
+def _columns(question: str, asked: frozenset[str], header: str, row: str) -> float:
+    """Return whether a column that the question names has something in this row."""
+    years = set(_YEAR.findall(question)) | {f"20{short}" for short in SHORT_YEAR.findall(question)}
+    names, values = cells(header), cells(row)
+    if len(names) != len(values):
+        return 0.0
+    return max(
+        (_named(name, asked, years) for name, value in zip(names[1:], values[1:], strict=True) if value), default=0.0
+    )
+
+
+def _named(name: str, asked: frozenset[str], years: set[str]) -> float:
+    if years & set(_YEAR.findall(name)):
+        return 1.0
+    head = frozenset(word for word in content_words(name) if not word.isdigit())
+    return len(head & asked) / len(head) if head and words(name) else 0.0

@@ -1,0 +1,114 @@
+"""What a quoted answer is made of: whole lists, the right row, the right tier, what a sentence points back to."""
+
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings, load_settings
+from core.types import Message
+from generation.generators import write_draft
+from generation.quote import QuoteGenerator
+from generation.ranges import fits
+from generation.tables import label_of, match
+from generation.verify import Verified, Verifier
+from tests.generation.passages import LEAVE, evidence_of
+
+TRAVEL = """Book second class for journeys under four hours. Business class is allowed:
+
+* on flights longer than eight hours
+* where a medical reason is documented. A doctor signs it.
+
+Passwords have at least 14 characters. They are changed only after a leak.
+"""
+MEALS = """| Country | Breakfast | Hotel limit a night |
+|---|---|---|
+| Spain | 6 EUR | 120 EUR |
+| France | 9 EUR | 160 EUR |
+"""
+BALANCE = """| Millions | 2022 | 2021 |
+|---|---|---|
+| Inventories | 2,526 | 2,497 |
+| Total current assets | 15,754 | 14,688 |
+| Total assets | 46,455 | 47,072 |
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path)
+
+
+def answer(settings: Settings, question: str, *texts: str, history: tuple[Message, ...] = ()) -> Verified:
+    evidence = evidence_of(*texts)
+    draft = write_draft(QuoteGenerator(settings), question, evidence, history)
+    return Verifier(settings).verify(question, draft, evidence)
+
+
+def test_a_list_that_is_asked_for_is_quoted_whole_under_one_citation(settings: Settings) -> None:
+    done = answer(settings, "When is business class allowed?", TRAVEL)
+    lines = done.text.splitlines()
+    assert lines[0] == "Business class is allowed: [1]"
+    assert lines[1] == "- on flights longer than eight hours [1]"
+    assert lines[2].startswith("- where a medical reason is documented.")
+    assert len(done.citations) == 1
+    assert all(done.text[claim.start : claim.end] == claim.text for claim in done.claims)
+
+
+def test_one_item_is_quoted_where_the_question_names_it(settings: Settings) -> None:
+    done = answer(settings, "How much leave do I accrue per pay period after 20 years?", LEAVE)
+    assert done.claims[0].text.endswith("15+ years: 8 hours per pay period")
+
+
+def test_the_row_that_the_question_names_is_quoted_and_never_the_head(settings: Settings) -> None:
+    done = answer(settings, "What is the hotel limit in France?", MEALS, LEAVE)
+    assert done.claims[0].text == "Country: France; Breakfast: 9 EUR; Hotel limit a night: 160 EUR"
+    assert not any("Country;" in claim.text for claim in done.claims)
+
+
+def test_a_row_is_found_by_what_documents_call_the_thing_asked_for(settings: Settings) -> None:
+    evidence = evidence_of(BALANCE)
+    terms = "total current assets; inventories"
+    quote = QuoteGenerator(settings, lambda text: terms if "quick ratio" in text else "")
+    draft = write_draft(quote, "What is the quick ratio for FY2022?", evidence)
+    assert "Total current assets" in draft.text
+    assert "Inventories" in draft.text
+    assert "Total assets" not in draft.text
+
+
+def test_a_follow_up_asks_for_what_is_new_in_it(settings: Settings) -> None:
+    text = "The head of security is Maria Santos. The deputy head is Jonas Weber."
+    history = (Message("user", "Who is the head of security?"), Message("assistant", "Maria Santos heads security."))
+    done = answer(settings, "who is her deputy? head security maria santos", text, LEAVE, history=history)
+    assert "Jonas Weber" in done.text
+
+
+def test_a_sentence_that_points_back_is_shown_with_the_one_before(settings: Settings) -> None:
+    done = answer(settings, "When are passwords changed after a leak?", TRAVEL)
+    assert "Passwords have at least 14 characters." in done.text
+    assert "They are changed only after a leak." in done.text
+
+
+@pytest.mark.parametrize(
+    ("question", "tier", "expected"),
+    [
+        ("after 15 years of service", "15+ years: 8 hours", True),
+        ("after 15 years of service", "Between 3 and 15 years: 6 hours", False),
+        ("with 2 years of service", "Fewer than 3 years: 4 hours", True),
+        ("with 3 years of service", "Fewer than 3 years: 4 hours", False),
+        ("with three years of service", "up to 3 years: 4 hours", True),
+        ("for three weeks or longer", "Out of office (under 3 weeks)", False),
+        ("for three weeks or longer", "Out of office (more than 3 weeks)", True),
+        ("after 15 years of service", "Report it within two hours", None),
+    ],
+)
+def test_a_tier_holds_the_amount_asked_about_or_not(question: str, tier: str, expected: bool | None) -> None:
+    assert fits(question, tier) is expected
+
+
+def test_rows_are_named_by_their_words_and_columns_by_year() -> None:
+    assert label_of("| Net cash | operations | 12 | 13 |") == "Net cash operations"
+    assert label_of("| Spain | Madrid |") == "Spain"
+    header, row = "| Millions | 2022 | 2021 |", "| Net sales | 34,229 | 35,355 |"
+    right = match("What were net sales in FY2022?", (), row, header)
+    assert right > match("What were net sales in 2019?", (), row, header)
+    assert right > match("What was net income in 2022?", (), row, header)
