@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from app import problems
@@ -17,12 +18,14 @@ from app.limits import Guard, RateLimiter, is_loopback
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
 from app.runtime import Runtime, answer_many, open_runtime
-from app.streams import Streams
+from app.streams import RUNNING, Streams
 from app.uploads import Uploads
 from core.settings import Settings
 from core.types import OPERATOR, Question
 
 log = logging.getLogger(__name__)
+THREADS = RUNNING + 16
+"""Requests that are worked on at once; the framework's 40 would hold back whole answers that the model could draft."""
 DRAIN_S = 10.0
 """How long shutdown waits for answers and uploads in the making."""
 REHEARSAL = "What do these documents say, and who wrote them?"
@@ -59,6 +62,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Warm the parts beside the server, so that `/healthz` answers at once and `/readyz` once they are there."""
     answer_many()
+    to_thread.current_default_thread_limiter().total_tokens = THREADS
     await asyncio.to_thread(app.state.uploads.resume)
     app.state.warming = warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
     try:
