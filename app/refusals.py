@@ -6,6 +6,11 @@ from app.runtime import Runtime
 from app.trace import Conclusion, Trace
 from core.errors import GenerationError
 from core.types import GeneratorName, Verdict
+from guardrails.rails import UNAVAILABLE
+
+EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "domain", "words"})
+"""Rails that say in words of their own what they stopped and how to go on."""
+EXAMPLES = 3
 
 
 def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
@@ -21,11 +26,27 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
 
 
 def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
-    """Return what is said when a rail stops a question or its answer."""
+    """Return what is said when a rail stops a question or its answer: why, and what the asker can do."""
     from generation.languages import language_of, message
 
-    text = message("blocked", language_of(trace.question.text), rail=verdict.rail.replace("_", " "))
+    values = {"rail": verdict.rail.replace("_", " "), "topics": _topics(runtime)}
+    text = message(_name(verdict), language_of(trace.question.text), **values)
     return Conclusion("blocked", text, verdict.rail, *_generator(runtime, trace))
+
+
+def _name(verdict: Verdict) -> str:
+    """Return the name of the message that says best what stopped a text."""
+    if verdict.reason == UNAVAILABLE:
+        return "blocked_unavailable"
+    if verdict.stage == "output":
+        return "blocked_answer"
+    return f"blocked_{verdict.rail}" if verdict.rail in EXPLAINED else "blocked"
+
+
+def _topics(runtime: Runtime) -> str:
+    """Return what this Attest is for, as its settings describe it."""
+    rails = runtime.settings.rails
+    return rails.domain_description.strip() or " · ".join(rails.domain_examples[:EXAMPLES])
 
 
 def _generator(runtime: Runtime, trace: Trace) -> tuple[GeneratorName, str]:

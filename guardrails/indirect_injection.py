@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.types import RailStage
+from guardrails.injection_phrases import orders_in_other_languages
 from guardrails.normalise import plain
 from guardrails.rail import Context, Finding, Request
 
@@ -58,15 +59,20 @@ class IndirectInjection:
             return Finding(0.0)
         if context.stage == "ingest":
             return Finding(max(scores), "instruction_in_document")
-        if scores[0] < self.threshold / 2:  # a policy may set a lower threshold than the rail's own
-            return Finding(scores[0])
-        # Sentences are scored only here: scoring those of every passage doubles the cost of every question.
         spans = sentences(context.text)
+        foreign = [span for span in spans if orders_in_other_languages(plain(context.text[slice(*span)]))]
+        if scores[0] < self.threshold / 2:  # a policy may set a lower threshold than the rail's own
+            return _found(1.0, context.text, foreign) if foreign else Finding(scores[0])
+        # Sentences are scored only here: scoring those of every passage doubles the cost of every question.
         parts = self._classifier.score_many([(self.name, plain(context.text[start:end])) for start, end in spans])
         # A passage that fires loses at least its likeliest sentence, or nothing would have been done about it.
         likely = min(_SENTENCE_THRESHOLD, max(map(float, parts), default=0.0))
         orders = [span for span, score in zip(spans, parts, strict=True) if score >= likely]
-        return Finding(scores[0], "instruction_in_document", blanked(context.text, orders))
+        return _found(1.0 if foreign else scores[0], context.text, sorted({*orders, *foreign}))
+
+
+def _found(score: float, text: str, orders: Sequence[tuple[int, int]]) -> Finding:
+    return Finding(score, "instruction_in_document", blanked(text, orders))
 
 
 def suspect_passages(text: str) -> list[str]:

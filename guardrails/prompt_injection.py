@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.types import RailStage
+from guardrails.injection_phrases import orders_in_other_languages
 from guardrails.normalise import views
 from guardrails.rail import Context, Finding, Request
 
@@ -33,5 +34,7 @@ class PromptInjection:
         return [(self.name, view) for view in views(context.text)] if context.text.strip() else []
 
     def judge(self, context: Context, scores: Sequence[float]) -> Finding:
-        """The highest score is the rail's."""
+        """The highest score is the rail's; a classic order in another language is as sure as can be."""
+        if any(map(orders_in_other_languages, views(context.text))):
+            return Finding(1.0, "prompt_injection")
         return Finding(max(scores, default=0.0), "prompt_injection")
