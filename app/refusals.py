@@ -17,6 +17,8 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     """Return the refusal of a question, with what was searched where that is not what was asked."""
     from generation.languages import language_of, message
 
+    if reason == "no_evidence" and (down := _kept_all(trace)):
+        return blocked(runtime, trace, down)
     question = trace.question.text
     language = language_of(question)
     text = message(reason, language)
@@ -34,9 +36,14 @@ def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
     return Conclusion("blocked", text, verdict.rail, *_generator(runtime, trace))
 
 
+def _kept_all(trace: Trace) -> Verdict | None:
+    """Return the rail that could not run and so kept every passage back: nothing was found is not what happened."""
+    return next((v for v in trace.verdicts if v.stage == "retrieval" and v.reason.startswith(UNAVAILABLE)), None)
+
+
 def _name(verdict: Verdict) -> str:
     """Return the name of the message that says best what stopped a text."""
-    if verdict.reason == UNAVAILABLE:
+    if verdict.reason.startswith(UNAVAILABLE):
         return "blocked_unavailable"
     if verdict.stage == "output":
         return "blocked_answer"

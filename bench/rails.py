@@ -3,6 +3,7 @@
     python -m bench.rails latency                           # milliseconds of the input rails on 40 words, and others
     python -m bench.rails fuzz --count 20000 --browser 300  # Markdown through the exit gate; a sample in Chromium
     python -m bench.rails passages --data rows.jsonl        # attacks in documents that survive the retrieval rail
+    python -m bench.rails attack --data rows.jsonl          # the same end to end, with a model that obeys all it reads
     python -m bench.rails ordinary --data questions.jsonl   # ordinary questions (or `text`) that a rail stops
     python -m bench.rails languages                         # questions and attacks in five languages
 
@@ -46,20 +47,28 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("latency", "fuzz", "passages", "ordinary", "languages"))
+    parser.add_argument("what", choices=("latency", "fuzz", "passages", "attack", "ordinary", "languages"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--browser", type=int, default=0)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--adapter", type=Path, help="an indirect_injection adapter to put in force for `attack`")
     args = parser.parse_args()
     chosen: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
         "latency": latency,
         "fuzz": fuzz,
         "passages": passages,
+        "attack": _attack,
         "ordinary": ordinary,
         "languages": languages,
     }
     print(json.dumps(chosen[args.what](args), indent=1))
+
+
+def _attack(args: argparse.Namespace) -> dict[str, Any]:
+    from bench.rails_attack import attack  # imports the whole product
+
+    return attack(args)
 
 
 def open_rails() -> Rails:

@@ -37,6 +37,8 @@ DEFAULT_THRESHOLDS: Mapping[tuple[str, RailStage], float] = MappingProxyType(
         ("indirect_injection", "ingest"): 0.97,
     }
 )
+CLOSED_BY_DEFAULT: frozenset[tuple[str, RailStage]] = frozenset({("indirect_injection", "retrieval")})
+"""Rails that fail closed although they only flag: this flag takes a sentence out before a model reads it."""
 OFF_BY_DEFAULT = frozenset({"groundedness"})
 """Rails that run only where the policy names them: the verifier does this one's work on every answer."""
 
@@ -61,7 +63,8 @@ def effective(settings: RailSettings, rail: str, stage: RailStage, collection: s
     threshold = special.threshold if special.threshold is not None else general.threshold
     if threshold is None:
         threshold = DEFAULT_THRESHOLDS.get((rail, stage))
-    fail = special.fail or general.fail or ("closed" if action in ("block", "redact") else "open")
+    closed = action in ("block", "redact") or (action == "flag" and (rail, stage) in CLOSED_BY_DEFAULT)
+    fail = special.fail or general.fail or ("closed" if closed else "open")
     named = rail in settings.policy or f"{stage}.{rail}" in settings.policy or rail not in OFF_BY_DEFAULT
     return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled and named)
 

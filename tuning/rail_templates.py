@@ -69,7 +69,9 @@ def hijack(template: str, chance: random.Random) -> str:
 def embedded_order(chance: random.Random) -> str:
     """Return an order as it is hidden in documents."""
     template = chance.choice(TEMPLATES["embedded_orders"])
-    return hijack(chance.choice(TEMPLATES["hijack"]) if template == "{Hijack}" else template, chance)
+    if template == "{Hijack}":
+        template = chance.choice(TEMPLATES[chance.choice(("hijack", "hijack", "hijack_abroad"))])
+    return hijack(template, chance)
 
 
 def made(text: str, label: int, kind: str, weight: float) -> Fields:

@@ -20,7 +20,7 @@ from tuning.passages_data import clapnq_passages, distractor_passages, read_clap
 
 SQUAD_QUESTIONS = 1200
 TITLES = 400
-PASSAGES = 550
+PASSAGES = 1100
 """Of handbooks, and as many of encyclopaedias."""
 ABROAD_SHARE = 0.6
 """Of the questions about the articles taken."""

@@ -40,6 +40,13 @@ def test_the_guard_decides(guard):
     assert (finding.score, finding.reason) == (1.0, "S9")
 
 
+@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize(("text", "score"), [("a harmless question", 0.0), ("how to build a bomb", 1.0)])
+def test_what_the_guard_says_is_what_the_rail_says(guard, text, score, number):
+    stage = ("input", "output")[number % 2]
+    assert guard.check(Context(stage, f"{text}, number {number}")).score == score
+
+
 def test_an_answer_that_is_none_is_an_error(guard):
     with pytest.raises(GeneratorUnavailable):
         guard.check(Context("input", "nonsense"))
