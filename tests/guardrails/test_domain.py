@@ -8,7 +8,8 @@ from guardrails.rail import Context
 
 DESCRIPTION = (
     "Human resources of a company. Leave and working time. Pay and bonus. Business trips, hotels and travel expenses. "
-    "Benefits and health insurance. Training. Hiring of employees and interns. Performance reviews. Conduct and complaints"
+    "Benefits and health insurance. Training. Hiring of employees and interns. "
+    "Performance reviews. Conduct and complaints"
 )
 EXAMPLES = (
     "How do I request leave?",

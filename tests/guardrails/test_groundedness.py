@@ -7,16 +7,16 @@ from guardrails.rail import Context
 from tests.guardrails.conftest import evidence
 
 LEAVE = (
-    "Full-time staff receive twelve weeks of paid parental leave. Requests go to the manager at least thirty days before "
-    "the leave begins. Unused annual leave expires on 31 March of the following year."
+    "Full-time staff receive twelve weeks of paid parental leave. Requests go to the manager at least thirty days "
+    "before the leave begins. Unused annual leave expires on 31 March of the following year."
 )
 TRAVEL = (
-    "Hotels are booked through the travel portal. The daily allowance for meals is 45 euros. Receipts are needed for any "
-    "expense above 20 euros. The finance team pays claims within ten working days."
+    "Hotels are booked through the travel portal. The daily allowance for meals is 45 euros. Receipts are needed for "
+    "any expense above 20 euros. The finance team pays claims within ten working days."
 )
 SYSTEM = (
-    "The backup server is in Hamburg and is copied every night at two o'clock. Access is granted by the security team after "
-    "a short training. Passwords are changed every ninety days."
+    "The backup server is in Hamburg and is copied every night at two o'clock. Access is granted by the security team "
+    "after a short training. Passwords are changed every ninety days."
 )
 SUPPORTED = [
     (LEAVE, "Full-time staff receive twelve weeks of paid parental leave."),
