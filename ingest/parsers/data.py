@@ -17,13 +17,15 @@ from ingest.parsers.text import decode, parse_text
 
 MAX_JSON_DEPTH = 50
 _CUE = re.compile(r"^(?:\d+|(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{3}\s+-->.*|WEBVTT.*|NOTE\b.*|STYLE|REGION)$")
+_SEPARATOR_LINE = re.compile(r"\Asep=.\r?\n")
+"""What Excel writes and reads at the head of its own files."""
 _SUBTITLE_TAG = re.compile(r"<[^<>]*>")
 _XML_TITLES = {"title", "article-title", "head", "heading", "caption"}
 
 
 def parse_csv(content: bytes) -> RawDocument:
     """Read separated values as one table whose first row is the header."""
-    text = decode(content)
+    text = _SEPARATOR_LINE.sub("", decode(content), count=1)
     csv.field_size_limit(10 * 2**20)
     try:
         dialect: Any = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|")

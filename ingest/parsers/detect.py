@@ -36,10 +36,16 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _BY_NAME = {
     ".md": "markdown", ".markdown": "markdown", ".mdx": "markdown", ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".eml": "eml", ".mbox": "text", ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".json": "json", ".ndjson": "jsonl",
-    ".jsonl": "jsonl", ".xml": "xml", ".nxml": "xml", ".rst": "markup", ".org": "markup", ".adoc": "asciidoc",
-    ".asciidoc": "asciidoc", ".vtt": "subtitles", ".srt": "subtitles",
-}  # fmt: skip
+    ".eml": "eml", ".mbox": "mbox", ".ipynb": "notebook", ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".json": "json",
+    ".ndjson": "jsonl", ".jsonl": "jsonl", ".xml": "xml", ".nxml": "xml", ".svg": "xml", ".rst": "markup",
+    ".org": "markup", ".adoc": "asciidoc", ".asciidoc": "asciidoc", ".vtt": "subtitles", ".srt": "subtitles",
+} | dict.fromkeys((
+    ".py", ".js", ".jsx", ".ts", ".tsx", ".java", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".go", ".rs", ".rb", ".php",
+    ".sh", ".bash", ".ps1", ".bat", ".sql", ".r", ".pl", ".lua", ".scala", ".kt", ".swift", ".css", ".yaml", ".yml",
+    ".toml", ".ini", ".cfg", ".conf", ".properties", ".proto", ".tf", ".log",
+), "code")  # fmt: skip
+_PADDING = 0.2
+"""Share of zeros up to which text is text that a machine padded, not UTF-16."""
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _MAIL_HEADER = re.compile(
     rb"\A(?:From |(?:Return-Path|Received|MIME-Version|Message-ID|Delivered-To|From|Date|X-[\w-]+):)", re.IGNORECASE
@@ -119,6 +125,9 @@ def _in_ole(path: Path) -> str:
         ("book", "xls"),
         ("powerpoint document", "ppt"),
         ("__properties_version1.0", "msg"),
+        ("package", "ole_wrapper"),
+        ("contents", "ole_wrapper"),
+        ("\x01ole10native", "ole_wrapper"),
     ):
         if stream in streams:
             return family
@@ -133,10 +142,10 @@ def _text_family(head: bytes, suffix: str) -> str:
     if named:
         return "html" if named == "xml" and _HTML.search(ascii_head[:1024]) else named
     if _MAIL_HEADER.match(ascii_head) and len(_MAIL_FIELD.findall(ascii_head)) >= 3:
-        return "eml"
+        return "mbox" if ascii_head.startswith(b"From ") else "eml"
     if _HTML.search(ascii_head[:1024]) and ascii_head.startswith(b"<"):
         return "html"
-    if ascii_head.startswith(b"<?xml"):
+    if ascii_head.startswith((b"<?xml", b"<svg")):
         return "xml"
     return "text"
 
@@ -146,7 +155,9 @@ def _is_text(head: bytes) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
     zeros = head.count(0)
-    if zeros:
+    if 0 < zeros <= _PADDING * len(head) and max(head[::2].count(0), head[1::2].count(0)) < 0.9 * zeros:
+        head = head.replace(b"\0", b"")  # a log that a machine padded
+    elif zeros:
         even, odd = head[::2].count(0), head[1::2].count(0)
         return max(even, odd) > 0.4 * (len(head) / 2) and min(even, odd) < 0.02 * len(head)
     control = sum(head.count(bytes([byte])) for byte in range(32) if byte not in (9, 10, 12, 13, 27))

@@ -74,10 +74,14 @@ def _text(family: str, request: ParseRequest) -> RawDocument | None:
         from ingest.parsers.markup import parse_markup
 
         return parse_markup(request.read(), Path(request.name).suffix.lower())
-    if family == "text":
-        from ingest.parsers.text import parse_text
+    if family == "notebook":
+        from ingest.parsers.notebook import parse_notebook
 
-        return parse_text(request.read())
+        return parse_notebook(request.read())
+    if family in ("text", "code"):
+        from ingest.parsers.text import parse_code, parse_text
+
+        return parse_text(request.read()) if family == "text" else parse_code(request.read())
     return None
 
 
@@ -126,10 +130,15 @@ def _open_formats(family: str, request: ParseRequest) -> RawDocument | None:
 
 
 def _container(family: str, request: ParseRequest) -> RawDocument | None:
-    if family in ("eml", "msg"):
+    if family == "ole_wrapper":
+        from ingest.parsers.objects import parse_wrapper
+
+        return parse_wrapper(request)
+    if family in ("eml", "msg", "mbox"):
         from ingest.parsers import mail
 
-        return mail.parse_eml(request) if family == "eml" else mail.parse_msg(request)
+        readers = {"eml": mail.parse_eml, "msg": mail.parse_msg, "mbox": mail.parse_mbox}
+        return readers[family](request)
     if family in ("zip", "tar", "gzip", "bzip2", "xz", "7z"):
         from ingest.parsers import archives
 

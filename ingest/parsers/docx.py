@@ -7,6 +7,7 @@ from typing import Any
 from core.errors import Unparseable
 from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.docx_numbers import Numbers
+from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
 from ingest.parsers.request import ParseRequest
@@ -49,6 +50,7 @@ def parse_docx(request: ParseRequest) -> RawDocument:
         if reader.hidden:
             raw.counts["hidden_text"] = [text[:200] for text in reader.hidden[:20]]
         read_pictures(package, "word/media/", raw, request)
+        leave_embedded(package, raw, request)
     return raw
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ingest.parsed import Block, Kind, RawDocument
+from ingest.parsers.encodings import guess_encoding
 from ingest.parsers.tables import Cell, markdown_table, spread_cells
 from ingest.parsers.text import decode
 
@@ -64,17 +65,21 @@ def _without_wide_characters(content: bytes) -> bytes:
 
 
 def _encoding(content: bytes) -> str | None:
-    """Return the encoding for lxml, `None` to let it read the page's own declaration."""
-    if content.startswith(b"\xef\xbb\xbf"):
+    """Return the encoding for lxml, `None` to let it read the page's own declaration.
+
+    What is UTF-8 beyond ASCII is UTF-8 whatever the page says: chance makes no such bytes, and mail is recoded.
+    """
+    try:
+        content.decode("utf-8")
+        is_utf8 = True
+    except UnicodeDecodeError:
+        is_utf8 = False
+    if is_utf8 and not content.isascii():
         return "utf-8"
     head = content[:2048]
     if b"charset" in head.lower() or head.lstrip().startswith(b"<?xml"):
         return None
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+    return "utf-8" if is_utf8 else guess_encoding(content)
 
 
 class _Walker:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
+from itertools import pairwise
 from typing import Any
 
-from core.errors import Unparseable
-from ingest.parsed import Attachment, Block, RawDocument
+from core.errors import TooLarge, Unparseable
+from ingest.parsed import Block, RawDocument
+from ingest.parsers.archives import MAX_MEMBERS
 from ingest.parsers.html import parse_html
-from ingest.parsers.request import ParseRequest
+from ingest.parsers.request import ParseRequest, spool_file
 from ingest.parsers.text import decode, parse_text
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 MAX_ATTACHMENTS = 500
+_POSTMARK = re.compile(rb"(?:\A|\n\r?\n)(From [^\n]*\d{4}[^\n]*\n)(?=[\w-]+:)")
+"""What parts the messages of a mailbox: a line of its own, after an empty one and before headers."""
+_HEAD_BYTES = 16384
 
 
 def parse_eml(request: ParseRequest) -> RawDocument:
@@ -27,6 +32,26 @@ def parse_eml(request: ParseRequest) -> RawDocument:
     headers = {name: value for name in _HEADERS if (value := _header(message, name))}
     _begin(raw, headers)
     _Parts(raw, request).read(message)
+    return raw
+
+
+def parse_mbox(request: ParseRequest) -> RawDocument:
+    """Take a mailbox apart: every message is left for a parse of its own.
+
+    Raises:
+        TooLarge: it holds more messages than an archive may hold files.
+    """
+    raw = RawDocument([], "application/mbox", "mbox")
+    content = request.read()
+    starts = [found.start(1) for found in _POSTMARK.finditer(content)]
+    if not starts:
+        return parse_text(content)
+    for number, (start, end) in enumerate(pairwise([*starts, len(content)]), start=1):
+        if number > MAX_MEMBERS:
+            raise TooLarge(f"the mailbox has more than {MAX_MEMBERS} messages")
+        message = content[start:end].partition(b"\n")[2]
+        subject = _header(message_from_bytes(message[:_HEAD_BYTES], policy=policy.default), "Subject")
+        spool_file(raw, request, f"{number:05d} {subject[:80]}".strip() + ".eml", message)
     return raw
 
 
@@ -145,6 +170,4 @@ def _leave(raw: RawDocument, request: ParseRequest, name: str, content: bytes) -
     if len(raw.attachments) >= MAX_ATTACHMENTS:
         raw.warnings.append(f"attachment {name} is beyond the limit of {MAX_ATTACHMENTS}")
         return
-    path = request.spool / f"{len(raw.attachments):05d}"
-    path.write_bytes(content)
-    raw.attachments.append(Attachment(name, path.name))
+    spool_file(raw, request, name, content)

@@ -31,9 +31,14 @@ def parse_markdown(content: bytes) -> RawDocument:
     """Read Markdown bytes."""
     text = decode(content)
     metadata, text = split_front_matter(text)
-    blocks = _Reader().read(_COMMENT.sub("", text))
+    blocks = read_markdown(text)
     title = metadata.get("title")
     return RawDocument(blocks, "text/markdown", "markdown", title=str(title) if title else None, metadata=metadata)
+
+
+def read_markdown(text: str) -> list[Block]:
+    """Return the blocks of a Markdown text."""
+    return _Reader().read(_COMMENT.sub("", text))
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:

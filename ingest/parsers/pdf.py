@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,13 +48,31 @@ def parse_pdf(request: ParseRequest) -> RawDocument:
     try:
         pdf = pypdfium2.PdfDocument(str(request.path), password=request.password)
     except pypdfium2.PdfiumError as error:
-        if "password" in str(error).lower() or "security" in str(error).lower():
+        if "password" not in str(error).lower() and "security" not in str(error).lower():
+            raise Unparseable(f"not a readable PDF: {error}") from error
+        if request.password is None or (opened := _without_password(request)) is None:
             raise Encrypted("the PDF needs a password") from error
-        raise Unparseable(f"not a readable PDF: {error}") from error
+        pdf = pypdfium2.PdfDocument(opened)
     try:
         return _read(pdf, request)
     finally:
         pdf.close()
+
+
+def _without_password(request: ParseRequest) -> bytes | None:
+    """Return a PDF deciphered by pypdf, which takes passwords that pdfium does not; `None` where it is wrong."""
+    from pypdf import PdfReader, PdfWriter
+    from pypdf.errors import PyPdfError
+
+    try:
+        reader = PdfReader(request.path)
+        if not reader.decrypt(request.password or ""):
+            return None
+        written = io.BytesIO()
+        PdfWriter(clone_from=reader).write(written)
+    except (PyPdfError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return written.getvalue()
 
 
 def _read(pdf: Any, request: ParseRequest) -> RawDocument:

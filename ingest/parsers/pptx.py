@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
 from ingest.parsers.request import ParseRequest
@@ -31,6 +32,7 @@ def parse_pptx(request: ParseRequest) -> RawDocument:
             if len(raw.blocks) == before:
                 raw.warnings.append(f"slide {number} holds no text")
         read_pictures(package, "ppt/media/", raw, request)
+        leave_embedded(package, raw, request)
     return raw
 
 

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ingest.parsed import Attachment, RawDocument
+
 PATIENCE = 6.0
 """How many times longer than its processor time a file may take on the clock, on a busy machine."""
 
@@ -43,3 +45,10 @@ class ParseRequest:
     def read(self) -> bytes:
         """Return the file's bytes."""
         return self.path.read_bytes()
+
+
+def spool_file(raw: RawDocument, request: ParseRequest, name: str, content: bytes) -> None:
+    """Leave a file found inside another in the spool, under a number; its name is only a label."""
+    path = request.spool / f"{len(raw.attachments):05d}"
+    path.write_bytes(content)
+    raw.attachments.append(Attachment(name, path.name))

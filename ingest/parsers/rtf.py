@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from ingest.parsed import Block, RawDocument
-from ingest.parsers.request import ParseRequest
+from ingest.parsers.mail import MAX_ATTACHMENTS
+from ingest.parsers.objects import embedded_files
+from ingest.parsers.request import ParseRequest, spool_file
 from ingest.parsers.tables import markdown_table
 
 _TOKEN = re.compile(
@@ -30,8 +32,13 @@ _CHARSETS |= {178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250}
 def parse_rtf(request: ParseRequest) -> RawDocument:
     """Read an RTF file."""
     reader = _Reader()
-    reader.read(request.read())
-    return RawDocument(reader.blocks, "application/rtf", "rtf")
+    content = request.read()
+    reader.read(content)
+    raw = RawDocument(reader.blocks, "application/rtf", "rtf")
+    for name, inside in embedded_files(content):
+        if len(raw.attachments) < MAX_ATTACHMENTS:
+            spool_file(raw, request, name, inside)
+    return raw
 
 
 class _Reader:

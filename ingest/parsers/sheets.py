@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import Encrypted, TooLarge, Unparseable
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, local
 from ingest.parsers.request import ParseRequest
 from ingest.parsers.tables import markdown_table
@@ -17,23 +19,36 @@ from ingest.parsers.tables import markdown_table
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLS = "application/vnd.ms-excel"
 MAX_CELLS = 5_000_000
+_PERCENT_FORMATS = {9, 10}
 _DATE_FORMATS = {*range(14, 23), *range(45, 48)}
 _DATE_CODE = re.compile(r"[ymdhs]", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
 _EPOCH = datetime(1899, 12, 30)
+_DAYS_TO_1904 = 1462
+"""Workbooks from old Macs count from another day."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Styles:
+    """What cell styles show: numbers of those for dates and for shares, and how many days later days are counted."""
+
+    dates: set[int]
+    percents: set[int]
+    later_days: int
 
 
 def parse_xlsx(request: ParseRequest) -> RawDocument:
     """Read a workbook."""
     raw = RawDocument([], XLSX, "xlsx")
     with Package(request) as package:
-        strings, dates = _shared_strings(package), _date_styles(package.xml("xl/styles.xml"))
+        strings, styles = _shared_strings(package), _styles(package)
         sheets = _sheets(package)
         raw.pages = len(sheets)
         for number, (title, name) in enumerate(sheets, start=1):
-            rows = list(_rows(package, name, strings, dates)) if name in package.names else []
+            rows = list(_rows(package, name, strings, styles)) if name in package.names else []
             related = package.relations(name)
             _add_sheet(raw, number, title, rows, _remarks(package, list(related.values())))
+        leave_embedded(package, raw, request)
     return raw
 
 
@@ -107,22 +122,30 @@ def _string(item: Any) -> str:
     return own + "".join(_string(child) for child in item)
 
 
-def _date_styles(styles: Any) -> set[int]:
-    """Return the numbers of the cell styles that show a date."""
+def _styles(package: Package) -> _Styles:
+    """Return which cell styles show a date or a share, and from which day the workbook counts."""
     codes: dict[int, str] = {}
-    dates: set[int] = set()
-    for element in styles.iter() if styles is not None else ():
+    book = package.xml("xl/workbook.xml")
+    since_1904 = book is not None and any(
+        local(element) == "workbookPr" and element.get("date1904") in ("1", "true") for element in book.iter()
+    )
+    found = _Styles(set(), set(), _DAYS_TO_1904 if since_1904 else 0)
+    root = package.xml("xl/styles.xml")
+    for element in root.iter() if root is not None else ():
         if local(element) == "numFmt":
             codes[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
         elif local(element) == "cellXfs":
             for number, style in enumerate(element):
                 code = int(style.get("numFmtId") or 0)
-                if code in _DATE_FORMATS or _DATE_CODE.search(_QUOTED.sub("", codes.get(code, ""))):
-                    dates.add(number)
-    return dates
+                shown = _QUOTED.sub("", codes.get(code, ""))
+                if code in _PERCENT_FORMATS or "%" in shown:
+                    found.percents.add(number)
+                elif code in _DATE_FORMATS or _DATE_CODE.search(shown):
+                    found.dates.add(number)
+    return found
 
 
-def _rows(package: Package, name: str, strings: list[str], dates: set[int]) -> Iterator[list[str]]:
+def _rows(package: Package, name: str, strings: list[str], styles: _Styles) -> Iterator[list[str]]:
     from lxml import etree
 
     source = io.BytesIO(package.read(name, limit=256 * 2**20))
@@ -134,7 +157,7 @@ def _rows(package: Package, name: str, strings: list[str], dates: set[int]) -> I
             if number > last + 1:
                 yield []
             last = number
-            values = _row_values(row, strings, dates)
+            values = _row_values(row, strings, styles)
             cells += len(values)
             if cells > MAX_CELLS:
                 raise TooLarge(f"the workbook has more than {MAX_CELLS} cells")
@@ -146,7 +169,7 @@ def _rows(package: Package, name: str, strings: list[str], dates: set[int]) -> I
         raise Unparseable(f"damaged sheet: {error}") from error
 
 
-def _row_values(row: Any, strings: list[str], dates: set[int]) -> list[str]:
+def _row_values(row: Any, strings: list[str], styles: _Styles) -> list[str]:
     values: list[str] = []
     for cell in row:
         if local(cell) != "c":
@@ -154,7 +177,7 @@ def _row_values(row: Any, strings: list[str], dates: set[int]) -> list[str]:
         column = _column(cell.get("r") or "")
         if column is not None and len(values) < column <= 16384:
             values += [""] * (column - len(values))
-        values.append(_cell(cell, strings, dates))
+        values.append(_cell(cell, strings, styles))
     return values
 
 
@@ -167,7 +190,7 @@ def _column(reference: str) -> int | None:
     return number - 1 if number else None
 
 
-def _cell(cell: Any, strings: list[str], dates: set[int]) -> str:
+def _cell(cell: Any, strings: list[str], styles: _Styles) -> str:
     kind = cell.get("t")
     if kind == "inlineStr":
         return " ".join(_string(cell).split())
@@ -177,18 +200,22 @@ def _cell(cell: Any, strings: list[str], dates: set[int]) -> str:
         return " ".join(strings[place].split()) if 0 <= place < len(strings) else ""
     if kind == "b":
         return "TRUE" if value == "1" else "FALSE"
-    if kind in ("str", "e", "d") or not value:
+    if not value:  # a formula that no program has computed yet says more than nothing
+        return next((f"={child.text}" for child in cell if local(child) == "f" and child.text), "")
+    if kind in ("str", "e", "d"):
         return " ".join(value.split())
-    return _number(value, int(cell.get("s") or 0) in dates)
+    return _number(value, int(cell.get("s") or 0), styles)
 
 
-def _number(value: str, is_date: bool) -> str:
+def _number(value: str, style: int, styles: _Styles) -> str:
     try:
         number = float(value)
     except ValueError:
         return value
-    if is_date and 1 <= number < 2_958_466:
-        moment = _EPOCH + timedelta(days=number)
+    if style in styles.percents:
+        return f"{number * 100:.12g}%"
+    if style in styles.dates and 1 <= number < 2_958_466:
+        moment = _EPOCH + timedelta(days=number + styles.later_days)
         return moment.date().isoformat() if number == int(number) else moment.isoformat(" ", "minutes")
     return f"{number:.12g}" if abs(number) < 1e15 else value
 

@@ -1,0 +1,65 @@
+"""Text in encodings that carry no mark, told by what reads as a language."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.parsers.html import parse_html
+from ingest.parsers.text import decode
+
+POLISH = "Zażółć gęślą jaźń. Raport kwartalny biura w Łodzi pokazuje wzrost sprzedaży."
+CZECH = "Čtvrtletní zpráva kanceláře v Praze ukazuje růst prodeje. Představenstvo schválilo plán."
+GERMAN = "Der Quartalsbericht des Zürcher Büros zeigt größeres Wachstum. Der Vorstand stimmte dem Plan zu."
+SPANISH = "El informe trimestral de la oficina de Málaga muestra un fuerte crecimiento en señales y años."
+TURKISH = "Ofisin üç aylık raporu satışların arttığını gösteriyor. Yönetim kurulu planı onayladı, şirket büyüyor."
+RUSSIAN = "Квартальный отчёт московского офиса показывает рост продаж."
+GREEK = "Η τριμηνιαία έκθεση του γραφείου της Αθήνας δείχνει αύξηση των πωλήσεων."
+HEBREW = "הדוח הרבעוני של המשרד בתל אביב מראה צמיחה במכירות"
+JAPANESE = "東京オフィスの四半期報告書です。売上高は前年同期比で増加しました。"
+CHINESE = "北京办公室的季度报告显示，销售额同比增长。"
+TAIWANESE = "台北辦公室的季度報告顯示，銷售額同比增長百分之十二。董事會批准了該計劃。"
+KOREAN = "서울 사무소의 분기 보고서는 매출 증가를 보여줍니다."
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (POLISH, "iso8859_2"),
+        (POLISH, "cp1250"),
+        (CZECH, "cp1250"),
+        (GERMAN, "cp1252"),
+        (GERMAN, "cp850"),
+        (SPANISH, "cp1252"),
+        (TURKISH, "cp1254"),
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN, "koi8_r"),
+        (RUSSIAN, "cp866"),
+        (GREEK, "iso8859_7"),
+        (HEBREW, "cp1255"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc_jp"),
+        (JAPANESE, "iso2022_jp"),
+        (CHINESE, "gb18030"),
+        (TAIWANESE, "big5"),
+        (KOREAN, "cp949"),
+        ("plain words and more of them", "utf-16-le"),
+        ("plain words and more of them", "utf-16-be"),
+    ],
+)
+def test_an_encoding_without_a_mark_is_told_by_the_language(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_few_broken_bytes_do_not_make_utf8_something_else() -> None:
+    content = GERMAN.encode() * 3 + b"\xff\xfe broken"
+    assert decode(content).startswith(GERMAN)
+
+
+def test_zeros_that_pad_a_log_are_dropped() -> None:
+    assert decode(b"line one of the machine\0\0\0\nline two\0\0") == "line one of the machine\nline two"
+
+
+def test_a_recoded_html_mail_is_read_as_what_it_is_not_as_what_it_says() -> None:
+    page = '<html><head><meta charset="windows-1252"></head><body><p>Café “gut” für Señor</p></body></html>'
+    assert [block.text for block in parse_html(page.encode()).blocks] == ["Café “gut” für Señor"]
+    assert [block.text for block in parse_html(page.encode("cp1252")).blocks] == ["Café “gut” für Señor"]
