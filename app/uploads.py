@@ -62,6 +62,10 @@ class Watched:
         """Note how many sources there are."""
         self.counts["total"] = total
 
+    def found(self, more: int) -> None:
+        """Count sources found inside another."""
+        self.counts["total"] += more
+
     def parsed(self, source: str) -> None:
         """Count a source that was read."""
         self.counts["parsed"] += 1

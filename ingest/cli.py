@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from core.logging import configure_logging
 from core.settings import Settings, load_settings
 from core.types import Verdict
 from ingest.report import IngestOptions, IngestReport, TextRecord
+from ingest.summary import summary
 from ingest.validity import read_moment
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def ingest_command(
         if watch:
             _watch(paths or [], options, database, settings)
             return
-        report = _run(paths or [], options, database, settings)
+        report = _run(paths or [], options, database, settings, _Lazy(settings))
     finally:
         database.close()
     _tell(report, as_json)
@@ -75,7 +77,9 @@ def ingest_command(
         raise typer.Exit(INTERRUPTED)
 
 
-def _run(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> IngestReport:
+def _run(
+    paths: list[str], options: IngestOptions, database: Database, settings: Settings, models: _Lazy
+) -> IngestReport:
     from ingest.progress import make_progress
     from ingest.run import ingest, ingest_texts
     from ingest.runs import failed_paths
@@ -84,13 +88,13 @@ def _run(paths: list[str], options: IngestOptions, database: Database, settings:
         paths = failed_paths(database, options.collection)
     elif not paths:
         raise typer.BadParameter("name files or folders to ingest, or use --retry")
-    encoder, progress = _Lazy(settings).encoder, make_progress()
+    encoder, progress = models.encoder, make_progress()
     if STDIN in paths:
         if len(paths) > 1:
             raise typer.BadParameter("- stands alone")
         records = read_records(sys.stdin)
         return ingest_texts(records, options, database=database, settings=settings, encoder=encoder, progress=progress)
-    scan = _Lazy(settings).scan if settings.ingest.quarantine and settings.rails.enabled else None
+    scan = models.scan if models.scans else None
     return ingest(paths, options, database=database, settings=settings, encoder=encoder, progress=progress, scan=scan)
 
 
@@ -100,11 +104,15 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
     if not paths:
         raise typer.BadParameter("name the folders to watch")
     sys.stderr.write("watching; Ctrl-C stops\n")
+    models, told = _Lazy(settings), set[tuple[str, str]]()
     try:
-        for report in watch([Path(path) for path in paths], lambda: _run(paths, options, database, settings)):
+        for report in watch([Path(path) for path in paths], lambda: _run(paths, options, database, settings, models)):
+            report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
+            told |= {(failure.source, failure.message) for failure in report.failed}
             _tell(report, as_json=False)
             if report.state == "interrupted":
                 break
+            models.warm()
     except KeyboardInterrupt:
         sys.stderr.write("stopped watching\n")
 
@@ -140,6 +148,20 @@ class _Lazy:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._scan: Callable[[str], tuple[Verdict, ...]] | None = None
+        self._loading = threading.Lock()
+        self._warmed = False
+        self.scans = settings.ingest.quarantine and settings.rails.enabled
+
+    def warm(self) -> None:
+        """Load what the next document needs, beside whatever goes on, so that it is in within seconds."""
+        if not self._warmed:
+            self._warmed = True
+            threading.Thread(target=self._warm, name="warm", daemon=True).start()
+
+    def _warm(self) -> None:
+        self.encoder().encode(["a first text"], "document")
+        if self.scans:
+            self.scan("a first text")
 
     def encoder(self) -> Encoder:
         from models.encoder import load_encoder
@@ -147,11 +169,12 @@ class _Lazy:
         return load_encoder(self._settings.embedder)
 
     def scan(self, text: str) -> tuple[Verdict, ...]:
-        if self._scan is None:
-            from guardrails.rails import Rails
-            from models.adapters import load_classifier
+        with self._loading:
+            if self._scan is None:
+                from guardrails.rails import Rails
+                from models.adapters import load_classifier
 
-            self._scan = Rails.open(self._settings, load_classifier(self._settings.embedder)).scan_document
+                self._scan = Rails.open(self._settings, load_classifier(self._settings.embedder)).scan_document
         return self._scan(text)
 
 
@@ -159,15 +182,4 @@ def _tell(report: IngestReport, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
         return
-    near = f" and {report.near_duplicates} near" if report.near_duplicates else ""
-    lines = [
-        f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
-        f"{report.duplicates} duplicates{near}, {report.deleted} deleted, {len(report.failed)} failed, "
-        f"{len(report.quarantined)} in quarantine; {report.chunks} passages, {report.pages} pages "
-        f"in {report.seconds:.1f} s" + (" (nothing was written)" if report.dry_run else "")
-    ]
-    lines += [f"  {item['action']}: {item['source']}" for item in report.planned]
-    lines += [f"  failed: {f.source}\n    {f.error} ({f.kind}): {f.message}" for f in report.failed]
-    lines += [f"  in quarantine: {item['source']}\n    {item['reason']}" for item in report.quarantined]
-    lines += [f"  warning: {item['source']}\n    {item['message']}" for item in report.warnings]
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write(summary(report))

@@ -198,7 +198,7 @@ class Pipeline:
         if touched >= failure.at.timestamp():
             return False
         self._report.failed.append(Failure(failure.source, failure.error, failure.kind, failure.message))
-        self._progress.failed(source.source, failure.error)
+        self._progress.found(-1)  # nothing is done about it
         return True
 
     def _handle(self, event: Event) -> None:
@@ -229,6 +229,8 @@ class Pipeline:
         self._chunks_waiting += _weight(prepared)
         inside = self._containers.open(prepared, result)
         self._report.seen += len(inside)
+        if inside:
+            self._progress.found(len(inside))
         self._waiting.extendleft(reversed(inside))
         if prepared.missing:
             self._embedder().put(prepared)

@@ -30,11 +30,11 @@ class IngestOptions:
     principal: str = "operator"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
+    """The id of a run that was recorded before it could begin; a new one without it."""
     scheduler: str | None = None
     """A Dask scheduler's address, or `local`."""
     password: str | None = None
     """Tried on files that need one."""
-    """The id of a run that was recorded before it could begin; a new one without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,9 @@ class Progress(Protocol):
     def start(self, total: int) -> None:
         """`total` sources were found."""
 
+    def found(self, more: int) -> None:
+        """So many more sources were found, inside another; fewer, where some are not tried again."""
+
     def parsed(self, source: str) -> None:
         """A source was read."""
 
@@ -137,6 +140,9 @@ class Silent:
     """Watches nothing."""
 
     def start(self, total: int) -> None:
+        """Do nothing."""
+
+    def found(self, more: int) -> None:
         """Do nothing."""
 
     def parsed(self, source: str) -> None:
