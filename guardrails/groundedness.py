@@ -1,4 +1,7 @@
-"""Whether the evidence says what a text says: a text is as well supported as its worst sentence.
+"""Whether the evidence says what a text says: each sentence is judged alone, and the mean of their logits decides.
+
+One sentence that only leads over does not damn an answer so, and one false among few does: over the labelled answers
+the mean tells better than the worst sentence or the whole text at once (docs/results/verify.md).
 
 Encoder + adapter `groundedness` over (text, evidence). Off by default in the product, because the verifier
 runs on every answer already; on for whoever wants a verdict of its own (`rails.policy.groundedness`).
@@ -6,6 +9,7 @@ runs on every answer already; on for whoever wants a verdict of its own (`rails.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from models.adapters import Classifier
 
 _MARKER = re.compile(r"\s*\[\d+\]")
+_LEAST = 1e-4
+"""Keeps the logit of a score of 0 or 1 finite."""
 
 
 class Groundedness:
@@ -35,8 +41,8 @@ class Groundedness:
         return requests_of(_MARKER.sub("", context.text), passages)
 
     def judge(self, context: Context, scores: Sequence[float]) -> Finding:
-        """The adapter says how well each sentence is supported; the rail says how badly the worst one is."""
-        return Finding(unsupported(scores), "ungrounded" if scores else "")
+        """The adapter says how well each sentence is supported; the rail says how badly all of them are."""
+        return Finding(1.0 - support_of(scores), "ungrounded" if scores else "")
 
 
 def requests_of(text: str, evidence: str) -> list[Request]:
@@ -44,6 +50,9 @@ def requests_of(text: str, evidence: str) -> list[Request]:
     return [(Groundedness.name, (text[start:end], evidence)) for start, end in split_sentences(text)]
 
 
-def unsupported(scores: Sequence[float]) -> float:
-    """Return how badly a text is supported whose sentences have these scores; what says nothing needs no support."""
-    return 1.0 - min(scores, default=1.0)
+def support_of(scores: Sequence[float]) -> float:
+    """Return how well a text is supported whose sentences have these scores; what says nothing needs no support."""
+    if not scores:
+        return 1.0
+    logits = [math.log((score + _LEAST) / (1.0 - score + _LEAST)) for score in scores]
+    return 1.0 / (1.0 + math.exp(-sum(logits) / len(logits)))

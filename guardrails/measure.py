@@ -19,7 +19,7 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.settings import Settings
-from guardrails.groundedness import requests_of, unsupported
+from guardrails.groundedness import requests_of, support_of
 from guardrails.measured_domain import DESCRIPTION, EXAMPLES
 from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
@@ -100,7 +100,7 @@ def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Predictio
     started = time.perf_counter()
     if name == "groundedness":
         wanted = requests_of(str(row["answer"]), str(row["context"]))
-        score = unsupported([float(one) for one in classifier.score_many(wanted)])
+        score = 1.0 - support_of([float(one) for one in classifier.score_many(wanted)])
     else:
         score = _finding(rail, Context("input", str(row.get("text") or row.get("context") or "")), classifier).score
     spent = (time.perf_counter() - started) * 1000

@@ -1,4 +1,4 @@
-"""How good the `groundedness` adapter is on answers it was not trained on, each judged by its worst sentence.
+"""How good the `groundedness` adapter is on answers it was not trained on, each judged as the rail judges it.
 
     python -m tuning.verifier_report --runs RUN/fold0 RUN/fold1 RUN/fold2 RUN/all --out models/weights/groundedness
 
@@ -19,7 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from guardrails.groundedness import support_of
 from tuning.classifier_report import Scores, choose_threshold, report
+from tuning.passages_data import read_rows
+from tuning.verify_data import WHOLE
 
 DATA = (
     "BEGIN (6e65f0d5a1), MTRAG human ratings (cc5b1d481b), built from SQuAD 2.0, ClapNQ, MTRAG, 18F handbook, and "
@@ -42,16 +45,15 @@ class Answers:
 
 
 def answers_of(folders: Sequence[Path]) -> Answers:
-    """Return each answer with the score of its worst sentence."""
-    worst: dict[str, tuple[float, float, str]] = {}
+    """Return each labelled answer with the support of its sentences together."""
+    found: dict[str, tuple[list[float], float, str]] = {}
     for folder in folders:
-        for line in (folder / "scores.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            score = min(row["score"], worst.get(row["id"], (1.0,))[0])
-            worst[row["id"]] = (score, float(row["label"]), row["kind"])
-    rows = list(worst.values())
-    scores, labels = (np.array([row[place] for row in rows], dtype=np.float64) for place in (0, 1))
-    return Answers(scores, labels, [kind for _, _, kind in rows])
+        for row in read_rows(folder / "scores.jsonl"):
+            if not row["kind"].startswith("built") and not row["id"].endswith(WHOLE):
+                found.setdefault(row["id"], ([], float(row["label"]), row["kind"]))[0].append(row["score"])
+    rows = list(found.values())
+    scores = np.array([support_of(scores) for scores, _, _ in rows], dtype=np.float64)
+    return Answers(scores, np.array([label for _, label, _ in rows]), [kind for _, _, kind in rows])
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def main() -> None:
     card = json.loads((last / "card.json").read_text(encoding="utf-8"))
     card |= {
         "threshold": threshold,
-        "scored": "an answer by its worst sentence, a sentence by its best window",
+        "scored": "an answer by the mean logit of its sentences, a sentence by its best window",
         "data": DATA,
         "licence": LICENCE,
         "date": datetime.now(UTC).date().isoformat(),

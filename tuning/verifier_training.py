@@ -1,11 +1,11 @@
-"""Train the `groundedness` adapter fold by fold, side by side, and measure it as it serves: claim by claim.
+"""Train the `groundedness` adapter fold by fold, side by side, and score answers as they are served: claim by claim.
 
     python -m tuning.verifier_training --base ENCODER --train groundedness.train.jsonl [--train completions.jsonl]
         --judge groundedness.judge.jsonl --fold 0 --out RUN/fold0        (… 1, 2, and `--fold -1`: all rows)
     python -m tuning.verifier_report --runs RUN/fold0 RUN/fold1 RUN/fold2 RUN/all --out models/weights/groundedness
 
 A fold trains on the groups of the others and scores its own sentences; the run on all rows scores the sets that nothing
-is trained on. An answer is as well supported as its worst sentence (`tuning/verifier_report.py`).
+is trained on. `tuning/verifier_report.py` makes the card of them.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ from tuning.passages_data import (
 from tuning.perturb import fuse, graft, make_false, names_of, numbers_of
 
 TRAINED_ON = ("begin-wow", "begin-cmu", "begin-tc", "mtrag-human")
+WHOLE = "#whole"
+"""Ends the id of an answer that is judged at once, to compare with its sentences."""
 JUDGED = 3000
 """Built claims that are judged by the fold that did not see them, for the threshold in long contexts."""
 SOURCE_TEXTS = 1600
@@ -74,7 +76,7 @@ def _sentences(data: Path) -> Iterator[dict[str, Any]]:
         if row["grounded"] is not None:
             answer, context = row["answer"].strip(), row["context"].strip()
             made = {"group": row["group"], "kind": row["source"], "id": row["id"]}
-            yield pair(answer, context, row["grounded"], {**made, "id": f"{row['id']}#whole"})
+            yield pair(answer, context, row["grounded"], {**made, "id": f"{row['id']}{WHOLE}"})
             for start, end in split_sentences(answer) or [(0, len(answer))]:
                 yield pair(answer[start:end], context, row["grounded"], made)
 

@@ -176,11 +176,12 @@ def test_groundedness_runs_only_where_the_policy_names_it(tmp_path):
     assert verdict(named.check_output("x", shown)[1], "groundedness").action == "block"
 
 
-def test_a_text_is_as_well_supported_as_its_worst_sentence(tmp_path):
+def test_each_sentence_is_judged_and_the_mean_of_their_logits_decides():
     rail = Groundedness(Fixed())
     asked = Context("output", "Leave is twelve weeks [1]. It is paid [2].", evidence=evidence("Twelve weeks."))
     assert [one[1][0] for one in rail.requests(asked)] == ["Leave is twelve weeks.", "It is paid."]
-    assert rail.judge(asked, [0.9, 0.2]).score == pytest.approx(0.8)
+    assert rail.judge(asked, [0.9, 0.1]).score == pytest.approx(0.5)
+    assert rail.judge(asked, [0.9, 0.0]).score > 0.9
     assert rail.judge(asked, []).score == 0.0
 
 
