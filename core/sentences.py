@@ -50,7 +50,7 @@ def split_units(text: str) -> tuple[Unit, ...]:
     units: list[Unit] = []
     lead: tuple[int, int] | None = None
     blocks = list(_blocks(text))
-    for (kind, start, end), after in zip(blocks, [*blocks[1:], None], strict=True):
+    for (kind, start, end), after in zip(blocks, [*blocks, None][1:], strict=True):
         if kind == "sentence":
             units.extend(_with_antecedents(text, list(_sentences(text, start, end))))
             lead = (units[-1].start, units[-1].end)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from core.types import Evidence
-from generation.words import STOPWORDS, stem, words
+from core.words import STOPWORDS, stem, words
 
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
 _YEAR = re.compile(

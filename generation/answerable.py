@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from core.settings import Settings
 from core.types import Evidence
+from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
 from generation.passages import passages_of, rank_passages
 from generation.readings import read_evidence
-from generation.words import content_words, coverage
 
 
 class Answerability:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.words import content_words, numbers
 from generation.passages import Passage
-from generation.words import content_words, numbers
 
 ALIKE = 0.6
 """Share of common content words from which two sentences speak of the same thing."""

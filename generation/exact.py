@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from core.types import Support
+from core.words import content_words, names, negated, numbers
 from generation.passages import Passage
-from generation.words import content_words, names, negated, numbers
 
 Mismatch = Literal["number", "name", "negation"]
 AT_MOST: dict[Mismatch, Support] = {"number": "unsupported", "name": "partial", "negation": "partial"}

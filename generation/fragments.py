@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from core.settings import Settings
 from core.types import Evidence
+from core.words import content_words, coverage
 from generation.passages import Passage
 from generation.readings import offset_of, read_evidence
-from generation.words import content_words, coverage
 
 MOST_WORDS = 12
 """Words of a fragment at most; what is longer says something by itself."""

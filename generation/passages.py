@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from core.sentences import Unit, split_units
 from core.settings import Settings
 from core.types import Evidence
+from core.words import content_words
 from generation.ranges import fits
 from generation.readings import offset_of, read_evidence
 from generation.tables import cells, match
-from generation.words import content_words
 
 SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""

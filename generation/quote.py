@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
+from core.words import content_words, coverage
 from generation.conflicts import opposing
 from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
-from generation.words import content_words, coverage
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""

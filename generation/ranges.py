@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from generation.words import SPELLED, stem
+from core.words import SPELLED, stem
 
 _NUMBER = rf"(\d+(?:\.\d+)?|{'|'.join(SPELLED)})"
 _UNIT = r"\s*(?:full\s+|calendar\s+|business\s+|working\s+)?([a-z]+)"

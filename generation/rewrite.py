@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from core.errors import GenerationError
 from core.types import Message, Query, Question
+from core.words import STOPWORDS, content_words, stem, words
 from generation.generators import Completer, Generator
 from generation.prompts import render
-from generation.words import STOPWORDS, content_words, stem, words
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """How far pieces of evidence support claims.
 
 With the `groundedness` adapter: the windows of evidence that share most words with a claim are judged by the model,
-and within a window each piece counts by its share of the claim's words. Without it: meaning and shared words.
+the words that one piece holds count besides (`models/grounding.py`), and within a window each piece counts by its share
+of the claim's words. Without it: meaning and shared words.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 from core.sentences import split_sentences, windows
 from core.settings import Settings
 from core.types import Evidence
+from core.words import content_words, coverage
 from generation.passages import Passage
-from generation.words import content_words, coverage
+from models.grounding import ADAPTER, Blend
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
-ADAPTER = "groundedness"
 WINDOW = 700
 """Characters, about 160 tokens: a sentence with what it leans on; longer windows judge worse and take longer."""
 JUDGED = 3
@@ -68,6 +69,7 @@ def _judged(
         order = sorted(range(len(cuts)), key=lambda cut: -coverage(wanted, words[cut]))
         asked.extend((index, cut) for cut in order[:JUDGED])
     scores = classifier.score(ADAPTER, [(claims[index], _shown(*cuts[cut])) for index, cut in asked])
+    blend = Blend.of(classifier.card(ADAPTER))
     found = [[0.0] * len(passages) for _ in claims]
     for (index, cut), score in zip(asked, scores, strict=True):
         item, (start, end) = cuts[cut]
@@ -77,9 +79,10 @@ def _judged(
             if passage.evidence.marker == item.marker and passage.unit.start < end and passage.unit.end > start
         ]
         best = max((overlaps[index][number] for number in inside), default=0.0)
+        support = blend.support(float(score), best)
         for number in inside:
             share = (overlaps[index][number] / best) ** 0.5 if best else 1.0
-            found[index][number] = max(found[index][number], float(score) * share)
+            found[index][number] = max(found[index][number], support * share)
     return found
 
 

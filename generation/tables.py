@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from generation.words import content_words, words
+from core.words import content_words, words
 
 _CELL = re.compile(r"\s*\|\s*|\t")
 _FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)

@@ -25,6 +25,7 @@ from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
 from guardrails.rail import ClassifierRail, Context, Finding
 from models.adapters import Classifier, load_classifier
+from models.grounding import Blend
 
 Row = Mapping[str, Any]
 LABELS: Mapping[str, Callable[[Row], bool | None]] = {
@@ -99,8 +100,9 @@ def _rail(name: str, settings: Settings, classifier: Classifier) -> Any:
 def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Prediction:
     started = time.perf_counter()
     if name == "groundedness":
-        wanted = requests_of(str(row["answer"]), str(row["context"]))
-        score = 1.0 - support_of([float(one) for one in classifier.score_many(wanted)])
+        text, evidence = str(row["answer"]), str(row["context"])
+        scores = [float(score) for score in classifier.score_many(requests_of(text, evidence))]
+        score = 1.0 - support_of(text, evidence, scores, Blend.of(classifier.card(name)))
     else:
         score = _finding(rail, Context("input", str(row.get("text") or row.get("context") or "")), classifier).score
     spent = (time.perf_counter() - started) * 1000

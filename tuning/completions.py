@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from core.sentences import split_sentences
-from generation.words import content_words, coverage
+from core.words import content_words, coverage
 from tuning.base_model import load_plain
 
 TOGETHER = 384

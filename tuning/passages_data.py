@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.sentences import split_sentences
-from generation.words import content_words
+from core.words import content_words
 
 HELD_OUT = 5
 """One group in five is held out, chosen by its hash, so that a rebuilt set keeps its split."""

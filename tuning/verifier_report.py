@@ -1,9 +1,10 @@
 """How good the `groundedness` adapter is on answers it was not trained on, each judged as the rail judges it.
 
-    python -m tuning.verifier_report --runs RUN/fold0 RUN/fold1 RUN/fold2 RUN/all --out models/weights/groundedness
+    python -m tuning.verifier_report --runs RUN/fold0 RUN/fold1 RUN/fold2 RUN/all --judge groundedness.judge.jsonl
+        --out models/weights/groundedness
 
-The last run is the adapter that ships; the others scored the labelled rows that it was trained on. The threshold is the
-best one for the balanced accuracy of those.
+The last run is the adapter that ships; the others scored the labelled rows that it was trained on. Over these are
+fitted how the adapter and the words held are weighed (three numbers), and the threshold of best balanced accuracy.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import argparse
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from guardrails.groundedness import support_of
+from generation.calibration import fit
+from models.grounding import Blend, held_by, logit_of, share_held, together
 from tuning.classifier_report import Scores, choose_threshold, report
 from tuning.passages_data import read_rows
 from tuning.verify_data import WHOLE
@@ -32,46 +35,78 @@ LICENCE = "CC BY 4.0, CDLA-Sharing 1.0, Apache-2.0, CC BY-SA 4.0, CC0"
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Scores, labels and kinds of whole answers."""
+class Claims:
+    """One labelled answer: the adapter's score of each sentence, and the share of its words that one sentence holds."""
 
-    scores: Scores
-    labels: Scores
-    kinds: list[str]
+    scores: list[float]
+    held: list[float]
+    label: float
+    kind: str
 
-    def report(self, threshold: float) -> dict[str, Any]:
-        """Return the figures at a threshold."""
-        return report(self.scores, self.labels, self.kinds, threshold)
+    def support(self, blend: Blend) -> float:
+        """Return how well it is supported."""
+        return together([blend.support(score, held) for score, held in zip(self.scores, self.held, strict=True)])
 
 
-def answers_of(folders: Sequence[Path]) -> Answers:
-    """Return each labelled answer with the support of its sentences together."""
-    found: dict[str, tuple[list[float], float, str]] = {}
-    for folder in folders:
-        for row in read_rows(folder / "scores.jsonl"):
-            if not row["kind"].startswith("built") and not row["id"].endswith(WHOLE):
-                found.setdefault(row["id"], ([], float(row["label"]), row["kind"]))[0].append(row["score"])
-    rows = list(found.values())
-    scores = np.array([support_of(scores) for scores, _, _ in rows], dtype=np.float64)
-    return Answers(scores, np.array([label for _, label, _ in rows]), [kind for _, _, kind in rows])
+def answers_of(folders: Sequence[Path], judged: Path) -> list[Claims]:
+    """Return the labelled answers that the runs scored; `judged` holds the sentences they scored."""
+    texts: dict[str, list[dict[str, Any]]] = {}
+    for row in read_rows(judged):
+        texts.setdefault(row["id"], []).append(row)
+    scored: dict[str, list[float]] = {}
+    for row in (row for folder in folders for row in read_rows(folder / "scores.jsonl")):
+        if not row["kind"].startswith("built") and not row["id"].endswith(WHOLE):
+            scored.setdefault(row["id"], []).append(row["score"])
+    return [_claims(scores, texts[name]) for name, scores in scored.items()]
+
+
+def _claims(scores: list[float], rows: Sequence[dict[str, Any]]) -> Claims:
+    sentences = held_by(rows[0]["b"])
+    held = [share_held(row["a"], sentences) for row in rows]
+    return Claims(scores, held, float(rows[0]["label"]), rows[0]["kind"])
+
+
+def fitted(answers: Sequence[Claims]) -> Blend:
+    """Return the weights of adapter and shared words, by a logistic regression over whole answers."""
+    rows = [{"logit": fmean(map(logit_of, answer.scores)), "held": fmean(answer.held)} for answer in answers]
+    found = fit(rows, [answer.label > 0.5 for answer in answers], "groundedness")
+    raw = {name: w / scale for name, w, scale in zip(found.names, found.weights, found.scales, strict=True)}
+    shift = sum(raw[name] * mean for name, mean in zip(found.names, found.means, strict=True))
+    return Blend(logit=round(raw["logit"], 4), held=round(raw["held"], 4), bias=round(found.bias - shift, 4))
+
+
+def figures(answers: Sequence[Claims], blend: Blend, threshold: float) -> dict[str, Any]:
+    """Return the report of answers at a threshold."""
+    return report(*_columns(answers, blend), threshold)
+
+
+def _columns(answers: Sequence[Claims], blend: Blend) -> tuple[Scores, Scores, list[str]]:
+    scores = np.array([answer.support(blend) for answer in answers], dtype=np.float64)
+    return scores, np.array([answer.label for answer in answers]), [answer.kind for answer in answers]
 
 
 def main() -> None:
     """Choose the threshold, write adapter and card."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--judge", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    folds, last = answers_of(given.runs[:-1]), given.runs[-1]
-    threshold = choose_threshold(folds.scores, folds.labels, folds.kinds, metric="balanced_accuracy")
+    folds, last = answers_of(given.runs[:-1], given.judge), given.runs[-1]
+    blend = fitted(folds)
+    threshold = choose_threshold(*_columns(folds, blend), metric="balanced_accuracy")
     card = json.loads((last / "card.json").read_text(encoding="utf-8"))
     card |= {
         "threshold": threshold,
-        "scored": "an answer by the mean logit of its sentences, a sentence by its best window",
+        "blend": asdict(blend),
+        "scored": "an answer by the mean logit of its sentences; a sentence by its best window and the words held",
         "data": DATA,
         "licence": LICENCE,
         "date": datetime.now(UTC).date().isoformat(),
-        "metrics": {"held_out_folds": folds.report(threshold), "test": answers_of([last]).report(threshold)},
+        "metrics": {
+            "held_out_folds": figures(folds, blend, threshold),
+            "test": figures(answers_of([last], given.judge), blend, threshold),
+        },
     }
     given.out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(last / "adapter.safetensors", given.out / "adapter.safetensors")

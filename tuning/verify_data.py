@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.sentences import split_sentences
-from generation.words import coverage
+from core.words import coverage
 from tuning.passages_data import (
     Labelled,
     Passage,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generation.words import coverage
+from core.words import coverage
 from tuning.passages_data import read_rows, write_rows
 from tuning.verify_data import declared, other_answers, pair
 

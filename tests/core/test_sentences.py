@@ -1,6 +1,6 @@
 import pytest
 
-from core.sentences import split_units, windows
+from core.sentences import split_sentences, split_units, windows
 from tests.generation.passages import LEAVE, RATES
 
 
@@ -67,3 +67,7 @@ def test_windows_cover_every_sentence_within_their_length() -> None:
     found = windows(spans, text, 200)
     assert all(end - start <= 200 for start, end in found)
     assert all(any(a <= start and end <= b for a, b in found) for start, end in spans)
+
+
+def test_an_empty_text_has_no_units():
+    assert split_sentences("") == []

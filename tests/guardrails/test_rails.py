@@ -176,13 +176,23 @@ def test_groundedness_runs_only_where_the_policy_names_it(tmp_path):
     assert verdict(named.check_output("x", shown)[1], "groundedness").action == "block"
 
 
-def test_each_sentence_is_judged_and_the_mean_of_their_logits_decides():
-    rail = Groundedness(Fixed())
-    asked = Context("output", "Leave is twelve weeks [1]. It is paid [2].", evidence=evidence("Twelve weeks."))
+class Blended(Fixed):
+    """A classifier whose card weighs the words that a sentence of the evidence holds."""
+
+    def has(self, adapter: str) -> bool:
+        return True
+
+    def card(self, adapter: str):
+        return {"blend": {"logit": 1.0, "held": 4.0, "bias": -2.0}}
+
+
+def test_each_sentence_is_judged_beside_the_words_it_shares_with_the_evidence():
+    rail = Groundedness(Blended())
+    asked = Context("output", "Leave is twelve weeks [1]. It is paid [2].", evidence=evidence("Leave: twelve weeks."))
     assert [one[1][0] for one in rail.requests(asked)] == ["Leave is twelve weeks.", "It is paid."]
-    assert rail.judge(asked, [0.9, 0.1]).score == pytest.approx(0.5)
-    assert rail.judge(asked, [0.9, 0.0]).score > 0.9
-    assert rail.judge(asked, []).score == 0.0
+    assert rail.judge(asked, [0.5, 0.5]).score == pytest.approx(0.5)
+    assert rail.judge(asked, [0.9, 0.5]).score < 0.5
+    assert rail.judge(Context("output", ""), []).score == 0.0
 
 
 def test_an_external_guard_that_is_away_blocks(tmp_path):

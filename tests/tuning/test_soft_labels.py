@@ -1,11 +1,8 @@
-import json
 import random
-from pathlib import Path
 
 import pytest
 
 from tuning.soft_labels import mean_of, softened
-from tuning.verifier_report import answers_of
 from tuning.written_claims import claims_of
 
 
@@ -20,15 +17,6 @@ def test_where_the_teachers_disagree_with_a_row_its_spans_are_unknown() -> None:
     assert [row["soft"] for row in rows] == [0.9, 0.1, 0.1, 0.9]
     assert [row["spans"] for row in rows] == [[[0, 3]], None, [], None]
     assert [row["weight"] for row in rows] == [2.0, 1.0, 1.0, 1.0]
-
-
-def test_an_answer_is_judged_by_all_its_sentences(tmp_path: Path) -> None:
-    lines = [("a", 1, 0.9), ("a", 1, 0.9), ("a#whole", 1, 0.1), ("b", 0, 0.1)]
-    text = [json.dumps({"id": i, "kind": "k", "label": label, "score": score}) for i, label, score in lines]
-    (tmp_path / "scores.jsonl").write_text("\n".join(text), encoding="utf-8")
-    answers = answers_of([tmp_path])
-    assert list(answers.scores) == pytest.approx([0.9, 0.1], abs=1e-3)
-    assert answers.report(0.3)["accuracy"] == 1.0
 
 
 def test_claims_follow_what_the_teachers_said_of_written_questions() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from generation.words import content_words, coverage, names, negated, numbers
+from core.words import content_words, coverage, names, negated, numbers
 
 
 def test_words_meet_across_endings_and_accents() -> None:

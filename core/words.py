@@ -31,7 +31,7 @@ SPELLED |= {
     "sixty": "60",
     "hundred": "100",
 }
-STOPWORDS = frozenset((files("generation") / "stopwords.txt").read_text(encoding="utf-8").split())
+STOPWORDS = frozenset((files("core") / "stopwords.txt").read_text(encoding="utf-8").split())
 """Words that carry grammar, not meaning: English, and the most frequent of German, French and Spanish."""
 
 
