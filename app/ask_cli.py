@@ -61,7 +61,8 @@ def answer_text(answer: Answer) -> str:
         lines.insert(0, f"{answer.outcome.capitalize()} ({answer.reason})")
     for citation in answer.citations:
         page = "" if citation.page is None else f", page {citation.page}"
-        lines += ["", f"[{citation.marker}] {citation.title} ({citation.source}{page}, version {citation.version})"]
+        version = f"version {citation.version}" + (f" of {citation.updated_at[:10]}" if citation.updated_at else "")
+        lines += ["", f"[{citation.marker}] {citation.title} ({citation.source}{page}, {version})"]
         lines += wrap(f"“{' '.join(citation.quote.split())}”", WIDTH, initial_indent="    ", subsequent_indent="    ")
     if answer.nearest:
         lines += ["", "Closest passages:", *(f"  - {near.title} ({near.source})" for near in answer.nearest)]

@@ -33,7 +33,14 @@ def _whole(runtime: Runtime, trace: Trace) -> Generator[Event, None, Conclusion]
     asked = trace.asked_of(generator.name)
     draft = yield from trace.step("generate", write_draft, generator, asked, evidence, question.history)
     settled = yield from trace.step(
-        "verify", settle, trace.standalone, draft, evidence, verifier=runtime.verifier, quote=quote
+        "verify",
+        settle,
+        trace.standalone,
+        draft,
+        evidence,
+        verifier=runtime.verifier,
+        quote=quote,
+        answerability=runtime.answerability,
     )
     if settled.verified.reason is not None:
         return refused(runtime, trace, settled.verified.reason)
@@ -49,6 +56,8 @@ def _claim_by_claim(
     runtime: Runtime, trace: Trace, stopped: Callable[[], bool]
 ) -> Generator[Event, None, Conclusion | None]:
     """Release each claim once it is verified and past the rails; quote where no claim of a draft holds."""
+    from generation.settle import believed
+
     question = trace.question
     chosen = runtime.generator(question.generator, question.style)
     for drafter in (chosen, runtime.generator("quote")):
@@ -60,10 +69,10 @@ def _claim_by_claim(
             return blocked(runtime, trace, blocking)
         if writing.claims:
             return _concluded(runtime, trace, drafter.name, (writing.text, writing.claims, writing.citations))
-        if writing.declined:
-            return refused(runtime, trace, "insufficient_evidence")
         if drafter.name == "quote":
             break
+        if writing.declined and believed(drafter.name, trace.standalone, trace.evidence, runtime.answerability):
+            return refused(runtime, trace, "insufficient_evidence")
     return refused(runtime, trace, "unsupported_draft")
 
 

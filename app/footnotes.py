@@ -22,4 +22,5 @@ def with_footnotes(answer: Answer) -> str:
 def _line(citation: Citation) -> str:
     page = "" if citation.page is None else f", page {citation.page}"
     quote = " ".join(citation.quote.split())
-    return f"[{citation.marker}] {citation.title} ({citation.source}{page}): “{quote}”"
+    date = f", {citation.updated_at[:10]}" if citation.updated_at else ""
+    return f"[{citation.marker}] {citation.title} ({citation.source}{page}{date}): “{quote}”"

@@ -12,9 +12,15 @@ EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "doma
 """Rails that say in words of their own what they stopped and how to go on."""
 EXAMPLES = 3
 
+READ = "en"
+"""The language that the packaged models read well."""
+
 
 def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
-    """Return the refusal of a question, with what was searched where that is not what was asked."""
+    """Return the refusal of a question, with what was searched where that is not what was asked.
+
+    Without a model server, a question in another language than the packaged models read is told so.
+    """
     from generation.languages import language_of, message
 
     if reason == "no_evidence" and (down := _kept_all(trace)):
@@ -24,7 +30,10 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     text = message(reason, language)
     if trace.query is not None and trace.query.text != question:
         text = f"{text} {message('searched', language, query=trace.query.text)}"
-    return Conclusion("refused", text, reason, *_generator(runtime, trace))
+    name, model = _generator(runtime, trace)
+    if language != READ and name != "vllm":
+        text = f"{text} {message('packaged_english', language)}"
+    return Conclusion("refused", text, reason, name, model)
 
 
 def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:

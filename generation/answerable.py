@@ -10,8 +10,11 @@ from core.types import Evidence
 from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
-from generation.passages import passages_of, rank_passages
+from generation.passages import names_a_row, passages_of, rank_passages
 from generation.readings import read_evidence
+
+NAMED = 1.0
+"""Logit of a question that names a row and its column, in small tables of prose; the reader is poor at tables."""
 
 
 class Answerability:
@@ -38,14 +41,16 @@ class Answerability:
     def features(self, question: str, evidence: Sequence[Evidence]) -> dict[str, float]:
         """Return the scores that the probability is made of.
 
-        With a reader: its best pair logit, discounted where the evidence is figures, which it was not trained on
-        (`read`); whether one piece of evidence holds the names and years of the question (`anchored`), and the same
-        where the evidence is figures (`tables`). Span margins, shared words and second-best logits added nothing.
+        With a reader: its best pair logit, or that of a table row that the question names, discounted where the
+        evidence is figures, which it was not trained on (`read`); whether one piece of evidence holds the names and
+        years of the question (`anchored`), and the same where the evidence is figures (`tables`). Span margins, shared
+        words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
             held, tables = anchored(question, evidence), figures(evidence)
-            read = max(reading.logit for reading in readings) * (1 - tables)
+            seen = max(reading.logit for reading in readings)
+            read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
             return {"read": read, "anchored": held, "tables": held * tables}
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
@@ -65,6 +70,13 @@ class Answerability:
         if "read" in found:
             return 1.0 / (1.0 + math.exp(-found["read"]))
         return 0.5 * min(1.0, found["unit"]) + 0.5 * found["coverage"]
+
+    def sure(self, question: str, evidence: Sequence[Evidence]) -> bool:
+        """Whether the evidence would be answered from even at half the wrong answers that are accepted."""
+        if self._calibration is None:
+            return False
+        threshold = self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred / 2)
+        return self.score(question, evidence) >= threshold
 
     def reason(self, question: str, evidence: Sequence[Evidence]) -> str | None:
         """Return why to refuse before drafting, `None` to go on."""

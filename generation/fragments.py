@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.settings import Settings
-from core.types import Evidence
 from core.words import content_words, coverage
-from generation.passages import Passage
+from generation.passages import Passage, rank_passages
 from generation.readings import offset_of, read_evidence
 
 MOST_WORDS = 12
@@ -22,6 +21,8 @@ PART = 0.6
 """Share of its sentence up to which a claim is a fragment of it."""
 BEHIND = 2.0
 """Logits by which a fragment may stay behind the best answer that the reader sees in any passage."""
+CLOSE = 0.7
+"""Share of the best piece's score that the sentence of a fragment must reach."""
 NEAR = 0.5
 """Share of the question's words that the sentence around a fragment must hold where no reader is installed."""
 
@@ -51,25 +52,36 @@ def fragments(text: str, passages: Sequence[Passage]) -> list[Found]:
     return found
 
 
-def answering(question: str, found: Sequence[Found], evidence: Sequence[Evidence], settings: Settings) -> Found | None:
-    """Return the place that answers the question, `None` where none does."""
+def answering(question: str, found: Sequence[Found], passages: Sequence[Passage], settings: Settings) -> Found | None:
+    """Return the place that answers the question, `None` where none does.
+
+    Of the places that the reader points at, or nearly, the one whose sentence would be quoted first; a place whose
+    sentence would hardly be quoted answers something else.
+    """
+    pointed = _pointed_at(question, found, passages, settings)
+    if not pointed:
+        return None
+    ranked = rank_passages(question, passages, settings)
+    scores = {id(passage): score for score, passage in ranked}
+    best = max(pointed, key=lambda place: scores[id(place.passage)])
+    return best if scores[id(best.passage)] >= CLOSE * ranked[0][0] else None
+
+
+def _pointed_at(question: str, found: Sequence[Found], passages: Sequence[Passage], settings: Settings) -> list[Found]:
+    """Return the places that the reader points at, all where no reader is installed."""
+    evidence = list({passage.evidence.marker: passage.evidence for passage in passages}.values())
     readings = read_evidence(question, evidence, settings)
     if readings is None:
         wanted = content_words(question)
-        best = max(found, key=lambda place: coverage(wanted, place.passage.in_context))
-        return best if coverage(wanted, best.passage.in_context) >= NEAR else None
+        return [place for place in found if coverage(wanted, place.passage.in_context) >= NEAR]
     by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
-    seen = [reading.margin for reading in readings if reading]
-    scored = []
+    best = max((reading.margin for reading in readings if reading), default=0.0)
+    pointed = []
     for place in found:
-        reading = by_marker[place.passage.evidence.marker]
-        if reading is not None:
-            shift = offset_of(place.passage.evidence)
-            scored.append((reading.margin_of(place.start + shift, place.end + shift), place))
-    if not scored:
-        return None
-    margin, best = max(scored, key=lambda pair: pair[0])
-    return best if margin >= max(seen) - BEHIND else None
+        reading, shift = by_marker[place.passage.evidence.marker], offset_of(place.passage.evidence)
+        if reading and reading.margin_of(place.start + shift, place.end + shift) >= best - BEHIND:
+            pointed.append(place)
+    return pointed
 
 
 def _loose(text: str) -> str:

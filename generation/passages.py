@@ -19,12 +19,17 @@ SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
 MEANING = 0.6
 """Share of the embedding similarity against word overlap where no reader is installed."""
-SUPPORT, HOLDS, OVERLAP = 0.5, 0.2, 0.3
-"""Shares of the reader's support, of holding its answer span, and of shared words in a piece's score."""
+SUPPORT, POINTS, OVERLAP = 0.28, 0.36, 0.36
+"""Shares of the reader's support, of where it points at the answer, and of shared words in a piece's score: on 149
+held-out squad2 questions the first piece holds the answer for 0.84 of them, with half of the score support 0.82."""
+SPREAD = 8.0
+"""Logits behind the best answer of all passages at which a piece's pointing counts a third."""
 NEAR = 400
 """Characters up to which a citation reaches back to what introduces a piece, or holds the whole list it is part of."""
 ROW = 0.6
 """Score of a table row whose name and column are exactly those asked for; the reader knows little of tables."""
+NAMES = 0.8
+"""Share of the names of a row and column that a question has, and in the mean of the question that they have."""
 FITTING = 1.6
 """What a tier ("15+ years") gains where the amount asked about falls into it, and loses where not."""
 SAID = 0.3
@@ -121,6 +126,7 @@ def _read_scores(
     if readings is None:
         return None
     by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
+    best = max((reading.margin for reading in readings if reading), default=0.0)
     scores = []
     for passage, overlap in zip(passages, shared, strict=True):
         reading = by_marker[passage.evidence.marker]
@@ -129,10 +135,22 @@ def _read_scores(
             continue
         shift = offset_of(passage.evidence)
         start, end = passage.unit.start + shift, passage.unit.end + shift
-        holds = float(start <= reading.span[0] < end)
-        piece = SUPPORT * reading.support_of(start, end) + HOLDS * holds + OVERLAP * overlap
+        points = math.exp(min(0.0, reading.margin_within(start, end) - best) / SPREAD)
+        piece = SUPPORT * reading.support_of(start, end) + POINTS * points + OVERLAP * overlap
         scores.append(piece * (FLOOR + (1 - FLOOR) / (1 + math.exp(-reading.logit))))
     return scores
+
+
+def names_a_row(question: str, passages: Sequence[Passage]) -> bool:
+    """Whether a question names a row of a table and one of its columns, and little else."""
+    if not any(passage.unit.kind == "row" for passage in passages):
+        return False
+    shared = overlaps(question, passages)
+    for passage, overlap in zip(passages, shared, strict=True):
+        named = match(question, (), passage.text, passage.header) if passage.unit.kind == "row" else 0.0
+        if named >= NAMES and named + overlap >= 2 * NAMES:
+            return True
+    return False
 
 
 def _plain_scores(

@@ -124,7 +124,7 @@ class Verifier:
             cited = [passage for passage in whole if passage.evidence.marker in claim.markers]
             return [Checked(claim, "supported", 1.0, (_place((cited or whole)[0], 1.0),))]
         if parts := fragments(claim.text, grounds.passages) if question else []:
-            part = answering(question, parts, grounds.evidence, self._settings)
+            part = answering(question, parts, grounds.passages, self._settings)
             if part is None:
                 return [Checked(claim, "unsupported", 0.0, ())]
             return _in_its_sentence(claim, part.passage)

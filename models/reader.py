@@ -8,6 +8,7 @@ Trained by `tuning/train_reader.py`.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -57,15 +58,27 @@ class Reading:
 
     def support_of(self, start: int, end: int) -> float:
         """Return the mean probability over the tokens of a piece, 0.0 where the piece was cut off."""
-        inside = [p for p, (a, b) in zip(self.support, self.offsets, strict=True) if a < end and b > start]
+        inside = self.support[self._tokens(start, end)]
         return sum(inside) / len(inside) if inside else 0.0
 
     def margin_of(self, start: int, end: int) -> float:
         """Return the logit of a piece being the answer above that of no answer, `-inf` where it was cut off."""
-        inside = [index for index, (a, b) in enumerate(self.offsets) if a < end and b > start]
-        if not inside or not self.opens:
-            return float("-inf")
-        return self.opens[inside[0]] + self.closes[inside[-1]]
+        opens, closes = self.opens[self._tokens(start, end)], self.closes[self._tokens(start, end)]
+        return opens[0] + closes[-1] if opens else float("-inf")
+
+    def margin_within(self, start: int, end: int) -> float:
+        """Return that of the best answer inside a piece."""
+        inside = self._tokens(start, end)
+        best = opened = float("-inf")
+        for opens, closes in zip(self.opens[inside], self.closes[inside], strict=True):
+            opened = max(opened, opens)
+            best = max(best, opened + closes)
+        return best
+
+    def _tokens(self, start: int, end: int) -> slice:
+        """Return the tokens that a piece touches."""
+        first = bisect_right(self.offsets, start, key=lambda offset: offset[1])
+        return slice(first, max(first, bisect_left(self.offsets, end, key=lambda offset: offset[0])))
 
 
 class Reader:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,10 +6,11 @@ import pytest
 
 from core.settings import Settings, load_settings
 from core.types import Draft, Evidence
+from generation.answerable import Answerability
 from generation.generators import write_draft
 from generation.passages import passage_text, passages_of
 from generation.quote import QuoteGenerator
-from generation.settle import settle
+from generation.settle import Settled, settle
 from generation.verify import Verified, Verifier
 from tests.generation.passages import CONTACT, LEAVE, RATES, evidence_of
 
@@ -23,6 +25,23 @@ def settings(tmp_path: Path) -> Settings:
 
 def verify(settings: Settings, text: str, evidence: tuple[Evidence, ...] = EVIDENCE) -> Verified:
     return Verifier(settings).verify("How much leave?", Draft(text, "vllm", "m"), evidence)
+
+
+def settled_by(
+    judge: Answerability,
+    settings: Settings,
+    question: str,
+    draft: Draft,
+    evidence: tuple[Evidence, ...] = EVIDENCE,
+) -> Settled:
+    return settle(
+        question,
+        draft,
+        evidence,
+        verifier=Verifier(settings),
+        quote=QuoteGenerator(settings),
+        answerability=judge,
+    )
 
 
 def test_every_quote_equals_its_slice_and_lies_in_its_document(settings: Settings) -> None:
@@ -65,14 +84,13 @@ def test_what_fails_is_removed_or_marked_by_policy(settings: Settings) -> None:
 
 
 def test_a_draft_of_which_nothing_holds_gives_way_to_quotes_and_a_refusal_is_believed(settings: Settings) -> None:
-    verifier, quote = Verifier(settings), QuoteGenerator(settings)
     question = "Which tool do I use to report a phishing email?"
-    settled = settle(question, Draft("The moon is green.", "vllm", "m"), EVIDENCE, verifier=verifier, quote=quote)
+    settled = settled_by(Answerability(settings), settings, question, Draft("The moon is green.", "vllm", "m"))
     assert settled.draft.generator == "quote"
     assert "Cofense" in settled.verified.text
-    declined = settle(question, Draft("NOT_IN_DOCUMENTS", "vllm", "m"), EVIDENCE, verifier=verifier, quote=quote)
+    declined = settled_by(Answerability(settings), settings, question, Draft("NOT_IN_DOCUMENTS", "vllm", "m"))
     assert declined.verified.reason == "insufficient_evidence"
-    nothing = settle(question, Draft("The moon is green.", "vllm", "m"), (), verifier=verifier, quote=quote)
+    nothing = settled_by(Answerability(settings), settings, question, Draft("The moon is green.", "vllm", "m"), ())
     assert nothing.verified.reason == "unsupported_draft"
 
 
@@ -119,3 +137,16 @@ def test_a_few_words_answer_only_the_question_that_they_answer(settings: Setting
     assert "".join(item.added for item in released) == done.text
     elsewhere = Verifier(settings).verify("Which tool do I use to report a phishing email?", told, EVIDENCE)
     assert elsewhere.reason == "unsupported_draft"
+
+
+def test_the_small_model_that_declines_is_not_believed_where_the_evidence_is_sure(settings: Settings) -> None:
+    class Sure(Answerability):
+        def sure(self, question: str, evidence: Sequence[Evidence]) -> bool:
+            return question.startswith("Which")
+
+    declined = Draft("NOT_IN_DOCUMENTS", "embedded", "m")
+    quoted = settled_by(Sure(settings), settings, "Which tool do I use to report a phishing email?", declined)
+    assert quoted.draft.generator == "quote"
+    assert "Cofense" in quoted.verified.text
+    refused = settled_by(Sure(settings), settings, "What tool do I use to report a phishing email?", declined)
+    assert refused.verified.reason == "insufficient_evidence"
