@@ -90,7 +90,7 @@ def run(name: str, folder: Path | None, given: argparse.Namespace) -> dict[str, 
     if name == "whole":
         return bench_whole(folder or HANDBOOK / "md", given.runs, given.every)
     if name == "peers":
-        return bench_peers(folder or HANDBOOK, given.runs, given.with_encoder, given.every)
+        return bench_peers(folder or HANDBOOK.parent, given.runs, given.with_encoder, given.every)
     return bench_folder(folder or DATA, given.megabytes, given.kills, given.ocr)
 
 

@@ -49,44 +49,50 @@ def bench_peers(folder: Path, runs: int, with_encoder: bool = False, every: int 
     encoder: Any = load_encoder(load_settings(Path("/nonexistent")).embedder)
     used = encoder if with_encoder else NoEncoder(encoder)
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
-    pipelines: dict[str, Callable[[list[Path], Any], int]] = {"attest": _attest}
+    pipelines: dict[str, Callable[[list[Path], Any, Path], int]] = {"attest": _attest}
     missing = {}
     peers = (("langchain", _langchain), ("haystack", _haystack), ("haystack_saved", _haystack_saved))
     for name, pipeline in peers:
         try:
-            pipeline(files[:3], used)
+            _timed(pipeline, files[:3], used)
             pipelines[name] = pipeline
         except ImportError as error:
             missing[name] = f"not measured: {error}"
-    _attest(files[:3], used)
+    _timed(_attest, files[:3], used)
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
     chunks: dict[str, int] = {}
     for _ in range(runs):
         for name, pipeline in pipelines.items():
-            began = time.perf_counter()
-            chunks[name] = pipeline(files, used)
-            seconds[name].append(time.perf_counter() - began)
+            chunks[name], took = _timed(pipeline, files, used)
+            seconds[name].append(took)
     result: dict[str, Any] = {"files": len(files), "with_encoder": with_encoder, "chunks": chunks, **missing}
-    for name, took in seconds.items():
-        result[f"{name}_documents_s"] = round(len(files) / statistics.median(took), 1)
+    for name, times in seconds.items():
+        result[f"{name}_documents_s"] = round(len(files) / statistics.median(times), 1)
         if name != "attest":
-            ratios = [theirs / ours for ours, theirs in zip(seconds["attest"], took, strict=True)]
+            ratios = [theirs / ours for ours, theirs in zip(seconds["attest"], times, strict=True)]
             result[f"times_{name}"] = round(statistics.median(ratios), 2)
     return result
 
 
-def _attest(files: list[Path], encoder: Any) -> int:
-    with tempfile.TemporaryDirectory() as home:
-        settings = load_settings(Path(home))
-        database = Database.open(settings)
-        report = ingest(files, IngestOptions(), database=database, settings=settings, encoder=encoder)
-        database.close()
+def _timed(pipeline: Callable[[list[Path], Any, Path], int], files: list[Path], encoder: Any) -> tuple[int, float]:
+    """Return a pipeline's passages and seconds; the folder it wrote to is deleted when the clock has stopped."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        chunks = pipeline(files, encoder, Path(folder))
+        return chunks, time.perf_counter() - began
+
+
+def _attest(files: list[Path], encoder: Any, folder: Path) -> int:
+    settings = load_settings(folder)
+    database = Database.open(settings)
+    report = ingest(files, IngestOptions(), database=database, settings=settings, encoder=encoder)
+    database.close()
     if len(report.failed) > MAX_FAILED_SHARE * len(files):
         raise RuntimeError(f"{len(report.failed)} of {len(files)} files failed: {report.failed[0]}")
     return report.chunks
 
 
-def _langchain(files: list[Path], encoder: Any) -> int:
+def _langchain(files: list[Path], encoder: Any, folder: Path) -> int:
     import faiss
     from langchain_community.document_loaders import DirectoryLoader
     from langchain_text_splitters import RecursiveCharacterTextSplitter
@@ -94,10 +100,9 @@ def _langchain(files: list[Path], encoder: Any) -> int:
     from ingest.parsers.other import offer_language_model
 
     offer_language_model()
-    with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate(files):
-            (Path(folder) / f"{number:05}-{path.name}").symlink_to(path)
-        documents = DirectoryLoader(folder, silent_errors=True).load()
+    for number, path in enumerate(files):
+        (folder / f"{number:05}-{path.name}").symlink_to(path)
+    documents = DirectoryLoader(str(folder), silent_errors=True).load()
     splitter = RecursiveCharacterTextSplitter(chunk_size=CHARACTERS, chunk_overlap=OVERLAP)
     texts = [piece.page_content for piece in splitter.split_documents(documents)]
     index = faiss.IndexFlatIP(encoder.dimension)
@@ -105,14 +110,13 @@ def _langchain(files: list[Path], encoder: Any) -> int:
     return int(index.ntotal)
 
 
-def _haystack(files: list[Path], encoder: Any) -> int:
+def _haystack(files: list[Path], encoder: Any, _: Path) -> int:
     return int(_haystack_store(files, encoder).count_documents())
 
 
-def _haystack_saved(files: list[Path], encoder: Any) -> int:
+def _haystack_saved(files: list[Path], encoder: Any, folder: Path) -> int:
     store = _haystack_store(files, encoder)
-    with tempfile.TemporaryDirectory() as folder:
-        store.save_to_disk(str(Path(folder) / "store.json"))
+    store.save_to_disk(str(folder / "store.json"))
     return int(store.count_documents())
 
 

@@ -11,13 +11,22 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
 import httpx
 
-from core.errors import Forbidden, InvalidInput, SourceUnavailable, TooLarge, UnsupportedFormat
+from core.errors import (
+    AttestError,
+    Forbidden,
+    InvalidInput,
+    SourceUnavailable,
+    TooLarge,
+    UnsupportedFormat,
+)
+from ingest.patience import patiently
 
 AGENT = "attest"
 MAX_REDIRECTS = 5
@@ -27,6 +36,9 @@ _TYPES = (
     *("text/", "application/pdf", "application/xhtml", "application/xml", "application/json"),
     *("application/vnd.", "application/msword", "application/rtf"),
 )
+
+_PASSING = (408, 425, 429)
+"""What a server answers that may answer otherwise soon."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,6 +62,13 @@ class Page:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An answer that asking again at once would not change."""
+
+    status: int
+
+
 class Fetcher:
     """Fetches pages into a folder."""
 
@@ -58,8 +77,8 @@ class Fetcher:
         self._robots: dict[str, RobotFileParser] = {}
         self._count = 0
 
-    def pages(self, url: str) -> Iterator[Page]:
-        """Yield the page of an address, or those a sitemap lists on its own site.
+    def pages(self, url: str) -> Iterator[Page | tuple[str, AttestError]]:
+        """Yield the page of an address, or those a sitemap lists on its own site, or why one of those was not had.
 
         Raises:
             Forbidden: the address, or one it leads to, is not public, or the site's robots file says no.
@@ -72,8 +91,12 @@ class Fetcher:
             return
         site = urlsplit(url).netloc
         for location in locations[:MAX_PAGES_A_SITEMAP]:
-            if urlsplit(location).netloc == site:
+            if urlsplit(location).netloc != site:
+                continue
+            try:
                 yield from self.pages(location)
+            except AttestError as error:
+                yield location, error
 
     def fetch(self, url: str) -> Page:
         """Fetch one address into the folder."""
@@ -106,7 +129,9 @@ class Fetcher:
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise InvalidInput(f"not a web address: {url}")
             address = self._resolve(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-            moved = self._request(url, parts.hostname, address, target)
+            moved = patiently(partial(self._request, url, parts.hostname, address, target))
+            if isinstance(moved, _Refused):
+                raise SourceUnavailable(f"{url} answered {moved.status}")
             if moved is None:
                 return url
             url = urljoin(url, moved)
@@ -122,8 +147,8 @@ class Fetcher:
             raise Forbidden(f"{host} is not an address on the open internet")
         return addresses[0]
 
-    def _request(self, url: str, host: str, address: Address, target: Path) -> str | None:
-        """Ask the checked address for a page; return where it moved, `None` once its body is written."""
+    def _request(self, url: str, host: str, address: Address, target: Path) -> str | _Refused | None:
+        """Ask the checked address for a page; return where it moved, a refusal, `None` once its body is written."""
         pinned = httpx.URL(url).copy_with(host=str(address))
         headers = {"Host": urlsplit(url).netloc.rpartition("@")[2], "User-Agent": AGENT}
         deadline = time.monotonic() + TIMEOUT_S
@@ -135,7 +160,9 @@ class Fetcher:
                 if response.is_redirect:
                     return str(response.headers.get("location", ""))
                 if response.status_code != 200:
-                    raise SourceUnavailable(f"{url} answered {response.status_code}")
+                    if response.status_code in _PASSING or response.status_code >= 500:
+                        raise SourceUnavailable(f"{url} answered {response.status_code}")
+                    return _Refused(response.status_code)
                 kind = response.headers.get("content-type", "text/html").lower()
                 if not kind.startswith(_TYPES):
                     raise UnsupportedFormat(f"{url} is {kind}")

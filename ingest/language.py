@@ -7,7 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SAMPLE_CHARACTERS = 2000
+SAMPLE_CHARACTERS = 400
+"""Where a text is surely text; the model's time grows with what it is given."""
+MAX_CHARACTERS = 2000
 MIN_CHARACTERS = 40
 MIN_PROBABILITY = 0.5
 
@@ -23,7 +25,7 @@ def language(text: str) -> str | None:
 
 def identify(text: str) -> tuple[str, float]:
     """Return the likeliest language of a text and how likely it is, in [0, 1]."""
-    line = " ".join(text[:SAMPLE_CHARACTERS].split())
+    line = " ".join(text[:MAX_CHARACTERS].split())
     # Capitals alone look like no language to it.
     labels, probabilities = _model().predict(line.lower() if line.isupper() else line)
     return (str(labels[0]).removeprefix("__label__"), float(probabilities[0])) if labels else ("", 0.0)

@@ -32,6 +32,7 @@ from ingest.parser_process import ParseJob
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import judge
+from ingest.remote import Missed
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.runs import record_failure
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
@@ -76,15 +77,17 @@ class Pipeline:
         self._cutting: Cutting | None = None
         self._stage: EmbeddingStage | None = None
 
-    def run(self, files: Sequence[Source], roots: Sequence[Path] = ()) -> None:
-        """Bring the files in; with `sync`, what vanished from below the roots goes.
+    def run(self, files: Sequence[Source], roots: Sequence[Path] = (), missed: Sequence[Missed] = ()) -> None:
+        """Bring the files in and list what was missed; with `sync`, what vanished from below the roots goes.
 
         Raises:
             IndexMismatch: the store was built with another embedder or chunker.
             SourceUnavailable: a root that documents came from is empty.
         """
-        self._report.seen = len(files)
-        self._progress.start(len(files))
+        self._report.seen = len(files) + len(missed)
+        self._progress.start(self._report.seen)
+        for one in missed:
+            self._fail(one.source, one.error)
         gone = self._follow_moves(files, roots) if self._options.sync else []
         if self._options.dry_run:
             self._plan(files, gone)
@@ -108,6 +111,8 @@ class Pipeline:
         report = self._report
         for file in files:
             known = self._known.get(file.source)
+            if self._failed_before(file):
+                continue
             if self._unchanged(file):
                 report.unchanged += 1
             elif known is None:
@@ -302,7 +307,8 @@ class Pipeline:
     def _fail(self, source: Source, error: AttestError) -> None:
         failure = Failure.of(source.source, error)
         self._report.failed.append(failure)
-        record_failure(self._database, self._report.run_id, self._options.collection, failure)
+        if not self._options.dry_run:
+            record_failure(self._database, self._report.run_id, self._options.collection, failure)
         self._arrived(source, failed=True)
         self._progress.failed(source.source, failure.error)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from core.errors import Forbidden, MissingExtra, SourceUnavailable
+from core.errors import AttestError, Forbidden, InvalidInput, MissingExtra, SourceUnavailable, TooLarge
 from core.settings import IngestSettings
+from ingest.patience import patiently
 from ingest.walk import Source
 
 
@@ -15,26 +19,48 @@ def is_remote(source: Path | str | Source) -> bool:
     return isinstance(source, str) and "://" in source
 
 
-def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterator[Source]:
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A page or object that was named and could not be had."""
+
+    source: Source
+    error: AttestError
+
+
+def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
     """Yield a file for every page or object that some URLs name; the URL stays its source.
 
     Raises:
-        Forbidden: the settings do not allow addresses, or one is not public.
-        SourceUnavailable: a place cannot be reached.
+        Forbidden: the settings do not allow addresses.
     """
+    if urls and not settings.allow_urls:
+        raise Forbidden("reading from addresses is off; set ingest.allow_urls = true to allow it")
     for url in urls:
-        if not settings.allow_urls:
-            raise Forbidden("reading from addresses is off; set ingest.allow_urls = true to allow it")
-        if url.startswith(("http://", "https://")):
-            from ingest.fetch import Fetcher
+        try:
+            if "::" in url.partition("://")[0]:  # fsspec would lead a chain of schemes past our checks
+                raise InvalidInput(f"{url} is a chain of addresses; name the last one alone")
+            if url.lower().startswith(("http://", "https://")):
+                yield from _pages(url, folder, settings)
+            else:
+                yield from _objects(url, folder, settings)
+        except MissingExtra:
+            raise
+        except AttestError as error:
+            yield _missed(url, error)
 
-            for page in Fetcher(folder, settings.max_file_mb).pages(url):
-                yield Source(page.url, page.path, page.name)
-        else:
-            yield from _objects(url, folder)
+
+def _missed(url: str, error: AttestError) -> Missed:
+    return Missed(Source(url, Path(), url.rstrip("/").rpartition("/")[2]), error)
 
 
-def _objects(url: str, folder: Path) -> Iterator[Source]:
+def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
+    from ingest.fetch import Fetcher, Page
+
+    for found in Fetcher(folder, settings.max_file_mb).pages(url):
+        yield Source(found.url, found.path, found.name) if isinstance(found, Page) else _missed(*found)
+
+
+def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
     try:
         import fsspec
 
@@ -44,10 +70,24 @@ def _objects(url: str, folder: Path) -> Iterator[Source]:
     except ValueError as error:
         raise SourceUnavailable(f"{url}: {error}") from error
     try:
-        names = [root] if system.isfile(root) else sorted(system.find(root))
-        for number, name in enumerate(names):
-            path = folder / f"object-{number:06d}"
-            system.get_file(name, str(path))
-            yield Source(str(system.unstrip_protocol(name)), path, str(name).rpartition("/")[2])
-    except (OSError, PermissionError) as error:
+        found = {root: system.info(root)} if system.isfile(root) else system.find(root, detail=True)
+    except OSError as error:
         raise SourceUnavailable(f"{url} cannot be read: {error}") from error
+    if not found:
+        raise SourceUnavailable(f"{url} holds nothing, or is not there")
+    for number, (name, info) in enumerate(sorted(found.items())):
+        path, full = folder / f"object-{number:06d}", str(system.unstrip_protocol(name))
+        try:
+            if (info.get("size") or 0) > settings.max_file_mb * 2**20:
+                raise TooLarge(f"the object is larger than {settings.max_file_mb} MB (ingest.max_file_mb)")
+            patiently(partial(_get, system, name, path))
+            yield Source(full, path, str(name).rpartition("/")[2])
+        except AttestError as error:
+            yield _missed(full, error)
+
+
+def _get(system: Any, name: str, path: Path) -> None:
+    try:
+        system.get_file(name, str(path))
+    except OSError as error:
+        raise SourceUnavailable(f"the object cannot be read: {error}") from error

@@ -12,7 +12,7 @@ from core.db.session import Database
 from core.settings import Settings
 from core.types import Verdict
 from ingest.pipeline import Pipeline
-from ingest.remote import bring, is_remote
+from ingest.remote import Missed, bring, is_remote
 from ingest.report import IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
 from ingest.texts import ingest_records
@@ -49,11 +49,13 @@ def ingest(
     began = time.perf_counter()
     folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
     files = list(walk([source for source in sources if not is_remote(source)]))
-    files += bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest)
+    brought = list(bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest))
+    files += [one for one in brought if isinstance(one, Source)]
+    missed = [one for one in brought if isinstance(one, Missed)]
     run = RunRecord.start(database, settings, options)
     pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
     try:
-        pipeline.run(files, _roots(sources))
+        pipeline.run(files, _roots(sources), missed)
         run.report.state = "done"
     except KeyboardInterrupt:
         run.report.state = "interrupted"

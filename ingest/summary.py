@@ -15,6 +15,8 @@ ADVICE = {
     "EmptyDocument": "without text: blank, or pictures in which no writing could be read",
     "TooLarge": "beyond the limits: split them, or raise ingest.max_file_mb or ingest.parse_memory_mb",
     "ParseTimeout": "too slow to parse: split them, or raise ingest.parse_timeout_s",
+    "Forbidden": "not to be read: inside a private network, or the site says no",
+    "InvalidInput": "no address that can be read",
     "Conflict": "at odds with other documents",
     "SourceUnavailable": "out of reach for now: try again later",
     "Busy": "kept out by another writer: try again later",

@@ -24,6 +24,7 @@ _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(
     r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])"
 )
+_MARKS = re.compile(r"[\[\]*_<`\\]")
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>~])")
 
 
@@ -68,6 +69,8 @@ def _plain(value: Any) -> Any:
 
 def inline(text: str) -> str:
     """Return the words of inline Markdown: link texts without addresses, no emphasis marks or tags."""
+    if not _MARKS.search(text):  # most lines, at a tenth of the cost
+        return text
     text = _IMAGE.sub(r"\1", text)
     for _ in range(2):  # a linked image leaves a link behind
         text = _LINK.sub(r"\1", text)

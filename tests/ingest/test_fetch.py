@@ -13,7 +13,9 @@ import pytest
 from core.errors import Forbidden, SourceUnavailable, TooLarge, UnsupportedFormat
 from core.settings import IngestSettings
 from ingest.fetch import Fetcher, is_public
-from ingest.remote import bring
+from ingest.patience import PAUSES_S, patiently
+from ingest.remote import Missed, bring
+from ingest.walk import Source
 
 LOCAL = ipaddress.ip_address("127.0.0.1")
 
@@ -123,3 +125,34 @@ def test_any_fsspec_place_is_a_source(tmp_path: Path) -> None:
         ("memory:///share/deep/b.md", "b.md"),
     ]
     assert found[1].path.read_bytes() == b"# B"
+
+
+def test_a_chain_of_schemes_does_not_lead_past_the_checks(tmp_path: Path) -> None:
+    (missed,) = bring(["simplecache::http://127.0.0.1:1/"], tmp_path, IngestSettings(allow_urls=True))
+    assert isinstance(missed, Missed)
+    assert missed.error.kind == "InvalidInput"
+
+
+def test_what_cannot_be_had_does_not_keep_out_the_rest(tmp_path: Path) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/rest/a.md", b"# A")
+    named = ["http://127.0.0.1:1/x", "memory://nowhere", "memory://rest"]
+    found = list(bring(named, tmp_path, IngestSettings(allow_urls=True)))
+    assert [one.error.kind for one in found if isinstance(one, Missed)] == ["Forbidden", "SourceUnavailable"]
+    assert [one.source for one in found if isinstance(one, Source)] == ["memory:///rest/a.md"]
+
+
+def test_trouble_that_passes_is_tried_again() -> None:
+    troubles, pauses = [SourceUnavailable("busy"), SourceUnavailable("busy")], list[float]()
+
+    def attempt() -> str:
+        if troubles:
+            raise troubles.pop()
+        return "here"
+
+    assert patiently(attempt, pauses.append) == "here"
+    assert pauses == list(PAUSES_S)
+    troubles += [SourceUnavailable("gone")] * 3
+    with pytest.raises(SourceUnavailable):
+        patiently(attempt, pauses.append)
