@@ -21,6 +21,10 @@ from ingest.parsers.request import ParseRequest
 
 OPTIONAL_WORK_SHARE = 0.7  # of the time limit; after it optional work such as OCR stops and says so
 
+RETIRE_SHARE = 0.5
+"""Of the memory it may use; a process that keeps more than this after a file makes room for a fresh one, so that the
+next file is not refused for what others left."""
+
 
 def main() -> None:
     """Serve requests until standard input ends."""
@@ -32,8 +36,19 @@ def main() -> None:
     _preload()
     for line in sys.stdin:
         job = json.loads(line)
-        replies.write(json.dumps(_serve(job, home)) + "\n")
+        reply = _serve(job, home)
+        if _resident_mb() > RETIRE_SHARE * limits["memory_mb"]:
+            reply["retire"] = True
+        replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def _resident_mb() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _preload() -> None:
