@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +11,13 @@ import typer
 
 from core.errors import InvalidInput
 from core.settings import Settings, load_settings
+from core.types import Chunk, ScoredChunk, Scores
 
 cli = typer.Typer(help="The guardrails: what is in force, and what they do to examples.", no_args_is_help=True)
 _ACTIONS = ("allow", "flag", "redact", "block")
+_STAGES = ("ingest", "input", "retrieval", "output")
+EXAMPLES = Path(__file__).with_name("examples.jsonl")
+"""A few examples for every stage, for the default policy."""
 
 
 @cli.command("list")
@@ -30,7 +35,9 @@ def list_rails(as_json: Annotated[bool, typer.Option("--json", help="Print one J
 
 @cli.command("test")
 def try_examples(
-    examples: Annotated[Path, typer.Argument(help="JSON Lines: text, and maybe stage, expect, collection.")],
+    examples: Annotated[
+        Path, typer.Argument(help="JSON Lines: text, and maybe stage, expect, rail, collection; ours if left out.")
+    ] = EXAMPLES,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run the policy against examples; exit 1 when one does not get the action it expects."""
@@ -76,16 +83,22 @@ def run_examples(path: Path, settings: Settings) -> dict[str, Any]:
     for number, example in examples:
         verdicts = _checked(rails, example)
         strictest = max(verdicts, key=lambda verdict: _ACTIONS.index(verdict.action))
-        expect = str(example.get("expect", "allow"))
-        if strictest.action != expect:
+        expect, rail = str(example.get("expect", "allow")), str(example.get("rail", ""))
+        acted = {verdict.rail for verdict in verdicts if verdict.action == expect}
+        if strictest.action != expect or (rail and rail not in acted):
             why = f"{strictest.rail} {strictest.score:.3f}" if strictest.action != "allow" else "no rail fired"
-            failed.append({"line": number, "expect": expect, "got": strictest.action, "why": why})
+            wanted = f"{expect} by {rail}" if rail else expect
+            failed.append({"line": number, "expect": wanted, "got": strictest.action, "why": why})
     return {"examples": len(examples), "passed": len(examples) - len(failed), "failed": failed}
 
 
 def _checked(rails: Any, example: dict[str, Any]) -> Any:
     text, collection = str(example["text"]), example.get("collection")
     stage = example.get("stage", "input")
+    if stage == "retrieval":
+        chunk = Chunk(1, "example", 1, 0, 0, len(text), None, "", text)
+        hit = ScoredChunk(chunk, "example", "example", collection or "default", 1.0, Scores(), datetime.now(UTC))
+        return rails.check_retrieval([hit], collection)[1]
     if stage == "output":
         return rails.check_output(text, (), collection)[1]
     return rails.scan_document(text, collection) if stage == "ingest" else rails.check_input(text, collection)
@@ -102,6 +115,8 @@ def _examples(path: Path) -> list[tuple[int, dict[str, Any]]]:
             raise InvalidInput(
                 f"{path}, line {number}: needs `text`, and `expect` must be one of {', '.join(_ACTIONS)}"
             )
+        if example.get("stage", "input") not in _STAGES:
+            raise InvalidInput(f"{path}, line {number}: `stage` must be one of {', '.join(_STAGES)}")
     if not examples:
         raise InvalidInput(f"{path} holds no examples")
     return examples

@@ -28,11 +28,14 @@ def tune_rail(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Retrain a classifier rail from a few hundred labelled rows; the new version is in force at once."""
+    """Retrain a classifier rail from a few hundred labelled rows; in force at once where it is no worse than before."""
     from tuning.rail_training import RailTraining, train_rail
 
     report = train_rail(load_settings(), RailTraining(name, data, epochs, seed, from_scratch=replace))
-    _show(report, as_json)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        _show_training(report)
 
 
 @cli.command("versions")
@@ -58,6 +61,20 @@ def rollback(
     from tuning.adapter_versions import roll_back
 
     _show(roll_back(load_settings().home, name, to), as_json)
+
+
+def _show_training(report: dict[str, Any]) -> None:
+    """Print what was trained and how it does on the rows it did not see, beside the adapter it was trained on."""
+    state = "is in force" if report["in_force"] else "is kept but not in force: it does worse than before"
+    print(f"{report['rail']} {report['version']} {state} (was {report['was']}, {report['epochs']} epochs)")
+    print(f"{'held-out rows':14} {'rows':>5} {'precision':>9} {'recall':>7} {'F1':>7}")
+    for title, key in (("before", "held_out_before"), ("now", "held_out")):
+        if key in report:
+            found = report[key]
+            figures = f"{found['precision']:>9.3f} {found['recall']:>7.3f} {found['f1']:>7.3f}"
+            print(f"{title:14} {found['rows']:>5} {figures}")
+    other = f"--to {report['version']}" if not report["in_force"] else ""
+    print(f"attest tune rollback {report['rail']} {other}".rstrip() + " changes that")
 
 
 def _show(report: dict[str, Any], as_json: bool) -> None:

@@ -45,7 +45,7 @@ class RailTraining:
 
 
 def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
-    """Train, report on the held-out rows beside the adapter in force, and switch to the new version.
+    """Train, report on the held-out rows beside the adapter in force, and switch to the new version if it is no worse.
 
     Raises:
         InvalidInput: the rail is not a classifier, or the rows are too few, unreadable or all of one label.
@@ -76,8 +76,17 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
     card = _card(order, options, len(rows), threshold) | {"metrics": metrics, "base_sha256": _base_sha256(folder)}
     write_adapter(out, trained, card)
     was_current = current_version(settings.home, order.name)
-    put_in_force(settings.home, order.name, version)
-    return {"rail": order.name, "version": version, "was": was_current, "epochs": trained.epochs, **metrics}
+    better = no_worse(metrics)
+    if better:
+        put_in_force(settings.home, order.name, version)
+    done = {"rail": order.name, "version": version, "was": was_current, "in_force": better}
+    return {**done, "threshold": threshold, "epochs": trained.epochs, **metrics}
+
+
+def no_worse(metrics: Mapping[str, Any]) -> bool:
+    """Whether the new adapter does at least as well on the held-out rows as the one in force does."""
+    before = metrics.get("held_out_before")
+    return before is None or float(metrics["held_out"]["f1"]) >= float(before["f1"])
 
 
 def _labelled(order: RailTraining) -> list[Row]:

@@ -22,7 +22,7 @@ from tuning.rail_templates import TEMPLATES, Fields, embedded_order, hash_of, hi
 
 ORDINARY = (
     ("office_questions", 10, 0.3),
-    ("document_questions", 12, 0.5),
+    ("document_questions", 24, 1.0),
     ("it_questions", 30, 0.4),
     ("howto_questions", 12, 0.4),
     ("security_questions", 8, 0.4),
@@ -49,13 +49,15 @@ def main() -> None:
     passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
     asked = _lines(args.questions) if args.questions else []
     asked += _pasted(passages, args.pasted, random.Random(args.seed))
-    asked = [*collected(asked), *ordinary(random.Random(args.seed))]
-    abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
+    templates = list(ordinary(random.Random(args.seed)))
+    people, insistent = list(collected(asked, 0.3)), list(collected(asked, 0.6))
+    abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.6, scored="ordinary"))
+    abroad += rows_of("plain_abroad", 0, 1, random.Random(args.seed), 1.5, scored="ordinary")
     rows: dict[str, list[Fields]] = {
         # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
-        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *asked],
-        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *asked, *abroad],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *asked, *abroad],
+        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *people, *templates],
+        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *people, *templates, *abroad],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *insistent, *templates, *abroad],
         "indirect_injection": [*indirect_injection(args.data, passages, random.Random(args.seed))],
     }
     for name in ("prompt_injection", "harmful_requests"):
@@ -76,12 +78,12 @@ def write_rows(path: Path, rows: Iterable[Fields]) -> None:
     print(path.name, counts)  # noqa: T201 - the command's result
 
 
-def collected(asked: Sequence[Fields]) -> Iterator[Fields]:
+def collected(asked: Sequence[Fields], weight: float) -> Iterator[Fields]:
     """Yield questions that people asked of documents, with the group they were given: no rail may stop them."""
     for row in asked:
         text = plain(row["text"])
         name = f"question-{hash_of(text.lower())}"
-        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": 0.3}
+        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": weight}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
 
 
@@ -157,7 +159,7 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
     yield from rows_of("harm_lookalikes", 0, 8, chance, 0.6, scored="written")
     yield from rows_of("unsafe_requests", 1, 12, chance, 0.6, scored="written")
     yield from rows_of("harm_by_kind", 1, 8, chance, 0.6, scored="written")
-    yield from rows_of("unsafe_abroad", 1, 6, chance, 0.6, scored="written")
+    yield from rows_of("unsafe_abroad", 1, 6, chance, 0.4, scored="written")
     sources = ("wildguard-sub", "notinject", "piguard-valid")
     injections = _lines(data / "prompt_injection.dev.jsonl")
     benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]

@@ -34,7 +34,23 @@ def test_examples_are_checked_against_what_they_expect(tmp_path):
     assert [failure["line"] for failure in report["failed"]] == [3]
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"no": "text"}', '{"text": "x", "expect": "perhaps"}'])
+def test_our_own_examples_hold_under_the_default_policy():
+    report = json.loads(runner.invoke(cli, ["test", "--json"]).stdout)
+    assert report["failed"] == []
+    assert report["passed"] == report["examples"] >= 20
+
+
+def test_an_example_may_name_the_rail_that_is_to_act(tmp_path):
+    examples = tmp_path / "examples.jsonl"
+    line = {"text": "![x](http://evil.example)", "stage": "output", "expect": "redact", "rail": "pii"}
+    examples.write_text(json.dumps(line), encoding="utf-8")
+    failed = json.loads(runner.invoke(cli, ["test", str(examples), "--json"]).stdout)["failed"]
+    assert failed[0]["expect"] == "redact by pii"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"text": "x", "stage": "exit"}', '{"no": "text"}', '{"text": "x", "expect": "perhaps"}']
+)
 def test_a_file_of_no_examples_is_refused(tmp_path, content):
     examples = tmp_path / "examples.jsonl"
     examples.write_text(content, encoding="utf-8")

@@ -175,3 +175,11 @@ def test_rows_that_teach_nothing_are_refused(tmp_path, content):
     data.write_text(content, encoding="utf-8")
     with pytest.raises(InvalidInput):
         train_rail(Settings(home=tmp_path), RailTraining("toxicity", data))
+
+
+def test_a_version_that_does_worse_is_not_put_in_force():
+    from tuning.rail_training import no_worse
+
+    assert no_worse({"held_out": {"f1": 0.5}})
+    assert no_worse({"held_out": {"f1": 0.8}, "held_out_before": {"f1": 0.8}})
+    assert not no_worse({"held_out": {"f1": 0.79}, "held_out_before": {"f1": 0.8}})

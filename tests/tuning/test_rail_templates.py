@@ -49,7 +49,7 @@ def test_ordinary_rows_are_of_every_list_and_harmless():
 
 
 def test_a_question_keeps_the_group_it_was_given():
-    first, second = collected([{"text": "Wer?", "source": "x", "group": "g"}, {"text": "Who?"}])
+    first, second = collected([{"text": "Wer?", "source": "x", "group": "g"}, {"text": "Who?"}], 0.3)
     assert first["group"] == "g"
     assert second["group"].startswith("question-")
 
