@@ -1,0 +1,89 @@
+"""Giants beside small documents, and what a person is told while a run goes on and at its end."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.settings import IngestSettings
+from ingest import progress
+from ingest.chunk import ChunkDraft, chunk
+from ingest.embed import EmbeddingStage
+from ingest.parsed import ParsedDocument, Span
+from ingest.prepared import Prepared
+from ingest.progress import Tally
+from ingest.report import Failure, IngestReport
+from ingest.summary import SHOWN, summary
+from ingest.tokens import TokenCounter
+from ingest.walk import Source
+from models.encoder import Encoder
+
+
+def prepared(name: str, passages: int) -> Prepared:
+    chunks = [ChunkDraft(n, n + 1, None, "", "x") for n in range(passages)]
+    document = ParsedDocument("x", [], name, "text/plain", "text")
+    vectors = np.zeros((passages, 2), dtype=np.float32)
+    return Prepared(Source(name, Path(), name), document, "", chunks, vectors, list(range(passages)))
+
+
+def test_a_giant_goes_on_and_does_not_keep_short_documents_waiting() -> None:
+    all_there, done = threading.Event(), SimpleQueue[Prepared]()
+
+    class Waits:
+        def encode(self, texts: list[str], *_: Any) -> np.ndarray:
+            all_there.wait(10)
+            return np.ones((len(texts), 2), dtype=np.float32)
+
+    stage = EmbeddingStage(Waits(), done.put, lambda error: None, lambda count: None)  # type: ignore[arg-type]
+    stage.put(prepared("giant", 5000))
+    for n in range(5):
+        stage.put(prepared(f"short{n}", 20))
+    all_there.set()
+    ended = [done.get(timeout=10) for _ in range(6)]
+    stage.close()
+    assert [one.source.name for one in ended] == ["short0", "short1", "short2", "short3", "short4", "giant"]
+    assert all(one.vectors.all() for one in ended)
+
+
+def test_a_text_without_a_sentence_is_cut_between_its_words(encoder: Encoder) -> None:
+    text = " ".join(f"word{n}" for n in range(30_000)) + " " + "x" * 3000
+    document = ParsedDocument(text, [Span("text", 0, 0, len(text), None)], "Log", "text/plain", "text")
+    counter = TokenCounter(encoder.token_spans)
+    chunks = chunk(document, IngestSettings(), counter, encoder.max_tokens)
+    assert all(counter.count(one.text) <= IngestSettings().chunk_tokens for one in chunks)
+    assert "".join("".join(one.text for one in chunks).split()) == text.replace(" ", "")
+    assert all(one.text.startswith("word") for one in chunks[:1000])
+
+
+def test_the_time_left_is_told_once_it_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: moment[0])
+    tally = Tally()
+    tally.total = 100
+    assert tally.doing() == "starting the parsers"
+    tally.read = 1
+    assert tally.doing() == "loading the embedding model"
+    for tally.stored in range(1, 21):
+        moment[0] += 2.0
+        tally.mark()
+        settled = tally.stored > 10
+        assert bool(tally.left()) == settled, tally.stored
+    assert tally.left() == "about 3 min left"
+
+
+def test_failures_are_sorted_by_what_to_do_about_them() -> None:
+    report = IngestReport("run", seen=40, added=8, chunks=20, seconds=3.2)
+    report.failed = [Failure(f"/d/{n}.rar", "UnsupportedFormat", "permanent", "RAR") for n in range(SHOWN + 1)]
+    report.failed.insert(0, Failure("/d/a.pdf", "Encrypted", "permanent", "the PDF needs a password"))
+    lines = summary(report).splitlines()
+    assert lines[0] == "40 looked at: 8 added, 22 failed; 20 passages in 3.2 s"
+    assert lines[1].startswith("21 in a format that cannot be read")
+    assert lines[SHOWN + 2] == "  … and 1 more (all of them: --json)"
+    assert "--password" in lines[SHOWN + 3]
+    assert lines[SHOWN + 4] == "  /d/a.pdf: the PDF needs a password"
+    assert "attest ingest --retry" in lines[-1]
