@@ -5,7 +5,8 @@
 
 Every second question (every second document, for a question set) is held out first, for the figures in the card; the
 map that is written is trained on all of them. A passage's vector never changes: the loss is that of picking the right
-passage out of all of its set, and a penalty keeps a moved question near where it was.
+passage out of all of its set by cosine and words together, as hybrid search does, so that the map learns what words do
+not find; a penalty keeps a moved question near where it was.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,13 @@ from evals.passages import Span
 from evals.retrieval import RetrievalSet
 from evals.store import fill_from_corpus
 from models.encoder import Encoder, load_encoder
+from retriever.follower import lexical_entries
+from retriever.fusion import NARROWEST
+from retriever.lexical import LexicalIndex, Words
+from retriever.log import indexed_rows, slices
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 TEMPERATURE = 0.05
@@ -59,6 +68,8 @@ class Pairs:
     right: Sequence[Sequence[int]]
     groups: Sequence[str]
     among: Sequence[Sequence[int]] | None = None
+    words: Floats | None = None
+    """BM25 of every passage over the best of each question, shape (questions, passages); none: vectors alone."""
 
     def scores(self, rows: Sequence[int], moved: Floats) -> Floats:
         """Return the cosine of questions with every passage, -1 for those they are not asked of."""
@@ -98,7 +109,7 @@ def train(sets: Sequence[Pairs], rows: Mapping[str, Sequence[int]], seed: int = 
             group["lr"] = LEARNING_RATE * (1 - step / len(plan))
         asked = torch.from_numpy(pairs.questions[batch])
         moved = normalize(asked + asked @ matrix, dim=1)
-        logits = moved @ passages[pairs.name].T / TEMPERATURE
+        logits = _with_words(pairs, batch, moved, moved @ passages[pairs.name].T) / TEMPERATURE
         logits = logits.masked_fill(~torch.from_numpy(pairs.asked_of(batch)), -1e4)
         right = torch.zeros_like(logits, dtype=torch.bool)
         for at, question in enumerate(batch):
@@ -110,6 +121,17 @@ def train(sets: Sequence[Pairs], rows: Mapping[str, Sequence[int]], seed: int = 
         optimizer.step()
     result: Floats = matrix.detach().numpy()
     return result
+
+
+def _with_words(pairs: Pairs, batch: list[int], moved: Tensor, cosines: Tensor) -> Tensor:
+    """Add to cosines what words say of passages, as far as the best cosine is above that of an average passage."""
+    import torch
+
+    if pairs.words is None:
+        return cosines
+    floor = moved @ torch.from_numpy(pairs.passages.mean(axis=0))
+    reach = (cosines.max(dim=1).values - floor).detach()
+    return cosines + reach[:, None] * torch.from_numpy(pairs.words[batch])
 
 
 def _batches(
@@ -144,6 +166,7 @@ def read_beir(folder: Path, half: str = "dev") -> Pairs:
         try:
             fill_from_corpus(read_corpus(folder / "corpus.jsonl"), database=database, settings=settings, encoder=cached)
             found = _stored(database)
+            words = _word_scores(database, [text for _, text in named.queries])
         finally:
             database.close()
     by_source: dict[str, list[int]] = defaultdict(list)
@@ -153,9 +176,9 @@ def read_beir(folder: Path, half: str = "dev") -> Pairs:
         [at for source, grade in named.grades[name].items() if grade > 0 for at in by_source[source]]
         for name, _ in named.queries
     ]
-    return _pairs(
-        folder.name, encoder, [text for _, text in named.queries], found, right, [n for n, _ in named.queries]
-    )
+    asked, names = [text for _, text in named.queries], [name for name, _ in named.queries]
+    pairs = _pairs(folder.name, encoder, asked, found, right, names)
+    return replace(pairs, words=words[[at for at, passages in enumerate(right) if passages]])
 
 
 def read_questions(questions: Path, docs: Path) -> Pairs:
@@ -201,6 +224,23 @@ def _stored(database: Database) -> _Stored:
         ).all()
     vectors = np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
     return _Stored(vectors, [r.source for r in rows], [r.id for r in rows], [Span(r.start, r.end) for r in rows])
+
+
+def _word_scores(database: Database, asked: Sequence[str]) -> Floats:
+    """Return BM25 of every passage of a store, in the order of their ids, over the best of each question."""
+    with tempfile.TemporaryDirectory(prefix="attest-words-") as folder, database.read() as session:
+        ids = session.scalars(select(ChunkRow.id).order_by(ChunkRow.id)).all()
+        index = LexicalIndex(Path(folder))
+        for part in slices(ids):
+            index.add(lexical_entries(indexed_rows(session, part)))
+        index.commit()
+        place = {chunk_id: at for at, chunk_id in enumerate(ids)}
+        scores = np.zeros((len(asked), len(ids)), dtype=np.float32)
+        for row, text in zip(scores, asked, strict=True):
+            found = index.score(Words(text), ids)
+            row[[place[chunk_id] for chunk_id in found]] = list(found.values())
+        index.close()
+    return scores / np.maximum(scores.max(axis=1, keepdims=True), NARROWEST)
 
 
 def _pairs(

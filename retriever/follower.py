@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
@@ -210,13 +211,11 @@ def _add_chunks(session: Session, indexes: Indexes, ids: Sequence[int]) -> None:
     chunk_ids = np.array([row.id for row in rows], dtype=np.int64)
     versions = np.array([row.version_key for row in rows], dtype=np.int64)
     indexes.vectors.add(chunk_ids, versions, vectors)
-    indexes.lexical.add(
-        LexicalEntry(
-            row.id,
-            row.version_key,
-            row.language,
-            f"{row.heading}\n{row.text}" if row.heading else row.text,
-            name_of(row.title, row.source),
-        )
-        for row in rows
-    )
+    indexes.lexical.add(lexical_entries(rows))
+
+
+def lexical_entries(rows: Iterable[Any]) -> Iterator[LexicalEntry]:
+    """Yield what the word index keeps of rows of `indexed_rows`."""
+    for row in rows:
+        text = f"{row.heading}\n{row.text}" if row.heading else row.text
+        yield LexicalEntry(row.id, row.version_key, row.language, text, name_of(row.title, row.source))

@@ -1,7 +1,8 @@
 """A small linear map on question vectors, trained on questions and the passages that answer them.
 
 The encoder was trained on pairs of many kinds; a question is not a passage, and the map moves it a little towards
-where answers lie. Passages keep their vectors, so no index changes with it. Trained by `evals/question_map.py`.
+where answers lie that words alone do not find: it is for hybrid search. Passages keep their vectors, so no index
+changes with it. Trained by `evals/question_map.py`.
 """
 
 from __future__ import annotations

@@ -52,6 +52,8 @@ class Plan:
     rerank: bool
     depth: int
     """Candidates asked of each index."""
+    moved: bool
+    """Whether the question map moves the question's vector."""
 
 
 class Timings:
@@ -177,7 +179,7 @@ class Retriever:
         returned = choose(reranked, plan.k, self._per_document(plan))
         rows, _ = self._dense.search(
             view,
-            _vector(indexes.encoder, plan.query, self._settings.retrieval.question_map)[None, :],
+            _vector(indexes.encoder, plan.query, plan.moved)[None, :],
             permitted.rows(view),
             view.count,
         )
@@ -210,8 +212,10 @@ class Retriever:
         if wanted and self._reranker is None:
             raise InvalidInput("rerank was asked for and retrieval.reranker names no reranker")
         k = chosen.k if k is None else k
+        mode = mode or chosen.mode
+        moved = chosen.question_map and mode == "hybrid"  # it is trained to find what words do not
         depth = max(chosen.candidates, 2 * k)
-        return Plan(self._glossary.explained(query), principal, filters, k, mode or chosen.mode, wanted, depth)
+        return Plan(self._glossary.explained(query), principal, filters, k, mode, wanted, depth, moved)
 
     def _search(self, plan: Plan, indexes: Indexes, permitted: Permitted, timings: Timings) -> Candidates:
         """Ask both indexes, then score every candidate by both."""
@@ -222,7 +226,7 @@ class Retriever:
         vector = np.zeros(indexes.encoder.dimension, dtype=np.float32)
         if plan.mode != "lexical":
             with timings("embed"):
-                vector = _vector(indexes.encoder, plan.query, self._settings.retrieval.question_map)
+                vector = _vector(indexes.encoder, plan.query, plan.moved)
             with timings("dense"):
                 best, _ = self._dense.search(view, vector[None, :], rows, plan.depth)
                 dense_ids = view.ids[best[0]]

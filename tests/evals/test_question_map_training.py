@@ -25,3 +25,21 @@ def test_a_question_is_compared_with_the_passages_it_is_asked_of():
     pairs = Pairs("own", passages[:1], passages, [[7]], ["a"], among=[[1, 2, 3, 4, 6, 7]])
     assert pairs.asked_of([0]).sum() == 6
     assert pairs.scores([0], passages[:1])[0, 0] == -1
+
+
+def test_what_words_find_is_not_learnt_again(monkeypatch):
+    """Of two kinds of questions, words lead to the passages of one: with them the other is learnt better."""
+    monkeypatch.setattr(question_map, "EPOCHS", 30)
+    monkeypatch.setattr(question_map, "LEARNING_RATE", 0.02)
+    rng = np.random.default_rng(1)
+    passages = rng.standard_normal((160, 16)).astype(np.float32)
+    passages /= np.linalg.norm(passages, axis=1, keepdims=True)
+    asked = np.roll(passages, 1, axis=1)
+    asked[::2] = np.roll(passages[::2], 5, axis=1)
+    words = np.zeros((160, 160), dtype=np.float32)
+    words[range(0, 160, 2), range(0, 160, 2)] = 1
+    vectors = Pairs("both", asked, passages, [[at] for at in range(160)], [str(at) for at in range(160)])
+    both = Pairs("both", asked, passages, vectors.right, vectors.groups, words=words)
+    odd = range(1, 160, 2)
+    alone, together = (train([pairs], {"both": range(160)}) for pairs in (vectors, both))
+    assert recall_at_5(both, odd, together) > recall_at_5(both, odd, alone)

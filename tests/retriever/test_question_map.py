@@ -39,8 +39,9 @@ def test_a_map_of_another_encoder_is_not_used(encoder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_it_can_be_switched_off(library, open_retriever, encoder, wanted):
+@pytest.mark.parametrize("mode", ["hybrid", "dense"])
+def test_it_moves_questions_of_hybrid_search_and_can_be_switched_off(library, open_retriever, encoder, wanted, mode):
     library.add("leave", ["Employees receive twenty days of paid annual leave."])
-    hit = open_retriever(question_map=wanted).retrieve(Query("how many days off"), OPERATOR, mode="dense").hits[0]
+    hit = open_retriever(question_map=wanted).retrieve(Query("how many days off"), OPERATOR, mode=mode).hits[0]
     plain = float(encoder.encode(["how many days off"], "query")[0] @ encoder.encode([hit.chunk.text], "document")[0])
-    assert (abs(hit.scores.dense - plain) < 1e-4) is not wanted
+    assert (abs(hit.scores.dense - plain) > 1e-4) is (wanted and mode == "hybrid")
