@@ -56,7 +56,7 @@ def judged(folder: Path, pairs: Pairs, maps: Sequence[Floats], limit: int | None
         for mode in get_args(Mode):
             with shipped(None):
                 plain = moved = _ndcg(retriever, named, first + second, mode)
-            if mode != "lexical":  # a map moves vectors alone
+            if mode == "hybrid":  # a map moves questions of no other
                 with shipped(maps[1]):
                     moved = _ndcg(retriever, named, first, mode)
                 with shipped(maps[0]):
