@@ -243,7 +243,8 @@ def _word_scores(database: Database, asked: Sequence[str]) -> Floats:
             found = index.score(Words(text), ids)
             row[[place[chunk_id] for chunk_id in found]] = list(found.values())
         index.close()
-    return scores / np.maximum(scores.max(axis=1, keepdims=True), NARROWEST)
+    scores /= np.maximum(scores.max(axis=1, keepdims=True), NARROWEST)
+    return scores
 
 
 def _pairs(
