@@ -23,8 +23,6 @@ HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-DOCS = ("/docs", "/redoc")
-"""Pages of FastAPI that load a script; the strict content policy would leave them blank."""
 
 
 class RateLimiter:
@@ -66,7 +64,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        send = _with_headers(send, scope["path"])
+        send = _with_headers(send)
         if self._loopback and not _from_here(headers):
             refused = problem_response(403, "Forbidden", "this server answers this machine only")
             await refused(scope, receive, send)
@@ -136,15 +134,13 @@ class Counted:
             await self._send({"type": "http.response.body", "body": response.body})
 
 
-def _with_headers(send: Send, path: str) -> Send:
-    extra = {k: v for k, v in HEADERS.items() if not (path in DOCS and k == "content-security-policy")}
-
+def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
             message["headers"] = [
                 *message["headers"],
-                *((k.encode(), v.encode()) for k, v in extra.items() if k.encode() not in present),
+                *((k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in present),
             ]
         await send(message)
 

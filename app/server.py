@@ -38,6 +38,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
         version=version("attest"),
         description="Answers from your own documents, every sentence traceable to the passage that supports it.",
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.runtime = runtime or open_runtime(settings)

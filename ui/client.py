@@ -293,7 +293,10 @@ def _api_error(response: httpx.Response) -> ApiError:
         wait = float(response.headers.get("retry-after", ""))
     except ValueError:
         wait = None
-    message = _detail(body if isinstance(body, Mapping) else {}) or f"The API answered {response.status_code}."
+    message = _detail(body if isinstance(body, Mapping) else {}) or f"the API answered {response.status_code}"
+    if response.status_code == HTTPStatus.UNAUTHORIZED and "Authorization" not in response.request.headers:
+        message = "this server wants a key: enter yours in the settings"
+    message = message[:1].upper() + message[1:]
     return ApiError(message, status=response.status_code, retry_after_s=wait)
 
 

@@ -17,7 +17,7 @@ def show_history(state: Session) -> None:
     if st.button("New conversation", icon=":material/edit_square:", width="stretch", key="new-conversation"):
         state.clear()
         st.rerun()
-    if state.conversation_id is not None and state.turns:
+    if state.conversation_id is not None and any(turn.answer for turn in state.turns):
         _show_actions(state, state.conversation_id)
     wanted = (st.session_state.get("find-conversation") or "").strip()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from pathlib import Path
 
 import streamlit as st
@@ -43,7 +42,7 @@ def main() -> None:
     with st.sidebar:
         if problem is not None:
             st.html(f'<p class="offline" role="alert">{escape.text(problem)}</p>')
-        _show_settings(state)
+        _show_settings(state, opened=problem is not None)
     chosen.run()
 
 
@@ -53,15 +52,13 @@ def _look() -> str | None:
         with client() as api:
             look(api)
     except ApiError as error:
-        if error.status == HTTPStatus.UNAUTHORIZED and not session().key:
-            return "This server wants a key: enter yours under Settings."
         return str(error)
     return None
 
 
-def _show_settings(state: Session) -> None:
+def _show_settings(state: Session, *, opened: bool) -> None:
     """Let the reader choose the collection and the generator, and give a key."""
-    with st.expander("Settings", icon=":material/tune:", key="settings", type="compact"):
+    with st.expander("Settings", expanded=opened, icon=":material/tune:", key="settings", type="compact"):
         options = [ALL, *state.collections]
         chosen = st.selectbox("Collection", options, key="collection")
         state.collection = None if chosen == ALL else chosen
@@ -78,8 +75,8 @@ def _show_settings(state: Session) -> None:
         if key != state.key:
             sign_in(key)
             st.rerun()
-        who = "nobody known" if state.me is None else state.me.principal
-        st.html(f'<p class="quiet">You are {escape.text(who)}. API: {escape.text(api_url())}</p>')
+        who = "" if state.me is None else f"You are {state.me.principal}. "
+        st.html(f'<p class="quiet">{escape.text(who)}API: {escape.text(api_url())}</p>')
 
 
 main()

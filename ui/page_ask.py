@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -65,17 +65,17 @@ def _answer(state: Session, asking: Asking) -> None:
     turn = Turn(asking.question)
     with st.chat_message("user", avatar=":material/person:"):
         st.html(f'<p class="question">{escape.text(asking.question)}</p>')
-    with st.chat_message("assistant", avatar=":material/verified:"), client() as api:
+    with st.chat_message("assistant", avatar=":material/verified:"):
         # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
         state.conversation_id = state.conversation_id or uuid.uuid4().hex
         try:
-            turn.answer = _stream(_events(api, state, asking), asking)
+            turn.answer = _stream(_events(client(), state, asking), asking)
         except StopException:
-            _stop(api, asking)
+            _stop(asking)
             turn.stopped = True
             raise
         except ApiError as error:
-            turn.answer = _recorded(api, state, asking) if error.status == HTTPStatus.NOT_FOUND else None
+            turn.answer = _recorded(state, asking) if error.status == HTTPStatus.NOT_FOUND else None
             turn.problem = None if turn.answer else _problem_words(error)
         finally:
             if turn.answer or turn.problem or turn.stopped:  # else the reader left, and may come back
@@ -83,10 +83,20 @@ def _answer(state: Session, asking: Asking) -> None:
                 state.turns.append(turn)
 
 
-def _events(api: Client, state: Session, asking: Asking) -> Iterable[ServerEvent]:
-    if asking.stream_id is not None:
-        return api.resume_stream(asking.stream_id)
-    return api.ask_stream(Ask(asking.question, state.conversation_id, state.collection, state.generator))
+def _events(api: Client, state: Session, asking: Asking) -> Iterator[ServerEvent]:
+    """Return the events of the answer.
+
+    They are read to their end in a thread, also while the reader looks at another page: the API goes on as long
+    as somebody reads. The connection is closed there.
+    """
+    ask = Ask(asking.question, state.conversation_id, state.collection, state.generator)
+    stream_id = asking.stream_id
+
+    def events() -> Iterator[ServerEvent]:
+        with api:
+            yield from api.ask_stream(ask) if stream_id is None else api.resume_stream(stream_id)
+
+    return events()
 
 
 def _stream(events: Iterable[ServerEvent], asking: Asking) -> Answer:
@@ -119,17 +129,18 @@ def _progress_html(words: str, waited_s: float = 0.0) -> str:
     )
 
 
-def _stop(api: Client, asking: Asking) -> None:
-    """Tell the API that nobody waits for this answer; if it does not hear, it stops by itself a little later."""
+def _stop(asking: Asking) -> None:
+    """Tell the API that nobody waits for this answer."""
     if asking.stream_id is not None:
-        with suppress(ApiError):  # it has ended already
+        with suppress(ApiError), client() as api:  # it may have ended already
             api.stop_stream(asking.stream_id)
 
 
-def _recorded(api: Client, state: Session, asking: Asking) -> Answer | None:
+def _recorded(state: Session, asking: Asking) -> Answer | None:
     """Return the answer that was finished and kept while the reader was away."""
     try:
-        turns = api.conversation(str(state.conversation_id))
+        with client() as api:
+            turns = api.conversation(str(state.conversation_id))
     except ApiError:
         return None
     return turns[-1].answer if turns and turns[-1].question == asking.question else None

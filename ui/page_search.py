@@ -24,29 +24,37 @@ def page() -> None:
     with st.form("search", border=False):
         query = st.text_input("Search for", key="search-query", placeholder="annual leave carry over")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            mode = st.segmented_control("Mode", MODES, default="hybrid", key="search-mode")
+            mode = st.segmented_control(
+                "Mode",
+                MODES,
+                default="hybrid",
+                key="search-mode",
+                help="dense: by meaning. lexical: by words. hybrid: both, fused.",
+            )
             k = st.number_input("Passages", 1, MAX_K, 10, key="search-k", width=130)
-            rerank = st.toggle("Rerank", key="search-rerank")
+            rerank = st.toggle("Rerank", key="search-rerank", help="Needs a reranker in the settings.")
             st.form_submit_button("Search", type="primary", icon=":material/search:")
     if not query.strip():
         return
     request = SearchRequest(query.strip(), int(k), mode or "hybrid", bool(rerank), session().collection)
     with client() as api:
-        _show_hits(api, request)
-        _show_explain(api, request)
+        if _show_hits(api, request):
+            _show_explain(api, request)
 
 
-def _show_hits(api: Client, request: SearchRequest) -> None:
+def _show_hits(api: Client, request: SearchRequest) -> bool:
+    """Show what a search finds; say whether there was one."""
     try:
         result = api.search(request)
     except ApiError as error:
         st.html(markup.callout_html("failed", "No search", str(error)))
-        return
+        return False
     times = " · ".join(f"{escape.text(stage)} {ms:.0f} ms" for stage, ms in result.timings_ms.items())
     st.html(f'<p class="section">{len(result.hits)} passages <span class="quiet">{times}</span></p>')
     if not result.hits:
         st.html('<p class="empty">Nothing found that you may read.</p>')
     st.html(f'<ol class="hits">{"".join(hit_html(hit) for hit in result.hits)}</ol>')
+    return True
 
 
 def hit_html(hit: HitRow) -> str:

@@ -17,6 +17,7 @@ def routers() -> list[APIRouter]:
         health,
         quarantine,
         record,
+        reference,
         runs,
         search,
         settings,
@@ -35,4 +36,5 @@ def routers() -> list[APIRouter]:
         access.router,
         settings.router,
         health.router,
+        reference.router,
     ]

@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.conftest import KnowledgeBase
 
-CHROMIUM = "/usr/bin/chromium"
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 START_S = 180.0
 
 
@@ -34,6 +37,25 @@ class Site:
 
     pages: str
     api: str
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, once a module."""
+    from tests.ui.browsing import started
+
+    with started() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """A fresh profile on the pages without keys."""
+    from tests.ui.browsing import watched
+
+    with watched(browser) as opened:
+        opened.goto(site.pages)
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +79,15 @@ def keyed_site(knowledge_base: KnowledgeBase, tmp_path_factory: pytest.TempPathF
 
 
 @contextmanager
-def installation(home: Path) -> Iterator[Site]:
+def installation(home: Path, **settings: str) -> Iterator[Site]:
     """Serve a home and its pages, each in a process of its own."""
-    log = home.parent / "log.txt"
+    log, environment = home.parent / "log.txt", _environment(home) | settings
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str) -> None:
         command = [sys.executable, "-m", "app.cli", *arguments]
         with log.open("ab") as out:
-            started.append(
-                subprocess.Popen(command, env=_environment(home), stdout=out, stderr=out, start_new_session=True)
-            )
+            started.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out, start_new_session=True))
 
     def alive() -> bool:
         return all(process.poll() is None for process in started)

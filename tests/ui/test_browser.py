@@ -2,85 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.ui.conftest import CHROMIUM, Site
+from tests.ui.browsing import ANSWER_MS, IN_BROWSER, ask, give_key, settle, watched
+from tests.ui.conftest import Site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'attest[dev]'")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not os.access(CHROMIUM, os.X_OK), reason=f"NO BROWSER TEST: no Chromium at {CHROMIUM}"),
-]
+pytestmark = IN_BROWSER
 
-ANSWER_MS = 240_000
-"""Patience for one answer: models on a small, busy machine."""
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-FIELD = "Ask a question about your documents"
 CARRY_OVER = "How many hours of annual leave may staff carry over into the next leave year?"
 ASSEMBLY = "Where is the assembly point?"
 BONUS = "What is the Christmas bonus for staff?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as starter:
-        playwright.expect.set_options(timeout=60_000)  # the default of 5 s is too short on a busy machine
-        opened = starter.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser: playwright.Browser, site: Site) -> Iterator[playwright.Page]:
-    """A fresh profile on the pages without keys."""
-    with watched(browser) as opened:
-        opened.goto(site.pages)
-        yield opened
-
-
-@contextmanager
-def watched(browser: playwright.Browser) -> Iterator[playwright.Page]:
-    """Open a fresh profile; fail if a page asks anything of another host, opens a dialog or raises an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
-    opened.set_default_timeout(60_000)
-    wrong: list[str] = []
-
-    def look(request: playwright.Request) -> None:
-        if not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", request.url):
-            wrong.append(f"asked for {request.url}")
-
-    def dismiss(dialog: playwright.Dialog) -> None:
-        wrong.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    opened.on("request", look)
-    opened.on("dialog", dismiss)
-    opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    yield opened
-    context.close()
-    assert wrong == []
-
-
-def ask(page: playwright.Page, question: str, *, answers: int = 1) -> None:
-    """Ask, and wait until that many answers of the conversation are whole."""
-    page.get_by_label(FIELD).fill(question)
-    page.keyboard.press("Enter")
-    page.get_by_text("Did this help?").nth(answers - 1).wait_for(timeout=ANSWER_MS)
-
-
-def settle(page: playwright.Page) -> None:
-    """Wait until the page's script has run to its end: a list opened before that closes again."""
-    page.wait_for_timeout(300)
-    page.locator('[data-test-script-state="notRunning"]').wait_for()
 
 
 def text_of(site: Site, name: str) -> str:
@@ -121,12 +57,6 @@ def test_a_question_the_documents_do_not_answer_is_refused_as_such(page: playwri
     playwright.expect(nearest.locator(".passage")).to_be_visible()
 
 
-def at_rest(page: playwright.Page) -> None:
-    """Wait until the page's script has run to its end."""
-    page.wait_for_timeout(500)  # until the event has come to the server and the run has begun
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-
-
 def test_the_page_of_a_pdf_and_a_rating_and_the_history(page: playwright.Page, site: Site) -> None:
     ask(page, ASSEMBLY)
     playwright.expect(page.locator(".answer")).to_contain_text("car park behind building C")
@@ -138,7 +68,7 @@ def test_the_page_of_a_pdf_and_a_rating_and_the_history(page: playwright.Page, s
         page.get_by_role("button", name="Download safety.pdf").click()
     assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
 
-    at_rest(page)  # a download runs the page again, and a click on what is being replaced is lost
+    settle(page)  # a download runs the page again, and a click on what is being replaced is lost
     page.get_by_role("radio", name="Thumbs up").click(force=True)
     page.get_by_text("Thank you. Noted.").wait_for()
     rated = httpx.get(f"{site.api}/v1/feedback").json()["feedback"]
@@ -209,18 +139,7 @@ def test_a_reader_sees_what_the_key_may_and_nothing_without_it(
         playwright.expect(page.locator("table.documents")).to_have_count(0)
 
 
-def give_key(page: playwright.Page, key: str) -> None:
-    """Type a key into the settings."""
-    settle(page)
-    field = page.get_by_label("API key", exact=True)
-    if not field.is_visible():
-        page.get_by_text("Settings").click()
-    field.fill("")
-    field.press_sequentially(key)
-    field.press("Enter")
-
-
-@pytest.mark.parametrize("place", ["", "documents", "retrieval", "playground"])
+@pytest.mark.parametrize("place", ["", "documents", "retrieval", "playground", "system"])
 def test_pages_fit_a_telephone(page: playwright.Page, site: Site, place: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{site.pages}/{place}")
@@ -231,7 +150,7 @@ def test_pages_fit_a_telephone(page: playwright.Page, site: Site, place: str) ->
 
 
 def test_every_field_has_a_name(page: playwright.Page, site: Site) -> None:
-    for place in ("", "documents", "retrieval", "playground"):
+    for place in ("", "documents", "retrieval", "playground", "system"):
         page.goto(f"{site.pages}/{place}")
         page.get_by_role("heading", level=1).wait_for()
         page.wait_for_timeout(500)

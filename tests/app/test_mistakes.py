@@ -1,0 +1,153 @@
+"""Mistakes of callers and operators: each is told plainly, with the status it deserves, and costs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import run
+from core.errors import InvalidInput
+from core.settings import load_settings
+from tests.app.conftest import Api
+
+HUGE = "9" * 20
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nprot = 1\n", r"server\.prot .*is no setting; did you mean port\?"),
+        ("[servr]\nport = 1\n", r"servr .*is no setting; did you mean server\?"),
+        ("server = 3\n", r"server .*must be a section"),
+        ("[server]\nport = 'x'\n", r"server\.port .*must be an? integer$"),
+        ("[generation]\nvllm_urls = 'http://x'\n", r"vllm_urls .*must be a list"),
+        ("[generation]\ngenerator = 'gpt'\n", r"generator .*must be 'auto', 'vllm', 'embedded' or 'quote'"),
+        ("[ingest]\nchunk_tokens = 64\nchunk_overlap_tokens = 64\n", r"chunk_overlap_tokens below chunk_tokens"),
+        ("[server\n", r"not readable TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_file(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "attest.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput, match=told) as caught:
+        load_settings(tmp_path)
+    assert str(file) in str(caught.value)
+
+
+def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTEST_SERVER__PRT", "1")
+    with pytest.raises(InvalidInput, match=r"server\.prt \(ATTEST_SERVER__PRT\) is no setting"):
+        load_settings(tmp_path)
+
+
+def test_a_settings_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTEST_CONFIG", str(tmp_path / "nowhere.toml"))
+    with pytest.raises(InvalidInput, match="no settings file"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://user:hunter2@host/name"])
+def test_a_database_that_cannot_be_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    monkeypatch.setenv("ATTEST_STORAGE__DATABASE_URL", url)
+    assert run(["documents", "list", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "storage.database_url" in shown.err
+    assert "hunter2" not in shown.err
+
+
+@pytest.mark.parametrize("command", ["ask", "search"])
+@pytest.mark.parametrize("question", ["", "  ", "x" * 4001])
+def test_a_question_nobody_asked_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], command: str, question: str
+) -> None:
+    assert run([command, question, "--json"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bug_is_a_line_and_not_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gaps_cli.find_gaps", lambda *_args, **_options: 1 // 0)
+    assert run(["gaps", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert "unexpected ZeroDivisionError" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_body_that_grows_past_the_limit_is_too_large(api: Api) -> None:
+    def body() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    with api.client() as client:
+        response = client.post("/v1/ask", content=body(), headers={"content-type": "application/json"})
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing/here", 404),
+        ("DELETE", "/v1/search", 405),
+        ("GET", "/v1/documents/none/text?version=" + HUGE, 422),
+        ("GET", "/v1/conversations?offset=" + HUGE, 422),
+        ("GET", "/v1/models/gpt-5", 404),
+        ("POST", "/v1/quarantine/none/release", 404),
+        ("POST", "/v1/quarantine/none/reject", 404),
+    ],
+)
+def test_every_error_is_a_problem(api: Api, method: str, path: str, status: int) -> None:
+    with api.client() as client:
+        response = client.request(method, path)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"] not in ("Not Found", "Method Not Allowed")
+    assert ("allow" in response.headers) == (status == 405)
+
+
+def test_a_summary_of_nothing_is_not_found(api: Api) -> None:
+    with api.client() as client:
+        for subject in ({"document_id": "none"}, {"collection": "none"}):
+            assert client.post("/v1/summarize", json=subject).status_code == 404
+
+
+def test_openais_clients_find_the_message(api: Api) -> None:
+    with api.client() as client:
+        wrong = client.post("/v1/chat/completions", json={"messages": [{"role": "system", "content": "x"}]})
+        models = [row["id"] for row in client.get("/v1/models").json()["data"]]
+        shown = [client.get(f"/v1/models/{name}").json()["id"] for name in models]
+    assert wrong.json()["error"]["message"] == wrong.json()["detail"]
+    assert shown == models
+
+
+def test_health_can_be_asked_without_a_body(api: Api) -> None:
+    with api.client() as client:
+        assert (client.head("/healthz").status_code, client.head("/readyz").status_code) == (200, 200)
+
+
+def test_settings_are_shown_without_secrets(api: Api) -> None:
+    from app.api.settings import _without_credentials
+
+    with api.client() as client:
+        assert client.get("/v1/settings").json()["retrieval"]["mode"] == "hybrid"
+        assert client.get("/v1/me").json() == {"principal": "operator", "groups": [], "operator": True}
+        assert client.get("/v1/collections").json() == {"collections": ["default"]}
+    assert _without_credentials({"a": ["http://user:pw@host/v1"]}) == {"a": ["http://…@host/v1"]}
+
+
+def test_the_description_loads_nothing_from_elsewhere(api: Api) -> None:
+    with api.client() as client:
+        page = client.get("/docs")
+    assert page.status_code == 200
+    assert "script" not in page.headers["content-security-policy"]
+    for word in ("/v1/ask/stream", "How much annual leave may I carry over?", "conversation_id?"):
+        assert word in page.text
+    for outside in ("<script", "src=", "http://", "https://"):
+        assert outside not in page.text
