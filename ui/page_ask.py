@@ -65,17 +65,17 @@ def _answer(state: Session, asking: Asking) -> None:
     turn = Turn(asking.question)
     with st.chat_message("user", avatar=":material/person:"):
         st.html(f'<p class="question">{escape.text(asking.question)}</p>')
-    with st.chat_message("assistant", avatar=":material/verified:"):
+    with st.chat_message("assistant", avatar=":material/verified:"), client() as api:
         # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
         state.conversation_id = state.conversation_id or uuid.uuid4().hex
         try:
             turn.answer = _stream(_events(client(), state, asking), asking)
         except StopException:
-            _stop(asking)
+            _stop(api, asking)
             turn.stopped = True
             raise
         except ApiError as error:
-            turn.answer = _recorded(state, asking) if error.status == HTTPStatus.NOT_FOUND else None
+            turn.answer = _recorded(api, state, asking) if error.status == HTTPStatus.NOT_FOUND else None
             turn.problem = None if turn.answer else _problem_words(error)
         finally:
             if turn.answer or turn.problem or turn.stopped:  # else the reader left, and may come back
@@ -129,18 +129,17 @@ def _progress_html(words: str, waited_s: float = 0.0) -> str:
     )
 
 
-def _stop(asking: Asking) -> None:
-    """Tell the API that nobody waits for this answer."""
+def _stop(api: Client, asking: Asking) -> None:
+    """Tell the API that nobody waits for this answer; nothing of Streamlit may be called in a stopped run."""
     if asking.stream_id is not None:
-        with suppress(ApiError), client() as api:  # it may have ended already
+        with suppress(ApiError):  # it may have ended already
             api.stop_stream(asking.stream_id)
 
 
-def _recorded(state: Session, asking: Asking) -> Answer | None:
+def _recorded(api: Client, state: Session, asking: Asking) -> Answer | None:
     """Return the answer that was finished and kept while the reader was away."""
     try:
-        with client() as api:
-            turns = api.conversation(str(state.conversation_id))
+        turns = api.conversation(str(state.conversation_id))
     except ApiError:
         return None
     return turns[-1].answer if turns and turns[-1].question == asking.question else None

@@ -80,7 +80,7 @@ def give_key(page: playwright.Page, key: str) -> None:
     settle(page)
     field = page.get_by_label("API key", exact=True)
     if not field.is_visible():
-        page.get_by_text("Settings").click()
+        page.get_by_text("Settings", exact=True).click()
     field.fill("")
     field.press_sequentially(key)
     field.press("Enter")
