@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.types import Answer, Citation, Verdict
 from ui import escape, markup
-from ui.client import ApiError, Client
+from ui.api_error import ApiError
+from ui.client import Client
 from ui.escape import label
 from ui.session import Turn, api_url, client, document_text, session
 

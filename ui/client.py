@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import httpx
 
 from core.types import AS_SET, Answer, Citation, GeneratorChoice, Mode, Style
+from ui.api_error import ApiError, detail_of, refusal, unreachable
 from ui.sse import ServerEvent, parse_events
 from ui.wire import (
     ConversationRow,
@@ -32,15 +33,6 @@ from ui.wire import (
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 ANSWER_TIMEOUT = httpx.Timeout(180.0, connect=5.0)
 """Silence allowed while an answer is made: a model server may queue for a while."""
-
-
-class ApiError(Exception):
-    """The API refused or could not be reached: what a reader should be told, and the HTTP status (0: no answer)."""
-
-    def __init__(self, message: str, *, status: int = 0, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +121,13 @@ class Client:
             with self._http.stream(method, path, timeout=ANSWER_TIMEOUT, **options) as response:
                 if response.is_error:
                     response.read()
-                    raise _api_error(response)
+                    raise refusal(response)
                 for event in parse_events(response.iter_lines()):
                     if event.name == "error":
-                        raise ApiError(_detail(event.data), status=int(event.data.get("status") or 500))
+                        raise ApiError(detail_of(event.data), status=int(event.data.get("status") or 500))
                     yield event
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         except ValueError as error:
             raise ApiError("The API sent an event that is not JSON.") from error
 
@@ -271,34 +263,7 @@ class Client:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if response.is_error:
-            raise _api_error(response)
+            raise refusal(response)
         return response
-
-
-def _unreachable(error: httpx.HTTPError) -> ApiError:
-    if isinstance(error, httpx.TimeoutException):
-        return ApiError("The API took too long to answer.")
-    return ApiError("The API cannot be reached. Is it running (attest serve)?")
-
-
-def _api_error(response: httpx.Response) -> ApiError:
-    """Read problem+json; anything else becomes its status."""
-    try:
-        body = response.json()
-    except ValueError:
-        body = {}
-    try:
-        wait = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        wait = None
-    message = _detail(body if isinstance(body, Mapping) else {}) or f"the API answered {response.status_code}"
-    if response.status_code == HTTPStatus.UNAUTHORIZED and "Authorization" not in response.request.headers:
-        message = "this server wants a key: enter yours in the settings"
-    message = message[:1].upper() + message[1:]
-    return ApiError(message, status=response.status_code, retry_after_s=wait)
-
-
-def _detail(problem: Mapping[str, Any]) -> str:
-    return str(problem.get("detail") or problem.get("message") or problem.get("title") or "")

@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from ui import escape, markup
-from ui.client import ApiError, Client
+from ui.api_error import ApiError
+from ui.client import Client
 from ui.escape import label
 from ui.session import api_url, client, session
 

@@ -6,7 +6,8 @@ from functools import partial
 
 import streamlit as st
 
-from ui.client import ApiError, Client
+from ui.api_error import ApiError
+from ui.client import Client
 from ui.escape import label
 from ui.session import HISTORY_STEP, Session, Turn, api_url, client
 from ui.wire import ConversationRow

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui import escape, page_ask, page_documents, page_playground, page_search, page_system
-from ui.client import ApiError
+from ui.api_error import ApiError
 from ui.session import GENERATORS, Session, api_url, client, look, session, sign_in
 
 ALL = "All collections"

@@ -14,7 +14,8 @@ from streamlit.runtime.scriptrunner import StopException
 from core.types import Answer
 from ui import escape, markup
 from ui.answer_view import show_turn
-from ui.client import ApiError, Ask, Client
+from ui.api_error import ApiError
+from ui.client import Ask, Client
 from ui.heartbeat import with_heartbeat
 from ui.history import show_history
 from ui.session import Asking, Session, Turn, client, session

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui import escape, markup
-from ui.client import ApiError, Client
+from ui.api_error import ApiError
+from ui.client import Client
 from ui.document_view import show_document
 from ui.escape import label
 from ui.quarantine_view import held_words, show_quarantine

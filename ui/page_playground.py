@@ -10,7 +10,8 @@ import streamlit as st
 from core.types import Answer, GeneratorChoice, Style
 from ui import markup
 from ui.answer_view import show_answer
-from ui.client import ApiError, Ask, Client
+from ui.api_error import ApiError
+from ui.client import Ask, Client
 from ui.session import GENERATORS, api_url, session
 
 FIRST: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm")

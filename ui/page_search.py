@@ -8,7 +8,8 @@ import streamlit as st
 
 from core.types import Mode
 from ui import escape, markup
-from ui.client import ApiError, Client, SearchRequest
+from ui.api_error import ApiError
+from ui.client import Client, SearchRequest
 from ui.session import client, session
 from ui.wire import HitRow
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from ui import escape, markup
-from ui.client import ApiError
+from ui.api_error import ApiError
 from ui.session import client
 from ui.wire import RailRow
 

@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from ui import markup
-from ui.client import ApiError
+from ui.api_error import ApiError
 from ui.document_view import show_document
 from ui.escape import label
 from ui.session import client

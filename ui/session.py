@@ -14,7 +14,8 @@ from typing import cast
 import streamlit as st
 
 from core.types import Answer, GeneratorChoice
-from ui.client import ApiError, Client
+from ui.api_error import ApiError
+from ui.client import Client
 from ui.wire import Me, RunRow
 
 API_URL_VARIABLE = "ATTEST_UI__API_URL"
