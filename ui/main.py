@@ -30,6 +30,7 @@ def main() -> None:
     st.logo(LOGO, size="large")
     st.html(STYLE)
     state = session()
+    state.runs += 1
     problem = _look()
     pages = [
         st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from http import HTTPStatus
+from threading import Timer
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
@@ -18,7 +18,7 @@ from ui.api_error import ApiError
 from ui.client import Ask, Client
 from ui.heartbeat import with_heartbeat
 from ui.history import show_history
-from ui.session import Asking, Session, Turn, client, session
+from ui.session import Asking, Session, Turn, api_url, client, session
 from ui.sse import ServerEvent
 from ui.wire import answer_from, citation_from, claim_from
 
@@ -39,7 +39,9 @@ BEAT_S = 0.4
 """How long the page may be deaf to its stop button while nothing comes."""
 WAITED_S = 3.0
 """From when on the seconds are shown: shorter waits explain themselves."""
-STOPPED = "You stopped this answer."
+STOP_S = 1.0
+"""How soon after a click the next run has begun, if it was not the stop button."""
+STOPPED = "Stopped before it was finished."
 
 
 def page() -> None:
@@ -50,6 +52,8 @@ def page() -> None:
     typed = st.chat_input(
         "Ask a question about your documents", max_chars=MAX_QUESTION, key="question", submit_mode="stop"
     )
+    if state.asking is not None and (typed or state.asking.stopped):
+        _conclude_stopped(state, state.asking)
     if typed and typed.strip():
         state.asking = Asking(typed.strip())
     if not state.turns and state.asking is None:
@@ -66,29 +70,27 @@ def _answer(state: Session, asking: Asking) -> None:
     turn = Turn(asking.question)
     with st.chat_message("user", avatar=":material/person:"):
         st.html(f'<p class="question">{escape.text(asking.question)}</p>')
-    with st.chat_message("assistant", avatar=":material/verified:"), client() as api:
+    with st.chat_message("assistant", avatar=":material/verified:"):
         # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
         state.conversation_id = state.conversation_id or uuid.uuid4().hex
+        unless_clicked = Timer(STOP_S, _stop_unless_run, (api_url(), state, asking, state.runs))
         try:
             turn.answer = _stream(_events(client(), state, asking), asking)
         except StopException:
-            _stop(api, asking)
-            turn.stopped = True
+            unless_clicked.start()  # every click ends the run like this; only the stop button begins no other
             raise
         except ApiError as error:
-            turn.answer = _recorded(api, state, asking) if error.status == HTTPStatus.NOT_FOUND else None
-            turn.problem = None if turn.answer else _problem_words(error)
-        finally:
-            if turn.answer or turn.problem or turn.stopped:  # else the reader left, and may come back
-                state.asking = None
-                state.turns.append(turn)
+            turn.problem = _problem_words(error)
+    if state.asking is asking:  # else another run of the page was faster
+        state.asking = None
+        state.turns.append(turn)
 
 
 def _events(api: Client, state: Session, asking: Asking) -> Iterator[ServerEvent]:
     """Return the events of the answer.
 
-    They are read to their end in a thread, also while the reader looks at another page: the API goes on as long
-    as somebody reads. The connection is closed there.
+    They are read to their end in a thread, also while the reader looks at another page: the API goes on as long as
+    somebody reads. The connection is closed there.
     """
     ask = Ask(asking.question, state.conversation_id, state.collection, state.generator)
     stream_id = asking.stream_id
@@ -130,20 +132,26 @@ def _progress_html(words: str, waited_s: float = 0.0) -> str:
     )
 
 
-def _stop(api: Client, asking: Asking) -> None:
-    """Tell the API that nobody waits for this answer; nothing of Streamlit may be called in a stopped run."""
+def _stop(url: str, key: str, asking: Asking) -> None:
+    """Tell the API that nobody waits for this answer."""
+    asking.stopped = True
     if asking.stream_id is not None:
-        with suppress(ApiError):  # it may have ended already
+        with suppress(ApiError), Client(url, key or None) as api:  # it may have ended already
             api.stop_stream(asking.stream_id)
 
 
-def _recorded(api: Client, state: Session, asking: Asking) -> Answer | None:
-    """Return the answer that was finished and kept while the reader was away."""
-    try:
-        turns = api.conversation(str(state.conversation_id))
-    except ApiError:
-        return None
-    return turns[-1].answer if turns and turns[-1].question == asking.question else None
+def _stop_unless_run(url: str, state: Session, asking: Asking, run: int) -> None:
+    """Stop an answer if no other run of the pages has begun since."""
+    if state.runs == run:
+        _stop(url, state.key, asking)
+
+
+def _conclude_stopped(state: Session, asking: Asking) -> None:
+    """Keep the turn of a question that was stopped, for certain before the next one is asked."""
+    if not asking.stopped:
+        _stop(api_url(), state.key, asking)
+    state.asking = None
+    state.turns.append(Turn(asking.question, stopped=True))
 
 
 class Released:
@@ -178,6 +186,4 @@ def _show_welcome() -> None:
 
 
 def _problem_words(error: ApiError) -> str:
-    if error.status == HTTPStatus.NOT_FOUND:
-        return "The answer was not finished while you were away. Please ask again."
     return f"{error} Try again in {error.retry_after_s:.0f} s." if error.retry_after_s else str(error)

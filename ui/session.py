@@ -53,6 +53,7 @@ class Asking:
 
     question: str
     stream_id: str | None = None
+    stopped: bool = False
 
 
 @dataclass
@@ -80,7 +81,9 @@ class Session:
     conversation_id: str | None = None
     turns: list[Turn] = field(default_factory=list)
     asking: Asking | None = None
-    """The question that is being answered, or was when the reader went to another page."""
+    """The question that is being answered, also while the reader looks at another page."""
+    runs: int = 0
+    """Runs of the pages so far. Every click begins one and ends the one before; the stop button only ends it."""
     shown_conversations: int = HISTORY_STEP
     uploads: list[Upload] = field(default_factory=list)
     upload_form: int = 0

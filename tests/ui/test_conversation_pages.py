@@ -1,4 +1,4 @@
-"""A reader who changes their mind: stops an answer, leaves and comes back, keeps a copy, deletes."""
+"""A reader who changes their mind: stops an answer, clicks about, keeps a copy, deletes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_answer_can_be_stopped_and_the_model_is_told(
         begin_to_ask(page, CARRY_OVER)
         playwright.expect(page.locator(".asking")).to_contain_text("Writing an answer", timeout=ANSWER_MS)
         page.get_by_role("button", name="Stop script").click()
-        page.get_by_text("You stopped this answer").wait_for()
+        page.get_by_text("Stopped before it was finished.").wait_for()
         for _ in range(100):
             if slow_model.broken_off:
                 break
@@ -60,9 +60,23 @@ def test_an_answer_can_be_stopped_and_the_model_is_told(
         assert httpx.get(f"{slow_site.api}/v1/audit").json()["records"] == []
 
 
+def test_a_click_elsewhere_does_not_cost_the_answer(browser: playwright.Browser, slow_site: Site) -> None:
+    with watched(browser) as page:
+        page.goto(slow_site.pages)
+        page.get_by_text("Settings", exact=True).click()
+        settle(page)
+        begin_to_ask(page, CARRY_OVER)
+        playwright.expect(page.locator(".asking")).to_contain_text("Writing an answer", timeout=ANSWER_MS)
+        page.get_by_role("combobox", name="Answers by").click()
+        page.get_by_role("option", name="Quotes only").click()
+        page.get_by_text("Did this help?").wait_for(timeout=ANSWER_MS)
+        assert len(httpx.get(f"{slow_site.api}/v1/audit").json()["records"]) == 1
+
+
 def test_an_answer_goes_on_when_the_reader_looks_at_another_page(browser: playwright.Browser, slow_site: Site) -> None:
     with watched(browser) as page:
         page.goto(slow_site.pages)
+        before = len(httpx.get(f"{slow_site.api}/v1/audit").json()["records"])
         begin_to_ask(page, CARRY_OVER)
         playwright.expect(page.locator(".asking")).to_contain_text("Writing an answer", timeout=ANSWER_MS)
         page.get_by_role("link", name="Documents").click()
@@ -70,8 +84,7 @@ def test_an_answer_goes_on_when_the_reader_looks_at_another_page(browser: playwr
         page.wait_for_timeout(6000)  # longer than the API goes on for when nobody reads
         page.get_by_role("link", name="Ask").click()
         page.get_by_text("Did this help?").wait_for(timeout=ANSWER_MS)
-        playwright.expect(page.locator(".answer")).to_contain_text("240 hours")
-        assert len(httpx.get(f"{slow_site.api}/v1/audit").json()["records"]) == 1
+        assert len(httpx.get(f"{slow_site.api}/v1/audit").json()["records"]) == before + 1
 
 
 def test_a_conversation_is_downloaded_and_deleted(page: playwright.Page, site: Site) -> None:
