@@ -14,11 +14,6 @@ from ui.escape import label
 from ui.session import Turn, api_url, client, document_text, session
 
 GENERATORS = {"vllm": "Written by the model server", "embedded": "Written by the built-in model", "quote": "Quoted"}
-REFUSALS = {
-    "no_evidence": "No document you may read speaks of this.",
-    "insufficient_evidence": "Some passages come close, but none of them holds the answer.",
-    "unsupported_draft": "A draft was written, but its sentences did not hold up against the passages.",
-}
 NOTICED = {
     ("indirect_injection", "flag"): "Instructions in a passage ignored",
     ("pii", "flag"): "Personal data noticed",
@@ -54,12 +49,11 @@ def show_answer(answer: Answer) -> None:
         with client() as api:
             st.html(_sources_html(api, answer))
     elif answer.outcome == "refused":
-        reason = REFUSALS.get(answer.reason or "", f"Reason: {answer.reason}.")
-        st.html(markup.callout_html("refused", REFUSED, reason))
+        st.html(markup.callout_html("refused", REFUSED, answer.text))
         if answer.nearest:
             st.html(f'<p class="section">Nearest passages</p>{markup.nearest_html(answer.nearest)}')
     else:
-        st.html(markup.callout_html("blocked", "This was stopped.", _blocked_words(answer)))
+        st.html(markup.callout_html("blocked", "This was stopped.", answer.text))
     st.html(markup.facts_html("How this came about", facts(answer)))
 
 
@@ -173,14 +167,6 @@ def _show_feedback(turn: Turn, answer: Answer, key: str) -> None:
         st.toast("Thank you. Noted.", icon=":material/check:")
     except ApiError as error:
         st.toast(label(error), icon=":material/error:")
-
-
-def _blocked_words(answer: Answer) -> str:
-    verdict = next((v for v in answer.rails if v.action == "block"), None)
-    if verdict is None:
-        return f"Blocked by {answer.reason}."
-    where = {"input": "The question", "retrieval": "What was found", "output": "The answer"}.get(verdict.stage, "This")
-    return f"{where} was stopped by the rail “{_rail_name(verdict)}”. {verdict.reason}".strip()
 
 
 def _noticed(verdict: Verdict) -> str:
