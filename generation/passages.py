@@ -108,7 +108,7 @@ def rank_passages(
     scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
     for index, passage in enumerate(passages):
         if passage.unit.kind == "row":
-            named = match(question, terms, passage.text, passage.header)
+            named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
         held = fits(question, passage.text)
         if held is not None:
@@ -147,7 +147,7 @@ def names_a_row(question: str, passages: Sequence[Passage]) -> bool:
         return False
     shared = overlaps(question, passages)
     for passage, overlap in zip(passages, shared, strict=True):
-        named = match(question, (), passage.text, passage.header) if passage.unit.kind == "row" else 0.0
+        named = match(question, passage.text, passage.header) if passage.unit.kind == "row" else 0.0
         if named >= NAMES and named + overlap >= 2 * NAMES:
             return True
     return False

@@ -64,7 +64,7 @@ class QuoteGenerator:
             if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
                 continue
             chosen.append(passage)
-        chosen = _on_the_point(question, chosen)
+        chosen = _on_the_point(question, said, chosen)
         opposite = opposing(chosen, [passage for score, passage in ranked if score >= CONTRARY * ranked[0][0]])
         if opposite is not None:
             chosen = [piece for piece in chosen if piece is not opposite] + [opposite]
@@ -72,12 +72,12 @@ class QuoteGenerator:
         return chosen
 
 
-def _on_the_point(question: str, chosen: Sequence[Passage]) -> list[Passage]:
+def _on_the_point(question: str, said: frozenset[str], chosen: Sequence[Passage]) -> list[Passage]:
     """Return the pieces that hold nearly as many of the question's words as the best does, that one first.
 
     The reader finds both limits of carrying leave over alike; only one of them names the leave that was asked about.
     """
-    wanted = content_words(question)
+    wanted = content_words(question) - said or content_words(question)
     held = [coverage(wanted, content_words(passage_text(passage))) for passage in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -held[index])
     return [chosen[index] for index in order if held[index] >= ON_THE_POINT * max(held)]

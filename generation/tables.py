@@ -31,18 +31,23 @@ def label_of(row: str) -> str:
     return (named[0] if len(found) == len(cells(row)) else " ".join(named)) if named else ""
 
 
-def match(question: str, terms: Sequence[str], row: str, header: str) -> float:
+def match(
+    question: str, row: str, header: str, *, terms: Sequence[str] = (), said: frozenset[str] = frozenset()
+) -> float:
     """Return how far the names of a row and of its columns are those asked for, in [0, 1].
 
     `terms` are what documents call the things asked for; a row named by one of them is as good as one that the
-    question names itself.
+    question names itself. A row is not named by words that only the conversation before `said`.
     """
     label = content_words(label_of(row))
     if not label:
         return 0.0
     asked = content_words(question)
+    own = asked - said or asked
     called = max((_alike(label, content_words(term)) for term in terms), default=0.0)
-    return LABEL * max(len(label & asked) / len(label), called) + COLUMN * _columns(question, asked, header, row)
+    return LABEL * max(len(label & own) / len(label), called) + COLUMN * _columns(
+        question, asked, header, row
+    )
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:

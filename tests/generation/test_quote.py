@@ -109,6 +109,12 @@ def test_rows_are_named_by_their_words_and_columns_by_year() -> None:
     assert label_of("| Net cash | operations | 12 | 13 |") == "Net cash operations"
     assert label_of("| Spain | Madrid |") == "Spain"
     header, row = "| Millions | 2022 | 2021 |", "| Net sales | 34,229 | 35,355 |"
-    right = match("What were net sales in FY2022?", (), row, header)
-    assert right > match("What were net sales in 2019?", (), row, header)
-    assert right > match("What was net income in 2022?", (), row, header)
+    right = match("What were net sales in FY2022?", row, header)
+    assert right > match("What were net sales in 2019?", row, header)
+    assert right > match("What was net income in 2022?", row, header)
+
+
+def test_a_follow_up_names_another_row(settings: Settings) -> None:
+    history = (Message("user", "What is the hotel limit in Spain?"), Message("assistant", "Spain: 120 EUR"))
+    done = answer(settings, "and in France? hotel limit spain", MEALS, LEAVE, history=history)
+    assert [claim.text[:15] for claim in done.claims] == ["Country: France"]
