@@ -126,7 +126,7 @@ def _quoted(runtime: Runtime, evidence: Sequence[Evidence], sentences: int) -> s
     opens: dict[str, bool] = {}
     for passage in passages_of(evidence):
         text = passage_text(passage)
-        if len(text) <= LONGEST and passage.unit.kind == "sentence":
+        if len(text) <= LONGEST and passage.unit.kind == "sentence" and not text.endswith(":"):
             said.setdefault(text, f"{text} [{passage.evidence.marker}]")
             opens.setdefault(text, passage.evidence.hit.chunk.ordinal == 0 and passage.unit.start == 0)
     texts = list(said)

@@ -45,9 +45,7 @@ def match(
     asked = content_words(question)
     own = asked - said or asked
     called = max((_alike(label, content_words(term)) for term in terms), default=0.0)
-    return LABEL * max(len(label & own) / len(label), called) + COLUMN * _columns(
-        question, asked, header, row
-    )
+    return LABEL * max(len(label & own) / len(label), called) + COLUMN * _columns(question, asked, header, row)
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:
