@@ -25,7 +25,8 @@ _LATIN_LOOKALIKES = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "ɑ": "a", "ɡ": "g", "ɩ": "i", "ⅼ": "l", "ǃ": "!"}
 )
 _LEET = str.maketrans("013457@$!|", "oieastasil")
-_LEET_WORD = re.compile(r"(?=[\w@$!|]*[A-Za-z])(?=[\w@$!|]*[013457@$|])[\w@$!|]{4,}")
+_LEET_WORD = re.compile(r"(?=[\w@$!|]*(?:[A-Za-z][013457@$!|]+[A-Za-z]|\b[013457@$|][A-Za-z]{3}))[\w@$!|]{4,}")
+"""A digit inside a word, or before three letters: a year after a label (FY2019) is no disguise."""
 _SPACED = re.compile(r"(?<!\w)(?:\w[ .\-_*]){4,}\w(?!\w)")
 _BASE64 = re.compile(r"(?<![\w+/])(?:[A-Za-z0-9+/_-]{4}){4,}[A-Za-z0-9+/_-]{0,3}={0,2}")
 _HEX = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[ :,]?){10,}")

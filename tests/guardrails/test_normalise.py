@@ -63,3 +63,10 @@ def test_spaced_and_leet_letters_are_joined():
 def test_other_languages_stay_as_they_are(text):
     assert plain(text) == text
     assert views(text) == (text,)
+
+
+@pytest.mark.parametrize(
+    "text", ["What was revenue in FY2019 and Q3 FY2021?", "See form 10K and SF1164.", "ISO27001 audit."]
+)
+def test_labels_with_numbers_are_no_disguise(text):
+    assert views(text) == (text,)
