@@ -9,6 +9,7 @@ interleaved; with `encoder` the real encoder embeds, without it vectors cost not
 
 from __future__ import annotations
 
+import resource
 import statistics
 import tempfile
 import time
@@ -44,15 +45,16 @@ class NoEncoder:
         return np.full((len(texts), self.dimension), self.dimension**-0.5, dtype=np.float32)
 
 
-def bench_peers(folder: Path, runs: int, with_encoder: bool = False, every: int = 1) -> dict[str, Any]:
+def bench_peers(
+    folder: Path, runs: int, with_encoder: bool = False, every: int = 1, beside: Sequence[str] = ("haystack",)
+) -> dict[str, Any]:
     """Time documents/s of each pipeline; one warm-up run on three files pays for imports."""
     encoder: Any = load_encoder(load_settings(Path("/nonexistent")).embedder)
     used = encoder if with_encoder else NoEncoder(encoder)
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
     pipelines: dict[str, Callable[[list[Path], Any, Path], int]] = {"attest": _attest}
     missing = {}
-    peers = (("langchain", _langchain), ("haystack", _haystack), ("haystack_saved", _haystack_saved))
-    for name, pipeline in peers:
+    for name, pipeline in ((name, PEERS[name]) for name in beside):
         try:
             _timed(pipeline, files[:3], used)
             pipelines[name] = pipeline
@@ -60,18 +62,28 @@ def bench_peers(folder: Path, runs: int, with_encoder: bool = False, every: int 
             missing[name] = f"not measured: {error}"
     _timed(_attest, files[:3], used)
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
+    worked: dict[str, list[float]] = {name: [] for name in pipelines}
     chunks: dict[str, int] = {}
     for _ in range(runs):
         for name, pipeline in pipelines.items():
+            before = _processor_s()
             chunks[name], took = _timed(pipeline, files, used)
             seconds[name].append(took)
+            worked[name].append(_processor_s() - before)
     result: dict[str, Any] = {"files": len(files), "with_encoder": with_encoder, "chunks": chunks, **missing}
     for name, times in seconds.items():
         result[f"{name}_documents_s"] = round(len(files) / statistics.median(times), 1)
+        result[f"{name}_processor_ms_a_document"] = round(1000 * statistics.median(worked[name]) / len(files), 2)
         if name != "attest":
             ratios = [theirs / ours for ours, theirs in zip(seconds["attest"], times, strict=True)]
             result[f"times_{name}"] = round(statistics.median(ratios), 2)
     return result
+
+
+def _processor_s() -> float:
+    """Return the processor time of this process and of the parsers that have ended, deleting of folders included."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _timed(pipeline: Callable[[list[Path], Any, Path], int], files: list[Path], encoder: Any) -> tuple[int, float]:
@@ -153,3 +165,10 @@ def _haystack_store(files: list[Path], encoder: Any) -> Any:
         pipeline.connect(f"{before}.documents", f"{after}.documents")
     pipeline.run({"route": {"sources": files}})
     return store
+
+
+PEERS: dict[str, Callable[[list[Path], Any, Path], int]] = {
+    "langchain": _langchain,
+    "haystack": _haystack,
+    "haystack_saved": _haystack_saved,
+}
