@@ -78,7 +78,7 @@ class RetrievalSettings(Section):
     dense_weight: float = Field(default=0.5, ge=0, le=1)
     per_document: int = Field(default=4, ge=1)
     question_map: bool = True
-    """Whether question vectors are moved by the map trained for the packaged embedder."""
+    """Whether question vectors of hybrid search are moved by the map trained for the packaged embedder."""
     glossary: bool = True
     """Whether what technical terms stand for is searched too; `glossary.txt` of the home adds an organisation's own."""
     rerank: bool = False

@@ -28,7 +28,7 @@ from sqlalchemy import select
 from core.db.models import ChunkRow, Document, EmbeddingRow
 from core.db.session import Database
 from evals.answers import Material, open_store
-from evals.cases import read_cases, read_corpus
+from evals.cases import read_cases
 from evals.embedding_cache import CachedEncoder
 from evals.home import throwaway_home
 from evals.judging import Judge
@@ -162,14 +162,15 @@ def recall_at_5(pairs: Pairs, rows: Sequence[int], matrix: Floats | None) -> flo
 def read_beir(folder: Path, half: str = "dev") -> Pairs:
     """Embed a BEIR set: every passage of a relevant document is right."""
     named = RetrievalSet.read(folder / "corpus.jsonl", folder / f"queries.{half}.jsonl", folder / f"qrels.{half}.tsv")
+    asked = [text for _, text in named.queries]
     with throwaway_home() as settings:
         database = Database.open(settings)
         encoder = load_encoder(settings.embedder)
         cached: Any = CachedEncoder(encoder)
         try:
-            fill_from_corpus(read_corpus(folder / "corpus.jsonl"), database=database, settings=settings, encoder=cached)
+            fill_from_corpus(named.corpus, database=database, settings=settings, encoder=cached)
             found = _stored(database)
-            words = _word_scores(database, [text for _, text in named.queries])
+            words = _word_scores(database, asked)
         finally:
             database.close()
     by_source: dict[str, list[int]] = defaultdict(list)
@@ -179,8 +180,7 @@ def read_beir(folder: Path, half: str = "dev") -> Pairs:
         [at for source, grade in named.grades[name].items() if grade > 0 for at in by_source[source]]
         for name, _ in named.queries
     ]
-    asked, names = [text for _, text in named.queries], [name for name, _ in named.queries]
-    pairs = _pairs(folder.name, encoder, asked, found, right, names)
+    pairs = _pairs(folder.name, encoder, asked, found, right, [name for name, _ in named.queries])
     return replace(pairs, words=words[[at for at, passages in enumerate(right) if passages]])
 
 
