@@ -35,7 +35,8 @@ def anchors(question: str) -> tuple[frozenset[str], frozenset[str]]:
     names: set[str] = set()
     for match in _WORD.finditer(question):
         word = match.group().removesuffix("'s").removesuffix("’s")
-        opens = not question[: match.start()].rstrip(" \"'“‘(") or question[: match.start()].rstrip()[-1] in ".!?:"
+        before = question[: match.start()].strip()
+        opens = not before.strip("\"'“‘(") or before[-1] in ".!?:"
         named = len(word) > 1 and any(mark.isupper() for mark in word) and word.casefold() not in STOPWORDS
         if named and not _PERIOD.fullmatch(word) and not (opens and word[1:].islower()):
             names.add(stem(_plain(word)))

@@ -11,6 +11,7 @@ from tests.generation.passages import CONTACT, LEAVE, evidence_of
         ("How much did revenue of 3M grow from FY21 to fiscal 2022?", {"3m"}, {"2021", "2022"}),
         ("As of FY2023Q1, did guidance change?", set(), {"2023"}),
         ("Which tool reports phishing?", set(), set()),
+        ("\n(Which tool did Adobe buy?)", {"adob"}, set()),
     ],
 )
 def test_names_and_years_pin_a_question_to_a_document(question: str, names: set[str], years: set[str]) -> None:
