@@ -7,6 +7,7 @@ a private network, like the database.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
 from collections.abc import Callable
@@ -80,9 +81,12 @@ class DaskPool:
 
     def close(self) -> None:
         """Leave the cluster; end it where it is our own."""
-        self._client.close()
+        # Everything is in the store by now: a worker that is slow to go, on a busy machine, fails no run.
+        with contextlib.suppress(TimeoutError):
+            self._client.close()
         if self._cluster is not None:
-            self._cluster.close()
+            with contextlib.suppress(TimeoutError):
+                self._cluster.close()
         self._home.cleanup()
 
     def _read(self, path: Path) -> bytes:
