@@ -1,10 +1,10 @@
 """The checkpoint of `attest tune export` under a stock vLLM server: the same greedy text, no added token ever sampled.
 
-    python -m bench.gpu.exported --model FOLDER --data rows.jsonl [--limit 200] --out FILE
+    python -m bench.gpu.exported --model FOLDER --data rows.jsonl [--limit 200] [--url URL] --out FILE
 
 Every prompt is continued greedily by transformers and by the server, both in float32. Then the server samples at the
 highest temperatures it takes, for the task and without one, and shows special tokens: an added token among them would
-be a defect.
+be a defect. `--url` asks a server that runs already, in float32 over the same folder; otherwise one is started.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--url", help="e.g. http://127.0.0.1:8000")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     tasks = json.loads((options.model / "attest_tasks.json").read_text(encoding="utf-8"))["tasks"]
@@ -42,7 +44,11 @@ def main() -> None:
         task: by_transformers(options.model, task, _messages(rows, card["prompt"])) for task, card in tasks.items()
     }
     report: dict[str, Any] = {"model": str(options.model), "prompts": len(rows)}
-    with serving(options.model, ("--dtype", "float32", "--enforce-eager")) as url:  # graphs would only cost time
+    # graphs would only cost time
+    server = (
+        nullcontext(options.url) if options.url else serving(options.model, ("--dtype", "float32", "--enforce-eager"))
+    )
+    with server as url:
         for task, card in tasks.items():
             messages = _messages(rows, card["prompt"])
             found = _asked(url, messages, task, {"temperature": 0})
