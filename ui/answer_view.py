@@ -24,7 +24,7 @@ NOTICED = {
     ("toxicity", "flag"): "Tone noted",
 }
 """What a rail did, in a reader's words; any other rail goes by its name."""
-REFUSED = "The documents do not answer this."
+REFUSED = "Not answered"
 
 
 def show_turn(turn: Turn, key: str) -> None:
