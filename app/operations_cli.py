@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from app import backup as backups
 from app import keys as api_keys
@@ -140,10 +141,7 @@ def revoke_key(
 def show_access(collection: CollectionOption = None, document: DocumentOption = None, as_json: AsJson = False) -> None:
     """Show the access list in force for a collection or a document."""
     with _store() as (_, database), database.read() as session:
-        if _one(collection, document):
-            found = grants.collection_access(session, str(collection))
-        else:
-            found = grants.document_access(session, str(document))
+        found = _in_force(session, collection, document)
     _show_list(collection, document, found, as_json)
 
 
@@ -158,10 +156,9 @@ def grant_access(
     with _store() as (_, database), database.write() as session:
         if _one(collection, document):
             grants.grant_collection(session, str(collection), principal)
-            found = grants.collection_access(session, str(collection))
         else:
             grants.grant_document(session, str(document), principal)
-            found = grants.document_access(session, str(document))
+        found = _in_force(session, collection, document)
     _show_list(collection, document, found, as_json)
 
 
@@ -176,10 +173,9 @@ def revoke_access(
     with _store() as (_, database), database.write() as session:
         if _one(collection, document):
             grants.revoke_collection(session, str(collection), principal)
-            found = grants.collection_access(session, str(collection))
         else:
             grants.revoke_document(session, str(document), principal)
-            found = grants.document_access(session, str(document))
+        found = _in_force(session, collection, document)
     _show_list(collection, document, found, as_json)
 
 
@@ -235,6 +231,13 @@ def _one(collection: str | None, document: str | None) -> bool:
     if (collection is None) == (document is None):
         raise InvalidInput("name either --collection or --document")
     return collection is not None
+
+
+def _in_force(session: Session, collection: str | None, document: str | None) -> grants.AccessList:
+    """Return the access list in force for the one of the two that is named."""
+    if _one(collection, document):
+        return grants.collection_access(session, str(collection))
+    return grants.document_access(session, str(document))
 
 
 def _show_list(collection: str | None, document: str | None, found: grants.AccessList, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Question, Style
 
@@ -13,7 +13,20 @@ QUESTION_CHARACTERS = 4000
 """Longer than any question; a pasted document belongs in the knowledge base."""
 MOST_INTEGER = 2**31 - 1
 """What every database can hold; a larger number names no version, no row and no change."""
-Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS)]
+
+
+def holds_words(text: str) -> str:
+    """Return a text that can be looked up.
+
+    Raises:
+        ValueError: there is no letter and no digit in it.
+    """
+    if not any(character.isalnum() for character in text):
+        raise ValueError("must hold a word")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), AfterValidator(holds_words)]
 
 
 class Body(BaseModel):

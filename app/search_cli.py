@@ -37,10 +37,10 @@ def asked(text: str) -> str:
     """Return a question or query as it is asked.
 
     Raises:
-        BadParameter: it is blank, or longer than the REST API takes either.
+        BadParameter: it holds no word, or is longer than the REST API takes either.
     """
-    if not text.strip():
-        raise typer.BadParameter("it is empty")
+    if not any(character.isalnum() for character in text):
+        raise typer.BadParameter("there is no word in it")
     if len(text) > QUESTION_CHARACTERS:
         raise typer.BadParameter(f"it is longer than {QUESTION_CHARACTERS} characters")
     return text.strip()

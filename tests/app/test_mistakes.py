@@ -61,7 +61,7 @@ def test_a_database_that_cannot_be_is_told_without_its_password(
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
-@pytest.mark.parametrize("question", ["", "  ", "x" * 4001])
+@pytest.mark.parametrize("question", ["", "  ", "?!", "x" * 4001])
 def test_a_question_nobody_asked_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], command: str, question: str
 ) -> None:
@@ -110,6 +110,13 @@ def test_every_error_is_a_problem(api: Api, method: str, path: str, status: int)
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"] not in ("Not Found", "Method Not Allowed")
     assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("question", ["", "  ", "?", "…!", "x" * 4001])
+def test_a_question_without_words_is_malformed(api: Api, question: str) -> None:
+    with api.client() as client:
+        assert client.post("/v1/ask", json={"question": question}).status_code == 422
+        assert client.post("/v1/search", json={"query": question}).status_code == 422
 
 
 def test_a_summary_of_nothing_is_not_found(api: Api) -> None:
