@@ -68,12 +68,13 @@ def answer_samples(settings: Settings) -> tuple[str, ...]:
     """Ingest the samples, print each question with its answer, and return the outcomes in order."""
     from app.ask import ask  # the models load here, after the usage has been checked
     from app.runtime import open_runtime
+    from app.warm import warm
 
     runtime = open_runtime(settings, follow=False)
     try:
         ingest_samples(runtime)
-        note("Loading the models (the first answer takes a few seconds) …")
-        runtime.warm()
+        note("Loading the models …")
+        warm(runtime)
         outcomes = []
         for text in QUESTIONS:
             answer = ask(runtime, Question(text, OPERATOR))

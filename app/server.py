@@ -13,22 +13,20 @@ from fastapi import FastAPI
 
 from app import problems
 from app.api import routers
-from app.ask import ask
 from app.limits import Guard, RateLimiter, is_loopback
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
 from app.runtime import Runtime, answer_many, open_runtime
 from app.streams import RUNNING, Streams
 from app.uploads import Uploads
+from app.warm import warm
 from core.settings import Settings
-from core.types import OPERATOR, Question
 
 log = logging.getLogger(__name__)
 THREADS = RUNNING + 16
 """Requests that are worked on at once; the framework's 40 would hold back whole answers that the model could draft."""
 DRAIN_S = 10.0
 """How long shutdown waits for answers and uploads in the making."""
-REHEARSAL = "What do these documents say, and who wrote them?"
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
@@ -77,12 +75,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _warm(runtime: Runtime) -> None:
-    """Build the parts and ask once, unrecorded: weights load at their first use, and no reader should wait for that.
-
-    What fails here is told by `/readyz` and tried again by the next question.
-    """
+    """Warm the parts; what fails here is told by `/readyz` and tried again by the next question."""
     try:
-        runtime.warm()
-        ask(runtime, Question(REHEARSAL, OPERATOR, generator="quote"), recorded=False)
+        warm(runtime)
     except Exception:
         log.exception("a part could not be built; /readyz says which")
