@@ -79,8 +79,8 @@ def give_key(page: playwright.Page, key: str) -> None:
     """Type a key into the settings."""
     settle(page)
     field = page.get_by_label("API key", exact=True)
-    if not field.is_visible():
-        page.get_by_text("Settings", exact=True).click()
+    if not field.is_visible() or field.evaluate("element => element.closest('[inert]') !== null"):
+        page.get_by_text("Settings", exact=True).click()  # closed, or about to be
     field.fill("")
     field.press_sequentially(key)
     field.press("Enter")
