@@ -69,6 +69,10 @@ def begin_to_ask(page: playwright.Page, question: str) -> None:
     page.keyboard.press("Enter")
 
 
+OPENS_MS = 5_000
+"""Longest that settings take to open; a click while they do would close them."""
+
+
 def settle(page: playwright.Page) -> None:
     """Wait until the page's script has run to its end: a list opened before that closes again."""
     page.wait_for_timeout(500)  # until the event has come to the server and the run has begun
@@ -79,8 +83,10 @@ def give_key(page: playwright.Page, key: str) -> None:
     """Type a key into the settings."""
     settle(page)
     field = page.get_by_label("API key", exact=True)
-    if not field.is_visible() or field.evaluate("element => element.closest('[inert]') !== null"):
-        page.get_by_text("Settings", exact=True).click()  # closed, or about to be
+    try:
+        field.wait_for(timeout=OPENS_MS)  # where the API asks for a key the settings open by themselves
+    except playwright.TimeoutError:
+        page.get_by_text("Settings", exact=True).click()
     field.fill("")
     field.press_sequentially(key)
     field.press("Enter")
