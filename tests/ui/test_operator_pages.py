@@ -35,7 +35,11 @@ def test_a_document_held_back_is_read_and_let_in(page: playwright.Page, site: Si
     page.get_by_role("button", name="Let it in").click()
     page.get_by_text("Let in: it is answered from now on.").wait_for()
     assert httpx.get(f"{site.api}/v1/quarantine").json()["documents"] == []
-    found = httpx.post(f"{site.api}/v1/search", json={"query": "printer floor two"}, timeout=60).json()["hits"]
+    for _ in range(60):  # the index follows the store within moments
+        found = httpx.post(f"{site.api}/v1/search", json={"query": "printer floor two"}, timeout=60).json()["hits"]
+        if found[0]["title"] == "Printer notes":
+            break
+        page.wait_for_timeout(500)
     assert found[0]["title"] == "Printer notes"
 
 
