@@ -46,7 +46,7 @@ def build_library(folder: Path) -> Path:
 
 
 def take_in(settings: Settings, documents: Path) -> dict[str, Any]:
-    """Ingest the folder; return what failed, by the name of its error."""
+    """Ingest the folder; return what failed, by the name of its error, and what was said of it."""
     database = Database.open(settings)
     try:
         report = ingest(
@@ -58,7 +58,8 @@ def take_in(settings: Settings, documents: Path) -> dict[str, Any]:
         )
     finally:
         database.close()
-    return {"failed": sorted({failure.error for failure in report.failed})}
+    said = [f"{Path(failure.source).name}: {failure.error}: {failure.message}" for failure in report.failed]
+    return {"failed": sorted({failure.error for failure in report.failed}), "said": said}
 
 
 def attempt(home: Path, documents: Path, kind: str, at: int) -> dict[str, Any]:
@@ -90,8 +91,7 @@ def look(home: Path, documents: Path) -> list[str]:
         # a run whose end could not be recorded is settled by the next one, which comes now
         first = [r for r in examine(settings) if not r.ok and r.name not in (DOUBLED, "runs")]
         problems += [f"doctor: {r.name}: {r.detail}" for r in first]
-        if failed := take_in(settings, documents)["failed"]:
-            problems.append(f"the second try failed: {failed}")
+        problems += [f"the second try failed: {said}" for said in take_in(settings, documents)["said"]]
         if contents(settings) != {"policy.txt": NEW, "other.txt": OTHER}:
             problems.append(f"the second try left {contents(settings)}")
         problems += [f"then doctor: {r.name}: {r.detail}" for r in examine(settings) if not r.ok and r.name != DOUBLED]

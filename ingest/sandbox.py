@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from core.claims import Claim, sweep
-from core.errors import SourceUnavailable, Unparseable
+from core.errors import SourceUnavailable, StoreUnavailable, Unparseable
 from core.settings import IngestSettings
 from ingest.cutting import Cut
 from ingest.parsed import ParsedDocument
@@ -145,8 +145,10 @@ class ParserPool:
         original = self._home / f"original-{uuid4().hex}"
         try:
             worker.copy.rename(original)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise Unparseable("the parser took away the file it was given") from error
+        except OSError as error:
+            raise _refused(self._home, error) from error
         if original.is_symlink():
             original.unlink()
             raise Unparseable("the parser changed the file it was given")
@@ -156,13 +158,19 @@ class ParserPool:
         """Move attachments out of the worker's reach; names that it made up lead nowhere else."""
         if not document.attachments:
             return None
-        spool = Path(tempfile.mkdtemp(dir=self._home, prefix="spool-"))
+        try:
+            spool = Path(tempfile.mkdtemp(dir=self._home, prefix="spool-"))
+        except OSError as error:
+            raise _refused(self._home, error) from error
         for number, attachment in enumerate(document.attachments):
             source = worker.home / "spool" / Path(attachment.path).name
             if source.is_symlink() or not source.is_file():
                 raise Unparseable("a parser's reply names a file it did not leave")
             target = spool / f"{number:05d}"
-            source.rename(target)
+            try:
+                source.rename(target)
+            except OSError as error:
+                raise _refused(spool, error) from error
             attachment.path = str(target)
         return spool
 
@@ -170,3 +178,8 @@ class ParserPool:
         while not self._closed.wait(WATCH_INTERVAL_S):
             for worker in self._workers:
                 worker.check()
+
+
+def _refused(folder: Path, error: OSError) -> StoreUnavailable:
+    """Name a disk's refusal as what it is: the file is not to blame, and the next run takes it."""
+    return StoreUnavailable(f"cannot work in {folder}: {error.strerror or error}")

@@ -5,6 +5,7 @@ Nothing it is given is trusted: it runs confined, with limits, and its replies a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -20,6 +21,9 @@ from ingest.parsed import ParsedDocument
 from ingest.parsers.request import ParseRequest
 
 OPTIONAL_WORK_SHARE = 0.7  # of the time limit; after it optional work such as OCR stops and says so
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk without room says; the file is not to blame."""
 
 RETIRE_SHARE = 0.5
 """Of the memory it may use; a process that keeps more than this after a file makes room for a fresh one, so that the
@@ -64,8 +68,6 @@ def _preload() -> None:
 def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
     _limit_cpu(job["timeout_s"])
     spool = home / "spool"
-    shutil.rmtree(spool, ignore_errors=True)
-    spool.mkdir()
     request = ParseRequest(
         path=Path(job["path"]),
         name=job["name"],
@@ -76,6 +78,8 @@ def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
         max_output_bytes=job["max_output_bytes"],
     )
     try:
+        shutil.rmtree(spool, ignore_errors=True)
+        spool.mkdir()
         document = parse_request(request)
         _limit_cpu(job["timeout_s"])  # cutting has as long again
         passages = cut(document, Cutting(**job["cutting"])) if job["cutting"] else None
@@ -86,6 +90,9 @@ def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
         return {"error": "TooLarge", "message": "the parser needed more memory than it may use", "retire": True}
     except RecursionError:
         return {"error": "Unparseable", "message": "the file is nested too deeply"}
+    except OSError as error:
+        kind = "SourceUnavailable" if error.errno in FULL else "Unparseable"
+        return {"error": kind, "message": f"{type(error).__name__}: {error}"[:500]}
     except Exception as error:  # noqa: BLE001  process edge: a parser's crash is the file's failure
         return {"error": "Unparseable", "message": f"{type(error).__name__}: {error}"[:500]}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ParseTimeout, SourceUnavailable, TooLarge, Unparseable
+from core.errors import ParseTimeout, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
+from ingest import worker
 from ingest.parsed import ParsedDocument
 from ingest.parser_process import ParseJob, typed_error
 from ingest.process import ROOT, Usage, usage, worker_environment
@@ -150,6 +153,42 @@ def test_a_file_beyond_the_limit_is_not_even_copied(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_a_transient_failure(pool: ParserPool, tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable):
         pool.submit(ParseJob(tmp_path / "gone", "gone")).result(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.EIO, StoreUnavailable), (errno.ENOSPC, StoreUnavailable), (errno.ENOENT, Unparseable)]
+)
+def test_a_disk_that_refuses_is_not_the_files_fault(
+    number: int, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "a.txt"
+    source.write_text("Some words to read.")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if Path(target).name.startswith("original-"):
+            raise OSError(number, os.strerror(number))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with ParserPool(IngestSettings(), workers=1, keep=lambda _: "") as pool, pytest.raises(error):
+        pool.submit(ParseJob(source, "a.txt")).result(timeout=60)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, "SourceUnavailable"), (errno.EISDIR, "Unparseable")])
+def test_a_full_disk_met_while_parsing_is_transient(
+    number: int, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(request: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(worker, "parse_request", full)
+    monkeypatch.setattr(worker, "_limit_cpu", lambda seconds: None)
+    job = {
+        "timeout_s": 60, "path": "x", "name": "x", "password": None, "ocr": False, "max_output_bytes": 10,
+        "cutting": None,
+    }  # fmt: skip
+    assert worker._serve(job, tmp_path)["error"] == kind
 
 
 def test_a_reply_that_points_outside_its_text_is_refused() -> None:
