@@ -21,6 +21,10 @@ GATHER_SHARE = 0.5
 """Up to this share of permitted rows, gathering them costs less than scoring every row."""
 BLOCK_SCORES = 1 << 22
 """Scores computed at once, 16 MB of float32: a block that stays near the cache."""
+SEED_ROWS = 1 << 10
+"""Rows scored first, to know from which score on a row is worth keeping."""
+ROUNDING = 1e-5
+"""By how much, against 1 or their size, two sums of the same products may differ that were added in another order."""
 _tokens = itertools.count()
 
 
@@ -174,35 +178,40 @@ def search_rows(view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple
     k = min(k, len(rows))
     if k == 0:
         return np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0), dtype=np.float32)
+    floor = _floor(view.matrix[rows[: max(k, SEED_ROWS)]], queries, k)
     if len(rows) > GATHER_SHARE * len(view.ids):
         allowed = np.zeros(len(view.ids), dtype=np.bool_)
         allowed[rows] = True
-        return _search_blocks(view.matrix, queries, k, None if allowed.all() else ~allowed)
-    best, scores = _search_blocks(view.matrix[rows], queries, k, None)
+        return _search_blocks(view.matrix, queries, k, floor, None if allowed.all() else ~allowed)
+    best, scores = _search_blocks(view.matrix[rows], queries, k, floor, None)
     return rows[best], scores
 
 
-def _search_blocks(matrix: Vectors, queries: Vectors, k: int, hidden: NDArray[np.bool_] | None) -> tuple[Rows, Vectors]:
-    """Search block by block of rows, keeping the best `k` so far of each query."""
-    step = max(k, BLOCK_SCORES // max(1, len(queries)))
-    best: list[Rows] = []
-    scores: list[Vectors] = []
+def _floor(some: Vectors, queries: Vectors, k: int) -> Vectors:
+    """Return what the `k`-th best of all rows scores at least, (q,): what it scores among some of them."""
+    least = np.partition(queries @ some.T, len(some) - k, axis=1)[:, -k]
+    return least - ROUNDING * (1 + np.abs(least))
+
+
+def _search_blocks(
+    matrix: Vectors, queries: Vectors, k: int, floor: Vectors, hidden: NDArray[np.bool_] | None
+) -> tuple[Rows, Vectors]:
+    """Search block by block; of each only the few scores that reach the best `k` so far are looked at again."""
+    step = max(1, BLOCK_SCORES // max(1, len(queries)))
+    asked, rows, scores = (np.empty(0, dtype=kind) for kind in (np.int64, np.int64, np.float32))
     for start in range(0, len(matrix), step):
-        block = queries @ matrix[start : start + step].T
+        block = matrix[start : start + step] @ queries.T
         if hidden is not None:
-            block[:, hidden[start : start + step]] = -np.inf
-        rows, values = _top(block, k)
-        best.append(rows + start)
-        scores.append(values)
-    all_rows, all_scores = np.concatenate(best, axis=1), np.concatenate(scores, axis=1)
-    order = np.lexsort((all_rows, -all_scores), axis=1)[:, :k]
-    return np.take_along_axis(all_rows, order, axis=1), np.take_along_axis(all_scores, order, axis=1)
-
-
-def _top(block: Vectors, k: int) -> tuple[Rows, Vectors]:
-    """Return columns and scores of the best `k` of each row, in no order."""
-    if block.shape[1] <= k:
-        columns = np.broadcast_to(np.arange(block.shape[1]), block.shape)
-    else:
-        columns = np.argpartition(block, block.shape[1] - k, axis=1)[:, -k:]
-    return columns.astype(np.int64), np.take_along_axis(block, columns, axis=1)
+            block[hidden[start : start + step]] = -np.inf
+        hits = np.flatnonzero(block >= floor)
+        at, which = np.divmod(hits, len(queries))
+        asked, rows = np.concatenate([asked, which]), np.concatenate([rows, at + start])
+        scores = np.concatenate([scores, block.ravel()[hits]])
+        order = np.lexsort((rows, -scores, asked))
+        first = np.searchsorted(asked[order], np.arange(len(queries)))
+        order = order[np.arange(len(order)) - first[asked[order]] < k]
+        asked, rows, scores = asked[order], rows[order], scores[order]
+        last = np.searchsorted(asked, np.arange(len(queries)), side="right") - 1
+        full = np.bincount(asked, minlength=len(queries)) == k
+        floor[full] = np.maximum(floor[full], scores[last[full]])
+    return rows.reshape(len(queries), k), scores.reshape(len(queries), k)
