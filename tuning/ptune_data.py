@@ -14,13 +14,14 @@ import hashlib
 import json
 import random
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import InvalidInput
+from core.sentences import split_sentences
 from generation.prompts import NOT_FOUND
 
 SECTION = re.compile(r"<!--\s*(?:paragraph|section)\s+\w+\s*-->")
@@ -168,28 +169,68 @@ def _balanced(rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, 
 
 
 def read_examples(questions: Path, docs: Path) -> tuple[list[Example], dict[str, list[str]]]:
-    """Read questions whose evidence holds the passage, and every passage of their documents."""
-    passages: dict[str, list[str]] = defaultdict(list)
+    """Read questions with evidence, and every passage of the documents it is from.
+
+    Raises:
+        InvalidInput: a line is no question, a document is no text, or none of the documents is in the folder.
+    """
+    passages: dict[str, list[str]] = {}
     examples = []
-    for line in questions.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        evidence: dict[str, Any] = next(iter(row.get("evidence") or []), {})
-        answers = tuple(answer for answer in row.get("answers") or [] if len(answer) <= MAX_ANSWER_CHARACTERS)
-        passage = str(evidence.get("text") or "").strip()[:MAX_PASSAGE_CHARACTERS]
-        if not passage or (row["answerable"] and not any(answer in passage for answer in answers)):
+    for number, line in enumerate(questions.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
             continue
-        if evidence["doc"] not in passages:
-            passages[evidence["doc"]] = _passages(docs / evidence["doc"])
-        kept = tuple(answer for answer in answers if answer in passage) if row["answerable"] else ()
-        examples.append(Example(str(row["id"]), evidence["doc"], row["question"], kept, passage))
-    return examples, {document: texts for document, texts in passages.items() if len(texts) > 3}
+        try:
+            row = json.loads(line)
+            evidence: dict[str, Any] = next(iter(row.get("evidence") or []), {})
+            if not evidence.get("text"):  # nothing says where an answer would be; hidden answers teach refusing
+                continue
+            if evidence["doc"] not in passages:
+                passages[evidence["doc"]] = _passages(docs / evidence["doc"])
+            example = _example(row, evidence, passages[evidence["doc"]])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(f"{questions}, line {number}: no question with evidence ({error!r})") from error
+        if example is not None:
+            examples.append(example)
+    if passages and not any(passages.values()):
+        raise InvalidInput(
+            f"{docs} holds none of the documents that the questions name, such as {next(iter(passages))}"
+        )
+    return examples, {document: texts for document, texts in passages.items() if texts}
+
+
+def _example(row: Mapping[str, Any], evidence: Mapping[str, Any], passages: Sequence[str]) -> Example | None:
+    """Return a question with the passage of its evidence; `None` where that passage does not hold an answer."""
+    text = str(evidence["text"]).strip()[:MAX_PASSAGE_CHARACTERS]
+    passage = text if text in passages else next((one for one in passages if text in one), text)
+    told = [str(answer) for answer in row.get("answers") or []]
+    answers = tuple(answer for answer in told if len(answer) <= MAX_ANSWER_CHARACTERS and answer in passage)
+    answerable = row.get("answerable", bool(told))
+    if answerable and not answers:
+        return None
+    return Example(str(row["id"]), evidence["doc"], row["question"], answers if answerable else (), passage)
 
 
 def _passages(path: Path) -> list[str]:
+    """Return the passages of a text: its marked sections, otherwise as many sentences together as one may hold."""
     if not path.is_file():
         return []
-    cut = (text.strip()[:MAX_PASSAGE_CHARACTERS] for text in SECTION.split(path.read_text(encoding="utf-8"))[1:])
-    return [text for text in cut if text]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is no text: ingest it, and give --written or --liked instead of --docs") from error
+    cut = SECTION.split(text)[1:] or _packed(text)
+    return [kept for kept in (part.strip()[:MAX_PASSAGE_CHARACTERS] for part in cut) if kept]
+
+
+def _packed(text: str) -> list[str]:
+    made: list[str] = []
+    first = 0
+    spans = split_sentences(text)
+    for (_, end), following in zip(spans, [*spans[1:], None], strict=True):
+        if following is None or following[1] - first > MAX_PASSAGE_CHARACTERS:
+            made.append(text[first:end])
+            first = end
+    return made
 
 
 def describe(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -19,14 +19,19 @@ def best_of(folder: Path) -> Path:
     return folder / "best" if (folder / "best").is_dir() else folder
 
 
+def check_name(name: str) -> None:
+    """Raise `InvalidInput` where this is no name of a task."""
+    if not _NAME.fullmatch(name) or name in (NONE, "auto"):
+        raise InvalidInput(f"{name!r} is no name of a task: letters, digits, - and _, and neither none nor auto")
+
+
 def keep_task(home: Path, name: str, run: Path, model: str, figures: dict[str, Any]) -> Path:
     """Copy the best of a run to `tasks/<name>` with what it is for; a task of that name is replaced whole.
 
     Raises:
         InvalidInput: the name or the run is none.
     """
-    if not _NAME.fullmatch(name) or name in (NONE, "auto"):
-        raise InvalidInput(f"{name!r} is no name of a task: letters, digits, - and _, and neither none nor auto")
+    check_name(name)
     best = run / "best"
     if not (best / TASK_FILE).is_file():
         raise InvalidInput(f"{run} holds no finished run")

@@ -95,7 +95,7 @@ def _leaks(url: str, asked: Sequence[Any], task: str | None) -> dict[str, int]:
 
 def _asked(url: str, asked: Sequence[Any], task: str | None, fields: Mapping[str, Any]) -> list[str]:
     """Return the server's replies to all messages."""
-    with httpx.Client(timeout=120) as client, ThreadPoolExecutor(TOGETHER) as pool:
+    with httpx.Client(timeout=600) as client, ThreadPoolExecutor(TOGETHER) as pool:
         model = client.get(f"{url}/v1/models").json()["data"][0]["id"]
         extra = {"chat_template_kwargs": {"task": task}} if task else {}
 

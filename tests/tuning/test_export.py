@@ -71,44 +71,88 @@ def test_an_added_token_is_never_sampled_even_hot(baked):
     )
     with torch.no_grad():
         logits = model(input_ids=ids.input_ids).logits
-    hot = torch.softmax(logits[:, 4:].double() / 5.0, dim=-1)  # nothing is sampled between virtual tokens
-    assert float(hot[..., real:].sum()) < 1e-12
+    hot = torch.softmax(logits.double() / 1e6, dim=-1)
+    assert float(hot[..., real:].sum()) == 0.0
     torch.manual_seed(0)
     model.generation_config.suppress_tokens = None
     made = model.generate(**ids, do_sample=True, temperature=5.0, top_k=0, max_new_tokens=60, min_new_tokens=60)
     assert int(made[0, ids.input_ids.shape[1] :].max()) < real
 
 
-def test_states_that_point_everywhere_are_measured_as_unsafe():
-    torch.manual_seed(0)
-    states = torch.randn(400, 8)
-    _, report = exporting._losing_row(torch.cat([states, -states]), torch.randn(20, 8), 20)
-    assert report["losing_margin"] < exporting.LOSING_MARGIN
+def test_no_text_makes_an_added_token_win_even_one_whose_states_no_check_prompt_showed(tmp_path):
+    torch.manual_seed(3)
+    model = save_tiny_model(tmp_path / "base")
+    tokenizer, base = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model)
+    unseen = tokenizer.convert_tokens_to_ids("hill")
+    with torch.no_grad():  # its states lie against what the states of all other words share
+        base.model.embed_tokens.weight[unseen, 0] = -8.0
+    base.save_pretrained(model)
+    rows = [{"messages": [{"role": "user", "content": f"where is the rain {'a ' * n}"}]} for n in range(12)]
+    (tmp_path / "check.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "answer").mkdir()
+    save_file({"virtual_tokens": torch.randn(4, 32) * 5}, tmp_path / "answer" / "virtual_tokens.safetensors")
+    runs = {"answer": tmp_path / "answer"}
+    report = export(model, runs, check=tmp_path / "check.jsonl", out=tmp_path / "out", limit=12)
+    baked = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    with torch.no_grad():
+        logits = baked(input_ids=torch.tensor([[1] + [unseen] * 20])).logits[0].double()
+    behind = logits[:, : len(tokenizer)].max(dim=-1).values - logits[:, len(tokenizer) :].max(dim=-1).values
+    assert float(behind.min()) >= report["losing_margin"] >= exporting.LOSING_MARGIN
+
+
+def test_a_table_with_rows_that_no_token_uses_is_exported_all_the_same(baked, tmp_path):
+    home, _ = baked
+    model = AutoModelForCausalLM.from_pretrained(home / "base")
+    model.resize_token_embeddings(40, mean_resizing=False)
+    AutoTokenizer.from_pretrained(home / "base").save_pretrained(tmp_path / "base")
+    model.save_pretrained(tmp_path / "base")
+    runs = {"answer": home / "answer"}
+    report = export(tmp_path / "base", runs, check=home / "check.jsonl", out=tmp_path / "out", limit=4)
+    assert report["answer"]["max_logit_difference"] <= 1e-3
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").config.vocab_size == 40
 
 
 def test_a_folder_whose_added_tokens_could_win_is_not_written(baked, monkeypatch, tmp_path):
     home, report = baked
     monkeypatch.setattr(exporting, "LOSING_MARGIN", report["losing_margin"] * 2)
-    with pytest.raises(ValueError, match="winning"):
+    runs = {"answer": home / "answer"}
+    with pytest.raises(InvalidInput, match="as far as proved"):
+        export(home / "base", runs, check=home / "check.jsonl", out=tmp_path / "out", limit=12)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("key", "value"), [("max_logit_difference", float("nan")), ("greedy_identical", 0.98)])
+def test_a_folder_that_does_not_do_what_was_trained_is_not_written(baked, monkeypatch, tmp_path, key, value):
+    home, report = baked
+    monkeypatch.setattr(exporting, "compare", lambda *_: {**report["answer"], key: value})
+    with pytest.raises(InvalidInput, match="answer: not exported"):
         export(home / "base", {"answer": home / "answer"}, check=home / "check.jsonl", out=tmp_path / "out", limit=12)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_a_folder_in_half_precision_never_samples_an_added_token_at_any_temperature(baked, dtype, tmp_path):
+def test_an_export_is_checked_with_prompts_and_named_by_a_task(baked, tmp_path):
+    home, _ = baked
+    (tmp_path / "empty.jsonl").write_text("")
+    with pytest.raises(InvalidInput, match="no rows"):
+        export(home / "base", {"answer": home / "answer"}, check=tmp_path / "empty.jsonl", out=tmp_path / "out")
+    with pytest.raises(InvalidInput, match="no name of a task"):
+        export(home / "base", {"a'}": home / "answer"}, check=home / "check.jsonl", out=tmp_path / "out")
+
+
+def test_a_folder_in_bfloat16_never_samples_an_added_token_at_any_temperature(baked, tmp_path):
     home, _ = baked
     runs = {"answer": home / "answer"}
-    export(home / "base", runs, check=home / "check.jsonl", out=tmp_path, limit=12, dtype=dtype)
+    export(home / "base", runs, check=home / "check.jsonl", out=tmp_path, limit=12, dtype="bfloat16")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=getattr(torch, dtype))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
     messages = [{"role": "user", "content": "where is the rain"}]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, task="answer")
     assert text.startswith(task_prefix("answer", 4))
     with torch.no_grad():
         logits = model(tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids).logits.double()
     assert torch.isfinite(logits).all()
-    hot = torch.softmax(logits[:, 4:] / (1e6 if dtype == "bfloat16" else 20), dim=-1)
-    assert float(hot[..., len(tokenizer) - 4 :].sum()) < 1e-12
+    hot = torch.softmax(logits / 1e6, dim=-1)
+    assert float(hot[..., len(tokenizer) - 4 :].sum()) == 0.0
 
 
 def test_a_task_the_checkpoint_does_not_hold_is_an_error_not_an_untuned_answer(baked):

@@ -91,3 +91,41 @@ def test_rows_of_people_are_kept_whole_and_split_with_the_others_by_document(sou
     assert sum(row["id"].startswith("liked") for rows in parts.values() for row in rows) == 8
     documents = {part: {row["document"] for row in rows} for part, rows in parts.items()}
     assert not documents["train"] & documents["test"]
+
+
+def test_documents_without_marked_sections_are_cut_at_sentences_and_evidence_may_be_one_of_them(tmp_path):
+    rows = []
+    for name in ("North", "South", "East", "West"):
+        told = [f"The {name} harbour opened pier {n} in {1900 + n} with {n} cranes." for n in range(1, 61)]
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(" ".join(told[at : at + 5]) for at in range(0, 60, 5)))
+        for n in range(1, 61, 6):
+            row = {"id": f"{name}-{n}", "question": f"When did {name} open pier {n}?", "answers": [str(1900 + n)]}
+            rows.append(row | {"evidence": [{"doc": f"{name}.txt", "text": told[n - 1]}]})
+        rows.append({"id": name, "question": f"Who owns {name}?", "answers": [], "answerable": False, "evidence": []})
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_parts(read_material(tmp_path, tmp_path / "questions.jsonl"), tmp_path / "out")
+    for row in read(tmp_path / "out", "train"):
+        assert all(100 < len(passage["text"]) <= 900 for passage in row["passages"])
+        if row["answerable"]:
+            assert row["answers"][0] in row["passages"][row["marker"] - 1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("no json", "line 2: no question with evidence"),
+        ('{"evidence": [{"text": "a"}]}', "line 2: no question with evidence"),
+        ('{"id": 1, "question": "a?", "answers": ["a"], "evidence": [{"doc": "scan.pdf", "text": "a"}]}', "is no text"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, line, message):
+    (tmp_path / "scan.pdf").write_bytes(b"%PDF\xff\xfe")
+    (tmp_path / "questions.jsonl").write_text("\n" + line)
+    with pytest.raises(InvalidInput, match=message):
+        read_material(tmp_path, tmp_path / "questions.jsonl")
+
+
+def test_questions_about_documents_that_are_elsewhere_are_an_error_that_names_one(source, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match=r"none of the documents .* such as House0\.md"):
+        read_material(tmp_path / "empty", source[1])
