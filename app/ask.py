@@ -1,7 +1,7 @@
 """The pipeline that answers a question.
 
-authorise → input rails → rewrite → retrieve (permitted rows only) → rerank → retrieval rails
-→ generate (or quote) → cite and verify each claim → output rails → answered | refused | blocked
+authorise → input rails (a greeting is told what can be asked) → rewrite → retrieve (permitted rows only) → rerank
+→ retrieval rails → generate (or quote) → cite and verify each claim → output rails → answered | refused | blocked
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from app.compose import compose
 from app.conversations import recall
 from app.events import Concluded, Event
 from app.record import record
-from app.refusals import blocked, refused
+from app.refusals import blocked, greeted, refused
 from app.runtime import Runtime
 from app.steps import check_input, check_retrieval, redact, retrieve, rewrite_question, select, weigh
 from app.trace import Conclusion, Trace
 from core.types import Answer, Question
+from generation.greetings import greeting_language
 
 
 def never() -> bool:
@@ -68,6 +69,8 @@ def _conclude(
     redact(runtime, trace, verdicts)
     if blocking := trace.judged(verdicts):
         return blocked(runtime, trace, blocking)
+    if language := greeting_language(trace.question.text):
+        return greeted(runtime, trace, language)
 
     query = yield from trace.step("rewrite", rewrite_question, runtime, trace)
     retrieval = yield from trace.step("retrieve", retrieve, runtime, trace, query)

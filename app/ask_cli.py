@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import Annotated
 
 import typer
@@ -65,7 +65,9 @@ def answer_text(answer: Answer) -> str:
         lines += ["", f"[{citation.marker}] {citation.title} ({citation.source}{page}, {version})"]
         lines += wrap(f"“{' '.join(citation.quote.split())}”", WIDTH, initial_indent="    ", subsequent_indent="    ")
     if answer.nearest:
-        lines += ["", "Closest passages:", *(f"  - {near.title} ({near.source})" for near in answer.nearest)]
+        lines += ["", "Closest passages:"]
+        for near in answer.nearest:
+            lines += [f"  - {near.title} ({near.source})", f"    {shorten(near.text, WIDTH, placeholder=' …')}"]
     seconds = answer.timings_ms["total"] / 1000
     lines += ["", f"— {answer.generator} ({answer.model}), {seconds:.1f} s, answer {answer.id}"]
     return "\n".join(lines)

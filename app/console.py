@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.errors import AttestError
+from core.errors import AttestError, InvalidInput, InvalidSetting
 from core.logging import configure_logging
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
     except AttestError as error:
         note(f"attest: {error}")
         log.debug("%s", error.kind, exc_info=True)
-        return 1
+        return _failed(error)
     except BrokenPipeError:
         # The reader (`| head`) has gone: give the interpreter a sink, so that its last flush is silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,6 +60,11 @@ def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
         log.debug("unexpected", exc_info=True)
         return 1
     return 0
+
+
+def _failed(error: AttestError) -> int:
+    """Return 2 for arguments that cannot be, 1 for what could not be done with them; a wrong setting is no argument."""
+    return 2 if isinstance(error, InvalidInput) and not isinstance(error, InvalidSetting) else 1
 
 
 def _unexpected(error: Exception) -> str:

@@ -15,6 +15,7 @@ from core.db.models import Conversation, Document, Turn
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound
 from core.types import Answer, Json, Message, Principal, Question
+from generation.greetings import greeting_language, without_greetings
 
 REMEMBERED_TURNS = 6
 """Turns that a follow-up is read against: further back, questions seldom refer and prompts only grow."""
@@ -30,14 +31,14 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 def recall(database: Database, question: Question) -> Question:
-    """Return the question with the conversation before it.
+    """Return the question with the conversation before it, greetings left out.
 
     Raises:
         NotFound: the conversation belongs to somebody else.
         InvalidInput: the conversation's id is not one.
     """
     if question.conversation_id is None:
-        return question
+        return replace(question, history=without_greetings(question.history)) if question.history else question
     if not _ID.fullmatch(question.conversation_id):
         raise InvalidInput("conversation_id must be 1 to 40 letters, digits, - or _")
     with database.read() as session:
@@ -51,6 +52,7 @@ def recall(database: Database, question: Question) -> Question:
             .order_by(Turn.ordinal.desc())
             .limit(REMEMBERED_TURNS)
         ).all()
+        turns = [turn for turn in turns if greeting_language(turn.question) is None]
         if not turns:
             return question
         history = messages_of(session, question.principal, turns[::-1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
+from app.refusals import GREETING
 from app.runtime import Runtime
 from core.db.models import AuditRow, Feedback
 from core.db.session import Database
@@ -110,7 +111,7 @@ def _unmet(database: Database) -> Iterator[_Unmet]:
 
 def _weakness(record: Json) -> str | None:
     if record["outcome"] == "refused":
-        return str(record["reason"])
+        return str(record["reason"]) if record["reason"] != GREETING else None
     if record["outcome"] == "answered" and max((c["score"] for c in record["claims"]), default=0.0) < WEAK:
         return "weakly_supported"
     return None

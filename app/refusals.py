@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from app.runtime import Runtime
 from app.trace import Conclusion, Trace
+from core.db.access import retrievable_versions
+from core.db.models import Document, DocumentVersion
 from core.errors import GenerationError
-from core.types import GeneratorName, Verdict
+from core.types import GeneratorName, Question, Verdict
 from guardrails.rails import UNAVAILABLE
 
 EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "domain", "words"})
 """Rails that say in words of their own what they stopped and how to go on."""
 EXAMPLES = 3
+GREETING = "greeting"
+"""The reason of a refusal of a text that asks nothing."""
 
 READ = "en"
 """The language that the packaged models read well."""
@@ -30,10 +36,22 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     text = message(reason, language)
     if trace.query is not None and trace.query.text != question:
         text = f"{text} {message('searched', language, query=trace.query.text)}"
+    if collection := trace.question.filters.collection:
+        text = f"{text} {message('searched_in', language, collection=collection)}"
     name, model = _generator(runtime, trace)
     if language != READ and name != "vllm":
         text = f"{text} {message('packaged_english', language)}"
     return Conclusion("refused", text, reason, name, model)
+
+
+def greeted(runtime: Runtime, trace: Trace, language: str) -> Conclusion:
+    """Return what is said to a text that asks nothing: what can be asked, by the settings or by titles of documents."""
+    from generation.languages import message
+
+    text = message("greeting", language)
+    if topics := _topics(runtime) or _titles(runtime, trace.question):
+        text = f"{text} {message('greeting_topics', language, topics=topics)}"
+    return Conclusion("refused", text, GREETING, *_generator(runtime, trace))
 
 
 def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
@@ -63,6 +81,20 @@ def _topics(runtime: Runtime) -> str:
     """Return what this Attest is for, as its settings describe it."""
     rails = runtime.settings.rails
     return rails.domain_description.strip() or " · ".join(rails.domain_examples[:EXAMPLES])
+
+
+def _titles(runtime: Runtime, question: Question) -> str:
+    """Return titles of the newest documents that a search would read for the asker."""
+    served = retrievable_versions(question.principal, question.filters)
+    newest = (
+        select(Document.title)
+        .join(DocumentVersion, DocumentVersion.document_key == Document.key)
+        .where(DocumentVersion.key.in_(served))
+        .order_by(DocumentVersion.created_at.desc(), Document.key.desc())
+        .limit(EXAMPLES)
+    )
+    with runtime.database.read() as session:
+        return " · ".join(dict.fromkeys(session.scalars(newest)))
 
 
 def _generator(runtime: Runtime, trace: Trace) -> tuple[GeneratorName, str]:

@@ -15,6 +15,7 @@ from app.runtime import Runtime
 from core.db.models import AuditRow, Turn
 from core.errors import InvalidInput
 from core.types import Answer, Filters, Json, Message, Principal, Question, Style
+from generation.greetings import without_greetings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _history(runtime: Runtime, row: AuditRow) -> tuple[Message, ...]:
             .where(Turn.conversation_id == turn.conversation_id, Turn.ordinal < turn.ordinal)
             .order_by(Turn.ordinal)
         ).all()
-        return messages_of(session, principal, earlier)
+        return without_greetings(messages_of(session, principal, earlier))
 
 
 def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Subject", "summarize"]
 LONGEST = 400
 """Characters of a quoted sentence; a longer one is a paragraph, not a summary."""
+ENDS = (".", "!", "?", "…", "。", "！", "？")
 
 
 def summarize(runtime: Runtime, subject: Subject, *, generator: GeneratorChoice = "auto", sentences: int = 8) -> Answer:
@@ -129,6 +130,7 @@ def _quoted(runtime: Runtime, evidence: Sequence[Evidence], sentences: int) -> s
         if len(text) <= LONGEST and passage.unit.kind == "sentence" and not text.endswith(":"):
             said.setdefault(text, f"{text} [{passage.evidence.marker}]")
             opens.setdefault(text, passage.evidence.hit.chunk.ordinal == 0 and passage.unit.start == 0)
-    texts = list(said)
+    whole = [text for text in said if text.rstrip("\"'”’)").endswith(ENDS)]
+    texts = whole or list(said)  # titles and the heads of letters sum nothing up
     vectors = runtime.encoder.encode(texts, "document")
     return "\n".join(said[texts[row]] for row in spread(vectors, [opens[text] for text in texts], sentences))

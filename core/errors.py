@@ -53,6 +53,10 @@ class InvalidInput(AttestError):
     status_code = 422
 
 
+class InvalidSetting(InvalidInput):
+    """A setting is wrong; the message names it. The request is not to blame."""
+
+
 class TooLarge(AttestError):
     """The input exceeds a limit named in the message."""
 

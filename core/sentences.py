@@ -16,6 +16,9 @@ Kind: TypeAlias = Literal["sentence", "item", "row", "header", "heading"]
 LONGEST = 600
 """Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
 
+LONGEST_TITLE = 80
+"""Characters of a line over a list that names it without a colon."""
+
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
 _ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
 _RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
@@ -80,7 +83,9 @@ def _with_antecedents(text: str, sentences: list[Unit]) -> list[Unit]:
 
 
 def _introduces(text: str) -> bool:
-    return text.rstrip(" *_").endswith(":")
+    """Whether a sentence leads into the list below it: it ends with a colon, or is a title, which ends with nothing."""
+    plain = text.rstrip(" *_")
+    return plain.endswith(":") or (len(plain) <= LONGEST_TITLE and "\n" not in plain and plain[-1:].isalnum())
 
 
 def _is_header(text: str, row: tuple[int, int], below: tuple[int, int]) -> bool:

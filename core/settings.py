@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from core.blobs import write_durably
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidSetting
 
 ENV_PREFIX = "ATTEST_"
 PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT", "ATTEST_FILE_PASSWORD"}
@@ -122,7 +122,8 @@ class GenerationSettings(Section):
     """Worked examples in one prompt, where there are any."""
     citations_by: Literal["prompt", "grammar"] = "prompt"
     """`grammar` has the model server hold every sentence to end with the markers of passages it was shown."""
-    temperature: float = Field(default=0.0, ge=0)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0 takes the likeliest word each time; vLLM refuses more than 2."""
     max_tokens: int = Field(default=400, ge=1)
     context_tokens: int = Field(default=4096, ge=256)
     timeout_s: float = Field(default=60.0, gt=0)
@@ -227,19 +228,19 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
     """Read the settings of a home: file first, environment over it.
 
     Raises:
-        InvalidInput: the file cannot be read, or holds an unknown or wrong setting.
+        InvalidSetting: the file cannot be read, or holds an unknown or wrong setting.
     """
     home = (home or default_home()).resolve()
     named = config or (Path(os.environ["ATTEST_CONFIG"]) if os.environ.get("ATTEST_CONFIG") else None)
     path = named or home / "attest.toml"
     if named is not None and not path.is_file():
-        raise InvalidInput(f"no settings file at {path}")
+        raise InvalidSetting(f"no settings file at {path}")
     values = _read_toml(path) if path.is_file() else {}
     _overlay(values, os.environ)
     try:
         return Settings(home=home, **values)
     except (ValidationError, TypeError) as error:
-        raise InvalidInput(f"the settings are wrong: {_explain(error, path)}") from error
+        raise InvalidSetting(f"the settings are wrong: {_explain(error, path)}") from error
 
 
 def name_embedder(settings: Settings, model: str) -> Path:
@@ -268,7 +269,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"{path} is not readable TOML: {error}") from error
+        raise InvalidSetting(f"{path} is not readable TOML: {error}") from error
 
 
 def _overlay(values: dict[str, Any], environ: Any) -> None:
@@ -278,7 +279,7 @@ def _overlay(values: dict[str, Any], environ: Any) -> None:
             continue
         section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if not separator or section not in Settings.model_fields:
-            raise InvalidInput(f"{name} is not a setting: use ATTEST_<SECTION>__<KEY>, e.g. ATTEST_SERVER__PORT")
+            raise InvalidSetting(f"{name} is not a setting: use ATTEST_<SECTION>__<KEY>, e.g. ATTEST_SERVER__PORT")
         values.setdefault(section, {})[key] = _toml_or_text(text)
 
 

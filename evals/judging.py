@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.types import Answer, Citation, ScoredChunk
+from core.types import Answer, Citation, Claim, ScoredChunk
+from core.words import content_words, coverage
 from evals import metrics
 from evals.cases import Case, EvidenceRef
 from evals.passages import DocumentText, LetterMap, Span, section_name
 from evals.store import Store
 
 HIT_DEPTH = 10
+FOUNDED = 0.6
+"""Share of a claim's content words that a cited quote must hold to say it at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,18 @@ class Place:
     document: DocumentText
     span: Span | None
     exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimJudged:
+    """One sentence that was shown, held against the labels of its row."""
+
+    inside: bool
+    """One of its citations lies in the labelled passage."""
+    gold: bool
+    """It holds one of the labelled answers."""
+    founded: bool
+    """One of its citations holds most of its words: whatever it answers, the passage says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Judged:
     page_hit: bool | None
     page_hit_5: bool | None
     ms: float
+    claims: tuple[ClaimJudged, ...] = ()
 
     @property
     def declined(self) -> bool:
@@ -75,6 +91,7 @@ class Judge:
             page_hit=_any_hit(hits[:HIT_DEPTH], places) if exact else None,
             page_hit_5=_any_hit(hits[:5], places) if exact else None,
             ms=ms,
+            claims=tuple(_claim(claim, answer, case, places) for claim in answer.claims),
         )
 
     def places(self, case: Case) -> list[Place]:
@@ -106,6 +123,16 @@ class Judge:
         if document.id not in self._maps:
             self._maps[document.id] = LetterMap(document.text)
         return self._maps[document.id]
+
+
+def _claim(claim: Claim, answer: Answer, case: Case, places: Sequence[Place]) -> ClaimJudged:
+    cited = [citation for citation in answer.citations if citation.marker in claim.citations]
+    wanted = content_words(claim.text)
+    return ClaimJudged(
+        inside=any(cites(citation, place) for citation in cited for place in places),
+        gold=bool(case.answerable and metrics.contains(claim.text, case.answers)),
+        founded=any(coverage(wanted, citation.quote) >= FOUNDED for citation in cited),
+    )
 
 
 def _of_answer(answer: Answer, case: Case, metric: Any) -> Any:
@@ -176,7 +203,14 @@ def _details(judged: Sequence[Judged], answered: Sequence[Judged], eligible: Seq
     rates = refusals([(row.declined, row.answerable) for row in judged if row.answerable is not None])
     recall, false = rates["refusal_recall"], rates["false_refusal_rate"]
     answerable = [row for row in judged if row.answerable]
+    claims = [claim for row in answered for claim in row.claims]
+    wrong = [not (claim.inside or claim.gold) for row in eligible for claim in row.claims]
     return {
+        "claims": len(claims),
+        "claims_outside": metrics.mean(not claim.inside for claim in claims),
+        "claims_wrong": metrics.mean(wrong),
+        "claims_unfounded": metrics.mean(not claim.founded for claim in claims),
+        "claims_unanswerable": metrics.share(len(claims) - len(wrong), len(claims)),
         "blocked": sum(row.outcome == "blocked" for row in judged),
         "contains_answered": metrics.mean(row.contains for row in answered),
         "token_f1_answered": metrics.mean(row.token_f1 for row in answered),

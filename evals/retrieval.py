@@ -11,11 +11,12 @@ from typing import Any
 
 from core.db.session import Database
 from core.errors import InvalidInput
+from core.settings import load_settings
 from core.types import OPERATOR, Mode, Query, ScoredChunk
 from evals import metrics
 from evals.cases import CorpusRow, limited, read_corpus, read_qrels, read_queries
 from evals.embedding_cache import CachedEncoder
-from evals.home import throwaway_home
+from evals.home import operator_config, throwaway_home
 from evals.progress import tracked
 from evals.store import fill_from_corpus
 from models.encoder import load_encoder
@@ -67,8 +68,14 @@ class RetrievalSet:
 
 
 def measure_retrieval(corpus: Path, queries: Path, qrels: Path, options: RetrievalOptions) -> dict[str, Any]:
-    """Fill a throw-away store with a corpus, search it with every judged query, and return the figures."""
+    """Fill a throw-away store with a corpus, search it with every judged query, and return the figures.
+
+    Raises:
+        InvalidInput: a file is malformed, or `rerank` is asked for and no reranker is configured.
+    """
     named = RetrievalSet.read(corpus, queries, qrels)
+    if options.rerank and load_settings(config=operator_config()).retrieval.reranker is None:
+        raise InvalidInput("--rerank needs a reranker: name a cross-encoder in retrieval.reranker")
     with filled_retriever(named) as retriever:
         return measure_with(retriever, named, options)
 

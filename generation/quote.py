@@ -11,6 +11,7 @@ from core.words import content_words, coverage
 from generation.conflicts import opposing
 from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
+from generation.pinned import pinned_by, speaks_of
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -55,15 +56,20 @@ class QuoteGenerator:
         said = frozenset().union(*(content_words(message.content) for message in history))
         terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
         ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
+        pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
         chosen: list[Passage] = []
         for score, passage in ranked:
-            if chosen and (score < CLOSE * ranked[0][0] or len(chosen) >= MOST):
+            if score < CLOSE * ranked[0][0] or len(chosen) >= MOST:
                 break
+            if not speaks_of(pins, passage):
+                continue
             if any(_same(passage, other) for other in chosen):
                 continue
             if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
                 continue
             chosen.append(passage)
+        if not chosen:
+            return []
         chosen = _on_the_point(question, said, chosen)
         opposite = opposing(chosen, [passage for score, passage in ranked if score >= CONTRARY * ranked[0][0]])
         if opposite is not None:

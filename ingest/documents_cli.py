@@ -37,7 +37,11 @@ def documents_list(
     """List the documents."""
     with _store() as (_, database):
         rows = stored.list_documents(database, OPERATOR, collection=collection)
-    lines = [f"{row['id']}  {row['state']:<11} v{row['version']}  {row['chunks']:>5}  {row['source']}" for row in rows]
+    lines = [f"{'ID':<32}  {'STATE':<11} {'VERSION':<7}  PASSAGES  SOURCE"] if rows else []
+    lines += [
+        f"{row['id']:<32}  {row['state']:<11} {'v' + str(row['version']):<7}  {row['chunks']:>8}  {row['source']}"
+        for row in rows
+    ]
     _emit({"documents": rows}, "\n".join([*lines, f"{len(rows)} documents"]), as_json)
 
 

@@ -25,6 +25,7 @@ NOTICED = {
 }
 """What a rail did, in a reader's words; any other rail goes by its name."""
 REFUSED = "Not answered"
+GREETED = "What you can ask"
 
 
 def show_turn(turn: Turn, key: str) -> None:
@@ -49,7 +50,7 @@ def show_answer(answer: Answer) -> None:
         with client() as api:
             st.html(_sources_html(api, answer))
     elif answer.outcome == "refused":
-        st.html(markup.callout_html("refused", REFUSED, answer.text))
+        st.html(markup.callout_html("refused", GREETED if answer.reason == "greeting" else REFUSED, answer.text))
         if answer.nearest:
             st.html(f'<p class="section">Nearest passages</p>{markup.nearest_html(answer.nearest)}')
     else:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core.db.schema import WRITER_LOCK, migrate
-from core.errors import Busy, InvalidInput, MissingExtra, StoreUnavailable
+from core.errors import Busy, InvalidSetting, MissingExtra, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings
 
@@ -110,11 +110,11 @@ def _with_driver(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:  # its text holds the URL, and that may hold a password
-        raise InvalidInput(
+        raise InvalidSetting(
             "storage.database_url is no URL of a database, e.g. postgresql+psycopg://user:password@host:5432/name"
         ) from error
     if parsed.get_backend_name() not in BACKENDS:
-        raise InvalidInput(f"storage.database_url must name sqlite or postgresql, not {parsed.get_backend_name()}")
+        raise InvalidSetting(f"storage.database_url must name sqlite or postgresql, not {parsed.get_backend_name()}")
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 

@@ -72,6 +72,8 @@ def test_ask_knows_no_web_framework() -> None:
         (("search", "x", "--mode", "psychic"), 2),
         (("search", "x", "--k", "0"), 2),
         (("ask", "x", "--generator", "oracle"), 2),
+        (("search", "x", "--where", "nonsense"), 2),
+        (("search", "x", "--rerank"), 2),
         (("--version",), 0),
         (("search", "--help"), 0),
         (("replay", "nothing-of-this-id", "--json"), 1),

@@ -23,6 +23,7 @@ HUGE = "9" * 20
         ("server = 3\n", r"server .*must be a section"),
         ("[server]\nport = 'x'\n", r"server\.port .*must be an? integer$"),
         ("[generation]\nvllm_urls = 'http://x'\n", r"vllm_urls .*must be a list"),
+        ("[generation]\ntemperature = 2.5\n", r"temperature .*less than or equal to 2"),
         ("[generation]\ngenerator = 'gpt'\n", r"generator .*must be 'auto', 'vllm', 'embedded' or 'quote'"),
         ("[ingest]\nchunk_tokens = 64\nchunk_overlap_tokens = 64\n", r"chunk_overlap_tokens below chunk_tokens"),
         ("[server\n", r"not readable TOML"),

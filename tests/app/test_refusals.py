@@ -1,15 +1,23 @@
-"""What a blocked asker reads: in the asker's language, why, and how to go on."""
+"""What an asker reads who gets no answer: in the asker's language, why, and how to go on."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import select
 
+from app.ask import ask
+from app.conversations import recall
+from app.gaps import find_gaps
 from app.refusals import EXPLAINED, blocked
+from app.runtime import Runtime
 from app.trace import Trace
+from core.db.access import readable
+from core.db.models import Document
 from core.settings import RailSettings
-from core.types import OPERATOR, Question, Verdict
+from core.types import OPERATOR, Filters, Message, Principal, Question, Verdict
+from generation.greetings import greeting_language
 from guardrails.rails import UNAVAILABLE
 
 ENGLISH, GERMAN = "How many days of leave do I have?", "Wie viele Urlaubstage habe ich im Jahr?"
@@ -50,3 +58,62 @@ def test_an_answer_that_is_held_back_is_not_blamed_on_the_question_either() -> N
 @pytest.mark.parametrize("rail", sorted(EXPLAINED))
 def test_it_is_said_in_the_language_of_the_question(rail: str) -> None:
     assert said(rail, question=GERMAN) != said(rail)
+
+
+def test_a_greeting_is_told_what_can_be_asked_and_is_no_gap(runtime: Runtime) -> None:
+    answer = ask(runtime, Question("Thank you very much!", Principal("user:ana", frozenset({"group:staff"}))))
+    assert (answer.outcome, answer.reason) == ("refused", "greeting")
+    assert not answer.citations
+    assert "documents you may read" in answer.text
+    assert find_gaps(runtime) == []
+    titles = answer.text.partition("For example: ")[2]
+    assert titles, "titles of documents show what can be asked"
+    assert "documents" in ask(runtime, Question("hello", Principal("user:nobody", frozenset()))).text
+
+
+def test_a_greeting_names_only_what_its_asker_may_read(runtime: Runtime) -> None:
+    stranger = Principal("user:nobody", frozenset())
+    with runtime.database.read() as session:
+        kept = set(session.scalars(select(Document.title).where(~readable(stranger))))
+    told = ask(runtime, Question("hello", stranger)).text
+    assert kept
+    assert not [title for title in kept if title in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("hello", "en"),
+        ("Hi there, thanks a lot!", "en"),
+        ("What can you do?", "en"),
+        ("Vielen Dank!", "de"),
+        ("¡Hola!", "es"),
+        ("Merci beaucoup", "fr"),
+        ("你好，谢谢！", "zh"),
+        ("Hello, who approves travel?", None),
+        ("thanks, and how many days of leave?", None),
+        ("help desk", None),
+        ("Good leave?", None),
+        ("?", None),
+    ],
+)
+def test_greetings_are_told_from_questions(text: str, language: str | None) -> None:
+    assert greeting_language(text) == language
+
+
+def test_a_refusal_names_the_collection_that_was_searched(runtime: Runtime) -> None:
+    question = Question("What is the airspeed of a swallow?", OPERATOR, Filters(collection="default"))
+    answer = ask(runtime, question)
+    assert answer.outcome == "refused"
+    assert "“default”" in answer.text
+
+
+def test_a_greeting_in_between_does_not_stand_before_a_follow_up(runtime: Runtime) -> None:
+    for text in ("How many hours of annual leave may full-time staff carry over?", "thanks!"):
+        ask(runtime, Question(text, OPERATOR, conversation_id="c"))
+    question = recall(runtime.database, Question("and part-time staff?", OPERATOR, conversation_id="c"))
+    assert [message.role for message in question.history] == ["user", "assistant"]
+    assert question.cited_chunks
+    given = (Message("user", "Who books flights?"), Message("assistant", "Ana."), Message("user", "merci"))
+    told = Question("and trains?", OPERATOR, history=(*given, Message("assistant", "I look up questions.")))
+    assert recall(runtime.database, told).history == given[:2]

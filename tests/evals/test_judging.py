@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.types import Answer, Chunk, Citation, ScoredChunk, Scores
+from core.types import Answer, Chunk, Citation, Claim, ScoredChunk, Scores
 from evals.cases import Case, EvidenceRef
 from evals.judging import Judge, summarise
 from evals.passages import DocumentText, Span
@@ -120,3 +120,22 @@ def test_the_summary_keeps_the_fixed_figures_and_nulls_the_ineligible():
     assert only_answerable["refusal_precision"] is None
     assert only_answerable["refusal_recall"] is None
     assert set(figures) >= {"token_f1", "doc_hit@10", "p50_ms", "p95_ms"}
+
+
+def test_each_sentence_shown_is_held_against_the_labels():
+    def one(text, *citations):
+        claim = Claim(text, 0, len(text), tuple(c.marker for c in citations), "supported", 1.0)
+        return Answer("a", "answered", text, None, (claim,), citations, (), "m", "quote", 0, {})
+
+    on_page, off_page = citation(CUT, CUT + 24), citation(0, 25)
+    rows = [
+        judge(case(page=2), one("Page two speaks of pay.", on_page)),
+        judge(case(page=2), one("It is paid monthly.", off_page)),  # the labelled answer, not said there
+        judge(case(page=2), one("Page one speaks of leave.", off_page)),
+        judge(case(answerable=False, page=2), one("Page two speaks of pay.", on_page)),
+    ]
+    figures = summarise(rows)
+    assert figures["claims"] == 4
+    assert figures["claims_outside"] == pytest.approx(0.5)
+    assert figures["claims_wrong"] == pytest.approx(1 / 3)
+    assert figures["claims_unfounded"] == figures["claims_unanswerable"] == pytest.approx(0.25)

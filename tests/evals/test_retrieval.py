@@ -57,3 +57,8 @@ def test_wrong_usage_is_told_apart_from_failure(beir, tmp_path):
     (tmp_path / "qrels.tsv").write_text("q9\tleave\t1\n")
     with pytest.raises(InvalidInput, match="no query"):
         RetrievalSet.read(*beir)
+
+
+def test_a_reranker_that_is_not_there_is_missed_before_anything_is_embedded(beir):
+    with pytest.raises(InvalidInput, match=r"retrieval\.reranker"):
+        measure_retrieval(*beir, RetrievalOptions("hybrid", True))

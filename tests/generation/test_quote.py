@@ -54,6 +54,17 @@ def test_a_list_that_is_asked_for_is_quoted_whole_under_one_citation(settings: S
     assert all(done.text[claim.start : claim.end] == claim.text for claim in done.claims)
 
 
+def test_a_list_under_a_title_without_a_colon_is_quoted_whole_too(settings: Settings) -> None:
+    steps = "Steps after a phishing mail\n\n- Do not answer.\n- Delete the mail from the inbox."
+    text = f"Report a lost badge at once.\n\n{steps}"
+    done = answer(settings, "What are the steps after a phishing mail?", text)
+    assert [claim.text for claim in done.claims] == [
+        "Steps after a phishing mail",
+        "Do not answer.",
+        "Delete the mail from the inbox.",
+    ]
+
+
 def test_one_item_is_quoted_where_the_question_names_it(settings: Settings) -> None:
     done = answer(settings, "How much leave do I accrue per pay period after 20 years?", LEAVE)
     assert done.claims[0].text.endswith("15+ years: 8 hours per pay period")

@@ -1,0 +1,68 @@
+"""Pieces that speak of another than the one asked about.
+
+A question names whom or which year it is about ("sold to TRANSPAC", "in 2024"). A piece beside the sentence that names
+it reads as if it answered and is about DATAPAC. Where some evidence has the name, a piece must have it too: in itself,
+its headings, its document's title, or the piece before. A name that no evidence has says nothing about a piece (often
+it is the organisation's own); what that does to an answer, `generation.answerable` weighs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from core.sentences import split_units
+from core.types import Evidence
+from core.words import stem, words
+from generation.anchors import anchors
+from generation.passages import Passage
+
+ALIKE = 6
+"""Letters in which two words of one name agree: Aristotle and Aristotelian."""
+_PARTS = re.compile(r"[-/_–]")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[str]:
+    """Return the names and years of a question that some evidence has; a word also written small is no name."""
+    names, years = anchors(question)
+    if not names and not years:
+        return frozenset()
+    texts = [_around(item) + item.hit.chunk.text for item in evidence]
+    have = frozenset().union(*map(_stems, texts))
+    small = {stem(word) for text in texts for word in _WORD.findall(text) if word.islower()}
+    return frozenset(name for name in names | years if name not in small and _held(name, have))
+
+
+def speaks_of(pins: frozenset[str], passage: Passage) -> bool:
+    """Whether a piece has every name and year of the question that evidence has."""
+    if not pins:
+        return True
+    own = f"{_around(passage.evidence)}{passage.header}\n{passage.in_context}\n{_before(passage)}"
+    have = _stems(own)
+    return all(_held(name, have) for name in pins)
+
+
+def _around(item: Evidence) -> str:
+    hit = item.hit
+    return f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n"
+
+
+def _before(passage: Passage) -> str:
+    """Return the unit before a piece, which often names what the piece goes on about."""
+    text = passage.evidence.hit.chunk.text
+    ended = [unit for unit in split_units(text) if unit.end <= passage.unit.start]
+    return text[ended[-1].start : ended[-1].end] if ended else ""
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in words(_PARTS.sub(" ", text)))
+
+
+def _held(name: str, have: frozenset[str]) -> bool:
+    if name in have:
+        return True
+    if not name.isalpha() or len(name) < 4:
+        return False
+    return any(word.startswith(name) or (len(name) >= ALIKE and word[:ALIKE] == name[:ALIKE]) for word in have)
