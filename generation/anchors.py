@@ -21,8 +21,7 @@ _PERIOD = re.compile(r"(?:FY|Q[1-4]|[1-4]Q|H[12]|['’]|\d)+", re.IGNORECASE)
 _JOINED = re.compile(r"[\W_]+")
 
 PLAIN, TABLES = 0.005, 0.03
-"""Shares of words that are amounts up to which evidence is prose, and from which it is tables: encyclopedias and
-handbooks have 0.00 to 0.01, passages that questions over annual reports find 0.00 to 0.13, half of them over 0.03."""
+"""Shares of words that are amounts beside amounts up to which evidence is prose, and from which it is tables."""
 _AMOUNT = re.compile(
     r"-?[$€£]\(?\d[\d.,]*\)?%?|\(?-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\)?%?"
     r"|\(?-?\d+\.\d+\)?%?|\([$€£]?\d[\d.,]*\)%?|\(?-?\d+\)?%"
@@ -61,8 +60,13 @@ def figures(evidence: Sequence[Evidence]) -> float:
 
 
 def _share_of_amounts(text: str) -> float:
-    found = text.split()
-    return sum(bool(_AMOUNT.fullmatch(word.strip("|;:.,"))) for word in found) / len(found) if found else 0.0
+    """Return the share of words that are amounts beside other amounts, as in the rows of tables; a price is prose."""
+    found = [word.strip("|;:.,") for word in text.split() if any(map(str.isalnum, word))]
+    amounts = [False, *(bool(_AMOUNT.fullmatch(word)) for word in found), False]
+    beside = sum(
+        here and (before or after) for before, here, after in zip(amounts, amounts[1:], amounts[2:], strict=False)
+    )
+    return beside / len(found) if found else 0.0
 
 
 def _held(kind: frozenset[str], item: Evidence) -> float:

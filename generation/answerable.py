@@ -42,16 +42,16 @@ class Answerability:
         """Return the scores that the probability is made of.
 
         With a reader: its best pair logit, or that of a table row that the question names, discounted where the
-        evidence is figures, which it was not trained on (`read`); whether one piece of evidence holds the names and
-        years of the question (`anchored`), and the same where the evidence is figures (`tables`). Span margins, shared
-        words and second-best logits added nothing.
+        evidence is figures, which it was not trained on (`read`); how much of the evidence is figures (`figures`), and
+        the share of the question's names and years that one piece of it holds there (`tables`). In prose names say
+        nothing that the reader does not see; span margins, shared words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
-            held, tables = anchored(question, evidence), figures(evidence)
+            tables = figures(evidence)
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
-            return {"read": read, "anchored": held, "tables": held * tables}
+            return {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)

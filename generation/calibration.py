@@ -32,6 +32,8 @@ WITHOUT_ANSWER = 0.2
 """Share of the questions asked that we take to have no answer. Question sets hold as many as their makers put in,
 half or more; the curve is weighted to this share, or its wrong answers in a hundred would be those of the set."""
 FILE = "calibration.json"
+SCORES = ({"read", "figures", "tables"}, {"unit", "coverage"})
+"""What a calibration may weigh: the scores with a reader, and without one (`generation.answerable`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def load_calibration(home: Path) -> Calibration | None:
     """Return the operator's calibration, the packaged one where there is none, `None` where neither is.
 
     Raises:
-        InvalidInput: the operator's file is damaged.
+        InvalidInput: the operator's file is damaged, or was fitted to scores that are not given any more.
     """
     own = home / FILE
     if own.is_file():
@@ -190,9 +192,15 @@ def _read(text: str, name: str) -> Calibration:
         fields = json.loads(text)
         points = tuple(Point(**point) for point in fields["curve"])
         lists = {key: tuple(fields[key]) for key in ("names", "means", "scales", "weights")}
-        return Calibration(**{**fields, **lists, "curve": points})
+        found = Calibration(**{**fields, **lists, "curve": points})
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidInput(f"{name} is not a calibration; run: attest calibrate --questions FILE") from error
+    if set(found.names) not in SCORES:
+        raise InvalidInput(
+            f"{name} weighs {', '.join(found.names)}, which an earlier version gave; delete it and run: "
+            "attest calibrate --questions FILE"
+        )
+    return found
 
 
 def _logistic(table: Numbers, labels: Numbers, weight: Numbers) -> tuple[Numbers, float]:

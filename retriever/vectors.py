@@ -190,7 +190,7 @@ def search_rows(view: VectorView, queries: Vectors, rows: Rows, k: int) -> tuple
 def _floor(some: Vectors, queries: Vectors, k: int) -> Vectors:
     """Return what the `k`-th best of all rows scores at least, (q,): what it scores among some of them."""
     least = np.partition(queries @ some.T, len(some) - k, axis=1)[:, -k]
-    return least - ROUNDING * (1 + np.abs(least))
+    return np.asarray(least - ROUNDING * (1 + np.abs(least)), dtype=np.float32)
 
 
 def _search_blocks(
@@ -198,7 +198,8 @@ def _search_blocks(
 ) -> tuple[Rows, Vectors]:
     """Search block by block; of each only the few scores that reach the best `k` so far are looked at again."""
     step = max(1, BLOCK_SCORES // max(1, len(queries)))
-    asked, rows, scores = (np.empty(0, dtype=kind) for kind in (np.int64, np.int64, np.float32))
+    asked, rows = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    scores: Vectors = np.empty(0, dtype=np.float32)
     for start in range(0, len(matrix), step):
         block = matrix[start : start + step] @ queries.T
         if hidden is not None:

