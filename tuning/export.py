@@ -136,6 +136,12 @@ def export(
     tokenizer, base = load_plain(model_path)
     base = base.to(device).eval()
     tasks = {task: load_file(run / TOKENS_FILE, device)["virtual_tokens"] for task, run in runs.items()}
+    for task, rows in tasks.items():
+        if rows.shape[1] != base.config.hidden_size:
+            width = base.config.hidden_size
+            raise InvalidInput(
+                f"{task}: tokens of width {rows.shape[1]} are not of {model_path}, whose width is {width}"
+            )
     prompts = {task: read_prompts(check, tokenizer, limit, _prompt(run)) for task, run in runs.items()}
     if not all(prompts.values()):
         raise InvalidInput(f"{check} holds no rows to check the folder with")

@@ -112,6 +112,13 @@ def test_a_table_with_rows_that_no_token_uses_is_exported_all_the_same(baked, tm
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").config.vocab_size == 40
 
 
+def test_tokens_of_another_model_are_refused(baked, tmp_path):
+    home, _ = baked
+    save_file({"virtual_tokens": torch.randn(4, 48)}, tmp_path / "virtual_tokens.safetensors")
+    with pytest.raises(InvalidInput, match=r"width 48 are not of .*base, whose width is 32"):
+        export(home / "base", {"answer": tmp_path}, check=home / "check.jsonl", out=tmp_path / "out", limit=4)
+
+
 def test_a_folder_whose_added_tokens_could_win_is_not_written(baked, monkeypatch, tmp_path):
     home, report = baked
     monkeypatch.setattr(exporting, "LOSING_MARGIN", report["losing_margin"] * 2)
