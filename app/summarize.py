@@ -19,6 +19,7 @@ from core.types import Answer, Draft, Evidence, GeneratorChoice, Question, Retri
 
 if TYPE_CHECKING:
     from generation.generators import Generator as Drafter
+    from generation.passages import Passage
     from generation.verify import Verified
 
 __all__ = ["Subject", "summarize"]
@@ -123,14 +124,24 @@ def _quoted(runtime: Runtime, evidence: Sequence[Evidence], sentences: int) -> s
     """Return the sentences that say most of what the passages say, each with its marker."""
     from generation.passages import passage_text, passages_of
 
-    said: dict[str, str] = {}
-    opens: dict[str, bool] = {}
-    for passage in passages_of(evidence):
-        text = passage_text(passage)
-        if len(text) <= LONGEST and passage.unit.kind == "sentence" and not text.endswith(":"):
-            said.setdefault(text, f"{text} [{passage.evidence.marker}]")
-            opens.setdefault(text, passage.evidence.hit.chunk.ordinal == 0 and passage.unit.start == 0)
-    whole = [text for text in said if text.rstrip("\"'”’)").endswith(ENDS)]
-    texts = whole or list(said)  # titles and the heads of letters sum nothing up
-    vectors = runtime.encoder.encode(texts, "document")
-    return "\n".join(said[texts[row]] for row in spread(vectors, [opens[text] for text in texts], sentences))
+    said: dict[str, Passage] = {}
+    for passage in quotable(passages_of(evidence), sentences):
+        said.setdefault(passage_text(passage), passage)
+    texts = list(said)
+    opens = [said[text].evidence.hit.chunk.ordinal == 0 and said[text].unit.start == 0 for text in texts]
+    chosen = spread(runtime.encoder.encode(texts, "document"), opens, sentences)
+    return "\n".join(f"{texts[row]} [{said[texts[row]].evidence.marker}]" for row in chosen)
+
+
+def quotable(passages: Sequence[Passage], sentences: int) -> list[Passage]:
+    """Return the pieces that may stand in a summary: whole sentences, items and rows besides where those are too few.
+
+    Titles, leads of lists and the heads of letters sum nothing up; they are what is left where nothing else is.
+    """
+    from generation.passages import passage_text
+
+    short = [p for p in passages if len(passage_text(p)) <= LONGEST and not passage_text(p).endswith(":")]
+    whole = [p for p in short if p.unit.kind == "sentence" and p.text.rstrip("\"'”’)").endswith(ENDS)]
+    if len(whole) >= sentences:
+        return whole
+    return [p for p in short if p in whole or p.unit.kind in ("item", "row")] or short
