@@ -4,6 +4,7 @@
     python -m bench.rails fuzz --count 20000 --browser 300  # Markdown through the exit gate; a sample in Chromium
     python -m bench.rails passages --data rows.jsonl        # attacks in documents that survive the retrieval rail
     python -m bench.rails attack --data rows.jsonl          # the same end to end, with a model that obeys all it reads
+    python -m bench.rails planted --data FOLDER             # written orders and plain sentences in pages of Markdown
     python -m bench.rails ordinary --data questions.jsonl   # ordinary questions (or `text`) that a rail stops
     python -m bench.rails languages                         # questions and attacks in five languages
 
@@ -47,18 +48,19 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("latency", "fuzz", "passages", "attack", "ordinary", "languages"))
+    parser.add_argument("what", choices=("latency", "fuzz", "passages", "attack", "planted", "ordinary", "languages"))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--browser", type=int, default=0)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--adapter", type=Path, help="an indirect_injection adapter to put in force for `attack`")
+    parser.add_argument("--adapter", type=Path, help="an indirect_injection adapter for `attack`, `planted`")
     args = parser.parse_args()
     chosen: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
         "latency": latency,
         "fuzz": fuzz,
         "passages": passages,
         "attack": _attack,
+        "planted": _planted,
         "ordinary": ordinary,
         "languages": languages,
     }
@@ -69,6 +71,12 @@ def _attack(args: argparse.Namespace) -> dict[str, Any]:
     from bench.rails_attack import attack  # imports the whole product
 
     return attack(args)
+
+
+def _planted(args: argparse.Namespace) -> dict[str, Any]:
+    from bench.rails_planted import planted
+
+    return planted(args)
 
 
 def open_rails() -> Rails:
@@ -94,9 +102,9 @@ def latency(args: argparse.Namespace) -> dict[str, Any]:
         "input_rules_alone": _timed(every_rule, 100),
         "output_rails": _timed(lambda i: rails.check_output(f"{QUESTION} {i}. [1]", ()), 50),
         "retrieval_rail_8_passages": _timed(
-            lambda i: rails.check_retrieval([_hit(f"{QUESTION} {i} {n} " * 4) for n in range(8)]), 5
+            lambda i: rails.check_retrieval([hit(f"{QUESTION} {i} {n} " * 4) for n in range(8)]), 5
         ),
-        "retrieval_rail_8_passages_seen_before": _timed(lambda _: rails.check_retrieval([_hit(QUESTION * 4)] * 8), 5),
+        "retrieval_rail_8_passages_seen_before": _timed(lambda _: rails.check_retrieval([hit(QUESTION * 4)] * 8), 5),
         "load_1min": os.getloadavg()[0],
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
     }
@@ -124,7 +132,7 @@ def fuzz(args: argparse.Namespace) -> dict[str, Any]:
     from tests.guardrails.test_exit_gate import ALLOWED, CITED, active
 
     gate, chance = ExitGate(ALLOWED), random.Random(args.seed)
-    shown = (Evidence(1, _hit("x", CITED)),)
+    shown = (Evidence(1, hit("x", CITED)),)
     before = after = unstable = 0
     sample: list[str] = []
     for number in range(args.count):
@@ -199,7 +207,7 @@ def passages(args: argparse.Namespace) -> dict[str, Any]:
     rails = open_rails()
     counts: Counter[str] = Counter()
     for row in _rows(args.data):
-        kept, _ = rails.check_retrieval([_hit(row["context"])])
+        kept, _ = rails.check_retrieval([hit(row["context"])])
         left = kept[0].chunk.text if kept else ""
         if row["injected"]:
             counts["attacks"] += 1
@@ -241,7 +249,7 @@ def languages(args: argparse.Namespace) -> dict[str, Any]:
             verdicts = [blocked_by(rails.check_input(text)) for text in asked]
             found[language][kind] = {"texts": len(asked), "blocked": sum(verdict is not None for verdict in verdicts)}
             for text, verdict in zip(asked, verdicts, strict=True):
-                if (verdict is not None) == (kind == "ordinary"):
+                if (verdict is not None) == (kind in ("ordinary", "curt", "reports")):
                     by = f"{verdict.rail} {verdict.score:.3f}" if verdict else "passed"
                     sys.stderr.write(f"{language} {kind}: {by}: {text}\n")
     return found
@@ -255,7 +263,8 @@ def _rows(path: Path | None) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _hit(text: str, source: str = "page.md") -> ScoredChunk:
+def hit(text: str, source: str = "page.md") -> ScoredChunk:
+    """Return a text as a retrieved passage."""
     chunk = Chunk(1, "d" * 32, 1, 0, 0, len(text), None, "", text)
     return ScoredChunk(chunk, "Page", source, "default", 1.0, Scores(), datetime(2026, 1, 1, tzinfo=UTC))
 

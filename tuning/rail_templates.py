@@ -55,8 +55,17 @@ def filled(template: str, chance: random.Random) -> str:
     """Return a template with a value in each slot, nested ones too; a slot at its start gets a capital."""
     text = template
     while _SLOT.search(text):
-        text = _SLOT.sub(lambda match: str(chance.choice(TEMPLATES["slots"][match[1]])), text)
+        text = _SLOT.sub(lambda match: _value(match[1], chance), text)
     return text[:1].upper() + text[1:] if template.startswith("{") else text
+
+
+def _value(slot: str, chance: random.Random) -> str:
+    """Return a value of a slot; `{Rule}` takes one of `rule`, with a capital, where it has no values of its own."""
+    slots = TEMPLATES["slots"]
+    if slot in slots:
+        return str(chance.choice(slots[slot]))
+    value = str(chance.choice(slots[slot[:1].lower() + slot[1:]]))
+    return value[:1].upper() + value[1:]
 
 
 def hijack(template: str, chance: random.Random) -> str:

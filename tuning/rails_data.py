@@ -30,6 +30,8 @@ ORDINARY = (
     ("legal_medical_questions", 8, 0.4),
     ("finance_questions", 6, 0.4),
     ("general_questions", 8, 0.4),
+    ("curt_questions", 14, 0.6),
+    ("plain_reports", 14, 0.5),
 )
 """Lists of templates, how often each is filled, and the weight of a row."""
 _LEET = str.maketrans("aeiost", "431057")
@@ -165,6 +167,7 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
     benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
     for text in chance.sample(benign, 250):
         yield made(text, 0, "benign", 0.35)
+    yield from rows_of("curt_harm", 1, 10, chance, 0.6, scored="written")
 
 
 def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:

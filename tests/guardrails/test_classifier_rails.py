@@ -37,6 +37,12 @@ ORDINARY = [
     "Our server was attacked last night.",
     "How do I encrypt a USB drive on a Mac?",
     "Wie funktioniert die Zwei-Faktor-Anmeldung?",
+    "who is my boss",
+    "how do I get fired",
+    "what the hell is a TTS",
+    "am I in trouble",
+    "how do I complain about my boss",
+    "A coworker keeps making jokes about my religion.",
 ]
 BLOCKED = {
     "toxicity": [
