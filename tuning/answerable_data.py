@@ -35,7 +35,7 @@ from tuning.passages_data import (
     write_rows,
 )
 from tuning.perturb import make_false
-from tuning.plain_questions import FILES, HELD, make_plain_rows, read_pages
+from tuning.plain_questions import HELD, make_plain_rows, read_pages, training_pages
 from tuning.table_questions import make_rows
 
 PARAGRAPHS = 12
@@ -69,8 +69,7 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
     train = [row for row in rows if row["held"] is None]
-    plain = [page for name in FILES for page in read_pages(Path(__file__).with_name(name))]
-    known = [*train, *2 * list(make_plain_rows(plain, chance))]
+    known = [*train, *2 * list(make_plain_rows(training_pages(), chance))]
     chance.shuffle(known)
     unseen = make_plain_rows(read_pages(Path(__file__).with_name(HELD)), chance)
     return {

@@ -54,6 +54,16 @@ def read_pages(path: Path) -> list[Page]:
     return pages
 
 
+def training_pages() -> list[Page]:
+    """Return the pages to train on."""
+    return [page for name in FILES for page in read_pages(Path(__file__).with_name(name))]
+
+
+def questions_of(pages: Sequence[Page]) -> list[str]:
+    """Return what people ask of the pages, in vain or not."""
+    return [text for page in pages for text in (*(ask for fact in page.facts for ask in fact["asks"]), *page.tempting)]
+
+
 def make_plain_rows(pages: Sequence[Page], chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield rows for `tuning/train_reader.py`, somewhat more without an answer than with one."""
     search = WordSearch([Passage(page.title, _laid_out(page, page.facts, " ")[0], page.title) for page in pages])

@@ -174,7 +174,7 @@ def test_keys_access_and_groups_from_the_command_line(
     said("groups", "remove", "user:ana", "group:hr")
     assert said("groups", "list")["groups"] == {}
     for words in (["keys", "create"], ["access", "show"], ["access", "grant", "nobody", "--collection", "hr"]):
-        assert run(words) == 1
+        assert run(words) == 2
     assert run(["keys", "nonsense"]) == 2
 
 
