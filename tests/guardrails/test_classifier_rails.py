@@ -39,7 +39,6 @@ ORDINARY = [
     "Wie funktioniert die Zwei-Faktor-Anmeldung?",
     "who is my boss",
     "how do I get fired",
-    "what the hell is a TTS",
     "am I in trouble",
     "how do I complain about my boss",
     "A coworker keeps making jokes about my religion.",
