@@ -74,10 +74,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find passages."""
-    settings = load_settings()
-    if rerank and settings.retrieval.reranker is None:  # said of an empty store too
-        raise InvalidInput("--rerank needs a reranker: name a cross-encoder in retrieval.reranker")
-    with open_runtime(settings, follow=False) as runtime:
+    with open_runtime(load_settings(), follow=False) as runtime:
         retrieval = runtime.retriever.retrieve(
             Query(query),
             named_principal(runtime, as_),

@@ -20,6 +20,7 @@ from evals.home import operator_config, throwaway_home
 from evals.progress import tracked
 from evals.store import fill_from_corpus
 from models.encoder import load_encoder
+from retriever.rerank import wants_rerank
 from retriever.retriever import Retriever
 
 DEPTH = 100  # documents judged per query: recall@100 is the deepest figure
@@ -74,8 +75,7 @@ def measure_retrieval(corpus: Path, queries: Path, qrels: Path, options: Retriev
         InvalidInput: a file is malformed, or `rerank` is asked for and no reranker is configured.
     """
     named = RetrievalSet.read(corpus, queries, qrels)
-    if options.rerank and load_settings(config=operator_config()).retrieval.reranker is None:
-        raise InvalidInput("--rerank needs a reranker: name a cross-encoder in retrieval.reranker")
+    wants_rerank(load_settings(config=operator_config()).retrieval, options.rerank)  # before the store is filled
     with filled_retriever(named) as retriever:
         return measure_with(retriever, named, options)
 

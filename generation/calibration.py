@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidSetting
 
 Numbers = NDArray[np.float64]
 FOLDS = 5
@@ -162,7 +162,7 @@ def load_calibration(home: Path) -> Calibration | None:
     """Return the operator's calibration, the packaged one where there is none, `None` where neither is.
 
     Raises:
-        InvalidInput: the operator's file is damaged, or was fitted to scores that are not given any more.
+        InvalidSetting: the operator's file is damaged, or was fitted to scores that are not given any more.
     """
     own = home / FILE
     if own.is_file():
@@ -194,9 +194,11 @@ def _read(text: str, name: str) -> Calibration:
         lists = {key: tuple(fields[key]) for key in ("names", "means", "scales", "weights")}
         found = Calibration(**{**fields, **lists, "curve": points})
     except (ValueError, TypeError, KeyError) as error:
-        raise InvalidInput(f"{name} is not a calibration; run: attest calibrate --questions FILE") from error
+        raise InvalidSetting(
+            f"{name} is not a calibration; delete it and run: attest calibrate --questions FILE"
+        ) from error
     if set(found.names) not in SCORES:
-        raise InvalidInput(
+        raise InvalidSetting(
             f"{name} weighs {', '.join(found.names)}, which an earlier version gave; delete it and run: "
             "attest calibrate --questions FILE"
         )

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.settings import Settings
+from core.errors import InvalidInput
+from core.settings import RetrievalSettings, Settings
 from core.types import ScoredChunk
 from models.devices import pick_device
 from models.sources import find_weights
@@ -59,6 +60,18 @@ def make_reranker(settings: Settings) -> Reranker | None:
     """
     name = settings.retrieval.reranker
     return None if name is None else CrossEncoderReranker(name, pick_device(settings.embedder.device))
+
+
+def wants_rerank(settings: RetrievalSettings, asked: bool | None) -> bool:
+    """Return whether to rerank: as `asked`, or as the settings say where nothing is.
+
+    Raises:
+        InvalidInput: it is wanted and no reranker is configured.
+    """
+    wanted = settings.rerank if asked is None else asked
+    if wanted and settings.reranker is None:
+        raise InvalidInput("rerank needs a reranker: name a cross-encoder in retrieval.reranker")
+    return wanted
 
 
 def rerank_hits(reranker: Reranker, query: str, hits: Sequence[ScoredChunk], depth: int) -> list[ScoredChunk]:

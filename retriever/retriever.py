@@ -34,7 +34,7 @@ from retriever.glossary import Glossary, glossary_of
 from retriever.lexical import LexicalHits, Words
 from retriever.permitted import Permitted, PermittedCache
 from retriever.question_map import question_map_of
-from retriever.rerank import Reranker, make_reranker, rerank_hits
+from retriever.rerank import Reranker, make_reranker, rerank_hits, wants_rerank
 from retriever.selection import Joined, choose, fold_near_duplicates
 
 NO_FILTERS = Filters()
@@ -141,10 +141,11 @@ class Retriever:
         timings = Timings()
         with timings("total"):
             self._reach(min_seq)
+            reranked = wants_rerank(self._settings.retrieval, rerank)  # said of an empty store too
             indexes = self._follower.indexes
             if indexes is None:
                 return Retrieval((), timings.ms, self.seq)
-            plan = self._plan(query, principal, filters, k, mode, rerank)
+            plan = self._plan(query, principal, filters, k, mode, reranked)
             with self._database.read() as session:
                 with timings("permit"):
                     permitted = self._permitted.get(session, principal, filters)
@@ -165,7 +166,7 @@ class Retriever:
         if indexes is None:
             return Explanation("index", "the store holds no documents yet")
         view = indexes.vectors.view()
-        plan = self._plan(query, principal, filters, None, None, None)
+        plan = self._plan(query, principal, filters, None, None, wants_rerank(self._settings.retrieval, None))
         with self._database.read() as session:
             found = lost_before_search(
                 session, document_id, principal, filters, lambda chunk_id: chunk_id in view.row_of
@@ -205,17 +206,14 @@ class Retriever:
         filters: Filters,
         k: int | None,
         mode: Mode | None,
-        rerank: bool | None,
+        rerank: bool,
     ) -> Plan:
         chosen = self._settings.retrieval
-        wanted = chosen.rerank if rerank is None else rerank
-        if wanted and self._reranker is None:
-            raise InvalidInput("rerank was asked for and retrieval.reranker names no reranker")
         k = chosen.k if k is None else k
         mode = mode or chosen.mode
         moved = chosen.question_map and mode == "hybrid"  # it is trained to find what words do not
         depth = max(chosen.candidates, 2 * k)
-        return Plan(self._glossary.explained(query), principal, filters, k, mode, wanted, depth, moved)
+        return Plan(self._glossary.explained(query), principal, filters, k, mode, rerank, depth, moved)
 
     def _search(self, plan: Plan, indexes: Indexes, permitted: Permitted, timings: Timings) -> Candidates:
         """Ask both indexes, then score every candidate by both."""
