@@ -158,7 +158,7 @@ class Teacher:
 
 
 def _weight(row: Row) -> float:
-    return 1.0 if row["source"] in ("squad", "clapnq", "mtrag") else 0.5
+    return 1.0 if row["source"] in ("squad", "clapnq", "mtrag", "plain") else 0.5
 
 
 def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) -> Iterator[list[Any]]:
@@ -175,7 +175,7 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     """Return how well the scores tell answerable rows, by how a row is held out and by source."""
     found: dict[str, Any] = {}
     for held in ("group", "question"):
-        for source in ("squad", "clapnq", "mtrag", "retrieved"):
+        for source in ("squad", "clapnq", "mtrag", "plain", "retrieved"):
             chosen = [
                 (logit, bool(row["answerable"]))
                 for row, logit in zip(rows, logits, strict=True)
