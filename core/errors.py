@@ -2,6 +2,7 @@
 
 AttestError(500)
 ├─ NotFound 404 · Forbidden 403 · Unauthenticated 401 · Conflict 409 · InvalidInput 422 · TooLarge 413 · RateLimited 429
+├─ InvalidSetting 500, an InvalidInput that the request is not to blame for
 ├─ IngestError 422
 │  ├─ Permanent: UnsupportedFormat 415, Unparseable, Encrypted, EmptyDocument, ParseTimeout
 │  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503
@@ -55,6 +56,8 @@ class InvalidInput(AttestError):
 
 class InvalidSetting(InvalidInput):
     """A setting is wrong; the message names it. The request is not to blame."""
+
+    status_code = 500
 
 
 class TooLarge(AttestError):

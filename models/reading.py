@@ -95,7 +95,10 @@ def load_bert(folder: Path, device: str) -> tuple[AdaptedBert, Tokenizer]:
 
 
 def best_spans(tokens: Tensor, inside: Tensor) -> Tensor:
-    """Return the same for rows at once, shape (rows, 3); `inside` is true for the passage tokens of each row."""
+    """Return margin over no answer and the first and last token of each row's best span, shape (rows, 3).
+
+    Tokens are logits of shape (rows, tokens, 3); `inside` is true for the passage tokens of each row.
+    """
     width = tokens.shape[1]
     places = torch.arange(width, device=tokens.device)
     ahead = places[None, :] - places[:, None]
@@ -104,14 +107,3 @@ def best_spans(tokens: Tensor, inside: Tensor) -> Tensor:
     best, place = scores.max(dim=1)
     margin = best - tokens[:, 0, 0] - tokens[:, 0, 1]
     return torch.stack([margin, (place // width).float(), (place % width).float()], dim=1)
-
-
-def best_span(tokens: Tensor, first: int, last: int) -> tuple[float, int, int]:
-    """Return margin over no answer and the token positions of the best span; tokens of shape (tokens, 3)."""
-    null = tokens[0, 0] + tokens[0, 1]
-    starts, ends = tokens[first:last, 0], tokens[first:last, 1]
-    scores = starts[:, None] + ends[None, :]
-    allowed = torch.ones_like(scores).triu().tril(LONGEST_ANSWER - 1).bool()
-    flat = scores.masked_fill(~allowed, float("-inf")).flatten()
-    best = int(flat.argmax())
-    return float(flat[best] - null), best // len(ends), best % len(ends)

@@ -58,7 +58,8 @@ def build(data: Path, out: Path) -> dict[str, int]:
     `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
     `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
     `reader.plain` and then `reader.balanced` are for a reader that learnt `reader.train` to go on with;
-    `reader.plain_test` is of organisations that it has not seen.
+    `reader.plain_test` is of organisations that it has not seen. `reader.taught` is for a teacher and its student:
+    `reader.train` and the plain pages, once.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
@@ -69,7 +70,8 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
     train = [row for row in rows if row["held"] is None]
-    known = [*train, *2 * list(make_plain_rows(training_pages(), chance))]
+    pages = list(make_plain_rows(training_pages(), chance))
+    known = [*train, *2 * pages]
     chance.shuffle(known)
     unseen = make_plain_rows(read_pages(Path(__file__).with_name(HELD)), chance)
     return {
@@ -77,6 +79,7 @@ def build(data: Path, out: Path) -> dict[str, int]:
         "test": write_rows(out / "reader.test.jsonl", (row for row in asked if row["held"] is not None)),
         "known": write_rows(out / "reader.known.jsonl", (row for row in rows if not row["apart"])),
         "known_test": write_rows(out / "reader.known_test.jsonl", (row for row in asked if row["apart"])),
+        "taught": write_rows(out / "reader.taught.jsonl", [*train, *pages]),
         "plain": write_rows(out / "reader.plain.jsonl", _drawn(known, PLAIN)),
         "balanced": write_rows(out / "reader.balanced.jsonl", _drawn(known, BALANCED)),
         "plain_test": write_rows(out / "reader.plain_test.jsonl", ({**row, "held": "group"} for row in unseen)),

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from models.reading import Encoded, best_span
+from models.reading import Encoded
 
 Numbers = NDArray[np.float64]
 
@@ -32,15 +31,16 @@ class Judged:
     """Whether that token does lie in one."""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], encoded: Encoded, tokens: Tensor, pair: float) -> Judged:
-        """Read the logits of one row, tokens of shape (tokens, 3)."""
-        last = encoded.first + len(encoded.passage)
-        margin, start, end = best_span(tokens, encoded.first, last)
-        span = (encoded.offsets[start][0], encoded.offsets[end][1])
-        top = int(tokens[encoded.first : last, 2].argmax())
-        at = encoded.offsets[top][0]
-        pointed = any(a <= at < b for a, b in row["support"] or ())
-        return cls(row, pair, margin, row["context"][slice(*span)], float(tokens[encoded.first + top, 2]), pointed)
+    def of(
+        cls, row: Mapping[str, Any], encoded: Encoded, pair: float, span: Sequence[float], support: Sequence[float]
+    ) -> Judged:
+        """Read one row's pair logit, its best span (margin, first and last token) and each token's support."""
+        margin, start, end = span[0], int(span[1]) - encoded.first, int(span[2]) - encoded.first
+        answer = row["context"][encoded.offsets[start][0] : encoded.offsets[end][1]]
+        inside = support[encoded.first : encoded.first + len(encoded.passage)]
+        top = max(range(len(inside)), key=inside.__getitem__)
+        pointed = any(a <= encoded.offsets[top][0] < b for a, b in row["support"] or ())
+        return cls(row, pair, margin, answer, inside[top], pointed)
 
 
 def report(judged: Sequence[Judged]) -> dict[str, Any]:

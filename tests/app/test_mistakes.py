@@ -10,7 +10,8 @@ import pytest
 from app.cli import run
 from core.errors import InvalidInput
 from core.settings import load_settings
-from tests.app.conftest import Api
+from tests.app.conftest import Api, copied, serving
+from tests.conftest import KnowledgeBase
 
 HUGE = "9" * 20
 
@@ -159,3 +160,12 @@ def test_the_description_loads_nothing_from_elsewhere(api: Api) -> None:
         assert word in page.text
     for outside in ("<script", "src=", "http://", "https://"):
         assert outside not in page.text
+
+
+def test_a_damaged_calibration_is_the_servers_fault_and_is_named(knowledge_base: KnowledgeBase, tmp_path: Path) -> None:
+    settings = copied(knowledge_base, tmp_path / "home")
+    (tmp_path / "home" / "calibration.json").write_text("{}")
+    with serving(settings, {}) as api, api.client() as client:
+        response = client.post("/v1/ask", json={"question": "How many hours of leave may be carried over?"})
+    assert (response.status_code, response.json()["type"]) == (500, "urn:attest:InvalidSetting")
+    assert "calibration.json is not a calibration; delete it and run: attest calibrate" in response.json()["detail"]

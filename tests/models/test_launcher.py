@@ -7,7 +7,7 @@ import torch
 from models.adapters import Classifier
 from models.launcher import HEAD, ROWS, TOKENS, Launcher, Row, framed, packed
 from models.questions import QuestionPass
-from models.reading import best_span, best_spans
+from models.reading import LONGEST_ANSWER, best_spans
 from models.slots import SlotScorer
 from models.sources import find_weights
 
@@ -74,15 +74,20 @@ def test_every_batch_fits_a_recorded_shape_on_a_gpu():
         assert count * width <= launch._most
 
 
-def test_spans_of_many_rows_are_those_of_each():
+def test_the_best_span_of_each_row_is_that_of_trying_all():
     torch.manual_seed(0)
     tokens = torch.randn(3, 50, 3)
+    bounds = [(5, 49), (10, 12), (20, 21)]
     inside = torch.zeros(3, 50, dtype=torch.bool)
-    for row, (first, last) in enumerate([(5, 49), (10, 12), (20, 21)]):
+    for row, (first, last) in enumerate(bounds):
         inside[row, first:last] = True
-        margin, start, end = best_span(tokens[row], first, last)
-        found = best_spans(tokens, inside)[row].tolist()
-        assert found == pytest.approx([margin, start + first, end + first], abs=1e-5)
+    for row, (found, (first, last)) in enumerate(zip(best_spans(tokens, inside).tolist(), bounds, strict=True)):
+        tried = [
+            (float(tokens[row, start, 0] + tokens[row, end, 1] - tokens[row, 0, 0] - tokens[row, 0, 1]), start, end)
+            for start in range(first, last)
+            for end in range(start, min(last, start + LONGEST_ANSWER))
+        ]
+        assert found == pytest.approx(max(tried), abs=1e-5)
 
 
 def test_questions_embedded_together_have_the_vectors_of_each_alone():
