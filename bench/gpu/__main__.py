@@ -1,9 +1,11 @@
 """Everything there is to measure on a GPU, in one go: prints a table (figure, floor, ratio) and writes JSON.
 
-    python -m bench.gpu --base FOLDER --model FOLDER --out DIR [--home HOME] [--tune DATA] [--only STEP …]
+    python -m bench.gpu --base FOLDER --model FOLDER --out DIR [--home HOME --questions FILE]
+        [--tune DATA] [--only STEP …]
 
-`--base` holds the packaged encoder, `--model` an instruct model, `--home` ingested documents (for whole answers),
-`--tune` rows of `attest tune data` (to train on the GPU, export, and serve the tuned checkpoint instead of the model).
+`--base` holds the packaged encoder, `--model` an instruct model, `--home` ingested documents and `--questions` what is
+asked of them (for whole answers), `--tune` rows of `attest tune data` (to train on the GPU, export, and serve the
+tuned checkpoint instead of the model).
 Each step is a process of its own: one that fails costs its own figures, and frees the GPU's memory for the next.
 """
 
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--questions", type=Path)
     parser.add_argument("--tune", type=Path)
     parser.add_argument("--only", choices=STEPS, nargs="+", default=list(STEPS))
     options = parser.parse_args()
@@ -60,7 +63,7 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
         commands["tuning"].append([*exported, "--out", out / "exported.json"])
     if options.home:
         for command in commands["serving"]:
-            command += ["--home", options.home]
+            command += ["--home", options.home, "--questions", options.questions]
     for command in commands[step]:
         print(f"== {step}: {' '.join(map(str, command))}", flush=True)
         if subprocess.run([sys.executable, "-m", *map(str, command)], check=False).returncode:
@@ -96,9 +99,9 @@ def _served_lines(name: str, serving: dict[str, Any]) -> list[str]:
             lines.append(f"| {name}: {key} | {json.dumps(serving[key])} | | | |")
     for row in serving.get("asking") or []:
         what = f"{name}: whole answers, {row['concurrency']} at once, {row.get('processes', 1)} processes"
-        bare, kept = row.get("bare_pieces_per_s", ""), row.get("throughput_kept", "")
+        bare, kept = row["bare_replies_per_s"], row["kept_by_drafts"]
         more = f"first piece p95 {row['first_piece_ms']['p95']} ms, {row['questions_per_s']} questions/s"
-        lines.append(f"| {what} | {row['pieces_per_s']} pieces/s | {bare} | {kept} | {more} |")
+        lines.append(f"| {what} | {row['drafts_per_s']} drafts/s | {bare} | {kept} | {more} |")
     return lines
 
 

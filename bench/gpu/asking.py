@@ -1,212 +1,160 @@
-"""Whole answers over a model server: what Attest adds before the model's first piece, and what it keeps of its pace.
+"""Whole answers over a model server: what Attest adds before the first claim, and what it keeps of the server's pace.
 
 Questions go through the pipeline as the API runs it (input rails, retrieval, retrieval rail, reader, draft,
-verification, output rails, record); then the prompts it sent are sent again bare, with as many at once.
+verification, output rails, record), from one process or several before one store; then the requests that were sent are
+sent again without the pipeline, from as many processes and places. Each pass has a cache salt of its own, so that the
+server has seen nothing of it before.
+
+    python -m bench.gpu.asking --url http://127.0.0.1:8000 --home HOME --questions FILE --concurrency 16 64
 """
 
 from __future__ import annotations
 
-import random
+import argparse
+import itertools
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
-import threading
-import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
 from typing import Any
 
-from sqlalchemy import select
+from bench.gpu.loop import percentiles
 
-from app.ask import ask_events
-from app.events import ClaimReleased, Concluded
-from app.runtime import Runtime, answer_many
-from core.db.models import Document
-from core.settings import load_settings
-from core.types import OPERATOR, Evidence, GeneratorName, Message, Question
-from generation.cite import parse_draft
-from generation.generators import Generator
-
-TEMPLATES = (
-    "What does the handbook say about {}?",
-    "Who is responsible for {}?",
-    "How does {} work here?",
-    "What are the rules for {}?",
-    "When do I need {}?",
-)
+RAMP_S = 2.0
 
 
-@dataclass
-class Sent:
-    """One prompt as the pipeline sent it, and when its first piece came, in seconds after the question."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of which server, and for how long."""
 
-    question: str
-    evidence: tuple[Evidence, ...]
-    history: tuple[Message, ...]
-    first_s: float = 0.0
-    sentence_s: float = 0.0
-    """When its first sentence was whole."""
-    pieces: int = 0
+    url: str
+    home: Path
+    questions: Path
+    task: str = "auto"
+    seconds: float = 8.0
 
 
-@dataclass
-class Spied:
-    """A generator that remembers what it was asked and when it began to answer."""
-
-    inner: Generator
-    asking: threading.local = field(default_factory=threading.local)
-    sent: list[Sent] = field(default_factory=list)
-
-    @property
-    def name(self) -> GeneratorName:
-        """The inner one's."""
-        return self.inner.name
-
-    @property
-    def model(self) -> str:
-        """The inner one's."""
-        return self.inner.model
-
-    def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
-        """Yield the inner draft and note its first piece."""
-        sent = Sent(question, tuple(evidence), tuple(history))
-        self.sent.append(sent)
-        yield from timed(self.inner.draft(question, evidence, history), sent, self.asking.since)
+def measure_asking(plan: Plan, processes: Sequence[int], concurrency: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each number of processes and of places; the home itself is not changed."""
+    for count in processes:
+        with tempfile.TemporaryDirectory() as folder:
+            home = shutil.copytree(plan.home, Path(folder) / "home")
+            with _askers(plan, home, count) as children:
+                for places in concurrency:
+                    if places >= count:
+                        yield _row(children, places, plan.seconds)
 
 
-def timed(pieces: Iterator[str], sent: Sent, since: float) -> Iterator[str]:
-    """Yield the pieces and note when the first came, and when the first sentence was whole: as the next one began."""
-    text = ""
-    for piece in pieces:
-        now = time.perf_counter() - since
-        sent.first_s = sent.first_s or now
-        sent.pieces += 1
-        text += piece
-        if not sent.sentence_s and len(parse_draft(text, ())) > 1:
-            sent.sentence_s = now
-        yield piece
-    sent.sentence_s = sent.sentence_s or time.perf_counter() - since
-
-
-def measure_asking(
-    url: str, home: Path, concurrency: Sequence[int], requests: int, task: str = "auto"
-) -> Iterator[dict[str, Any]]:
-    """Yield one row of figures for each concurrency; `home` holds ingested documents and is not changed."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = shutil.copytree(home, Path(folder) / "home")
-        answer_many()
-        with opened(url, copy, task) as (runtime, spied, topics):
-            asked(runtime, spied, questions_about(topics, 32, seed=0), 8)
-            for places in concurrency:
-                yield _row(runtime, spied, topics, places, max(places, min(requests, 4 * places)))
-
-
-@contextmanager
-def opened(url: str, home: Path, task: str) -> Iterator[tuple[Runtime, Spied, list[str]]]:
-    """Open a home before a model server: the warm runtime, the generator that is watched, and what to ask about."""
-    settings = load_settings(home)
-    changes = {"vllm_urls": (f"{url}/v1",), "max_tokens": 64, "task": task}
-    generation = settings.generation.model_copy(update=changes)
-    with Runtime(settings.model_copy(update={"generation": generation})) as runtime:
-        spied = Spied(runtime.generator("vllm"))
-        runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = spied
-        runtime.warm()
-        yield runtime, spied, _topics(runtime)
-
-
-def _row(runtime: Runtime, spied: Spied, topics: Sequence[str], places: int, requests: int) -> dict[str, Any]:
-    seconds, outcomes, stages, claims = asked(runtime, spied, questions_about(topics, requests, seed=places), places)
-    sent = [one for one in spied.sent if one.pieces]
-    if not sent:
-        raise SystemExit(f"no question reached the model, so there is nothing to compare: {outcomes}")
-    bare, bare_seconds = _bare(spied.inner, sent, places)
-    pieces, bare_pieces = sum(one.pieces for one in sent), sum(one.pieces for one in bare)
-    first, bare_first = percentiles([one.first_s for one in sent]), percentiles([one.first_s for one in bare])
-    sentence = percentiles([one.sentence_s for one in bare])
-    claim = percentiles(claims) if claims else None
+def _row(children: Sequence[subprocess.Popen[str]], places: int, seconds: float) -> dict[str, Any]:
+    asked = _pass(children, "asks", places, seconds)
+    bare = _pass(children, "bare", places, seconds)
+    drafts = [reply for reply in asked["replies"] if reply["pieces"]]
+    if not drafts or not bare["replies"]:
+        raise SystemExit(f"no question reached the model within {seconds} s, so there is nothing to compare")
+    outcomes = Counter(reply["outcome"] for reply in asked["replies"])
+    claims = [reply["first_sentence_s"] for reply in asked["replies"] if reply["first_sentence_s"]]
+    first, first_bare = (percentiles([reply["first_piece_s"] for reply in some]) for some in (drafts, bare["replies"]))
+    claim, sentence = percentiles(claims), percentiles([reply["first_sentence_s"] for reply in bare["replies"]])
+    assert first is not None
+    assert first_bare is not None
+    assert sentence is not None
+    pieces, bare_pieces = (sum(reply["pieces"] for reply in some) for some in (drafts, bare["replies"]))
+    stages = sorted({name for reply in asked["replies"] for name in reply["stages_ms"]})
+    times = {name: percentiles([r["stages_ms"].get(name, 0.0) / 1e3 for r in asked["replies"]]) for name in stages}
     return {
+        "processes": len(children),
         "concurrency": places,
-        "questions": requests,
-        "outcomes": outcomes,
-        "reached_the_model": len(sent),
+        "seconds": seconds,
+        "questions": len(asked["replies"]),
+        "outcomes": dict(outcomes),
+        "drafts": len(drafts),
+        "first_claims": len(claims),
+        "bare_replies": len(bare["replies"]),
+        "questions_per_s": round(len(asked["replies"]) / seconds, 1),
+        "drafts_per_s": round(len(drafts) / seconds, 1),
+        "bare_replies_per_s": round(len(bare["replies"]) / seconds, 1),
+        "kept_by_drafts": round(len(drafts) / len(bare["replies"]), 3),
+        "pieces_per_s": round(pieces / seconds),
+        "bare_pieces_per_s": round(bare_pieces / seconds),
+        "kept_by_pieces": round(pieces / max(bare_pieces, 1), 3),
         "first_piece_ms": first,
-        "first_piece_bare_ms": bare_first,
-        "added_p95_ms": round(first["p95"] - bare_first["p95"], 1),
+        "first_piece_bare_ms": first_bare,
+        "added_p95_ms": round(first["p95"] - first_bare["p95"], 1),
         "first_claim_ms": claim,
         "first_sentence_bare_ms": sentence,
         "claim_added_p95_ms": round(claim["p95"] - sentence["p95"], 1) if claim else None,
-        "questions_per_s": round(requests / seconds, 1),
-        "bare_replies_per_s": round(len(bare) / bare_seconds, 1),
-        "pieces_per_s": round(pieces / seconds),
-        "bare_pieces_per_s": round(bare_pieces / bare_seconds),
-        "throughput_kept": round(pieces / seconds / (bare_pieces / bare_seconds), 3),
-        "stages_p50_ms": {name: round(median(times), 2) for name, times in stages.items()},
-        "stages_p95_ms": {name: percentiles([ms / 1e3 for ms in times])["p95"] for name, times in stages.items()},
+        "cpu_ms_per_question": round(asked["cpu_s"] / len(asked["replies"]) * 1e3, 1),
+        "cpu_ms_per_bare_reply": round(bare["cpu_s"] / len(bare["replies"]) * 1e3, 1),
+        "stages_ms": times,
     }
 
 
-def asked(
-    runtime: Runtime, spied: Spied, questions: Sequence[str], places: int
-) -> tuple[float, dict[str, int], dict[str, list[float]], list[float]]:
-    """Ask everything, so many at once; return seconds, outcomes, times of each step and of each first claim."""
-    stages: dict[str, list[float]] = defaultdict(list)
-    outcomes: dict[str, int] = defaultdict(int)
-    claims: list[float] = []
-    spied.sent.clear()
-
-    def one(text: str) -> None:
-        start = spied.asking.since = time.perf_counter()
-        first = 0.0
-        for event in ask_events(runtime, Question(text, OPERATOR, generator="vllm")):
-            if isinstance(event, ClaimReleased) and not first:
-                first = time.perf_counter() - start
-                claims.append(first)
-            if isinstance(event, Concluded):
-                outcomes[event.answer.outcome] += 1
-                for name, ms in event.answer.timings_ms.items():
-                    stages[name].append(ms)
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(places) as pool:
-        list(pool.map(one, questions))
-    return time.perf_counter() - started, dict(outcomes), stages, claims
+def _pass(children: Sequence[subprocess.Popen[str]], arm: str, places: int, seconds: float) -> dict[str, Any]:
+    """Let all processes run one pass side by side and return what they report, put together."""
+    shares = [places // len(children) + (number < places % len(children)) for number in range(len(children))]
+    for child, share in zip(children, shares, strict=True):
+        assert child.stdin is not None
+        child.stdin.write(json.dumps({"arm": arm, "places": share, "ramp_s": RAMP_S, "seconds": seconds}) + "\n")
+        child.stdin.flush()
+    told = [json.loads(_line(child)) for child in children]
+    return {
+        "replies": list(itertools.chain.from_iterable(one["replies"] for one in told)),
+        "cpu_s": sum(one["cpu_s"] for one in told),
+    }
 
 
-def _bare(generator: Generator, sent: Sequence[Sent], places: int) -> tuple[list[Sent], float]:
-    """Send the same prompts without the pipeline, in another order, so that no prefix is warmer than before."""
-
-    def one(prompt: Sent) -> Sent:
-        again = Sent(prompt.question + " ", prompt.evidence, prompt.history)
-        draft = generator.draft(again.question, again.evidence, again.history)
-        for _ in timed(draft, again, time.perf_counter()):
-            pass
-        return again
-
-    shuffled = random.Random(1).sample(list(sent), len(sent))
-    started = time.perf_counter()
-    with ThreadPoolExecutor(places) as pool:
-        found = list(pool.map(one, shuffled))
-    return found, time.perf_counter() - started
-
-
-def percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    """Return the median and the 95th percentile in milliseconds."""
-    spread = quantiles(seconds, n=20) if len(seconds) > 1 else [*seconds] * 19
-    return {"p50": round(median(seconds) * 1e3, 1), "p95": round(spread[-1] * 1e3, 1)}
-
-
-def _topics(runtime: Runtime) -> list[str]:
-    """Return the titles of the documents, as people would name them in a question."""
-    with runtime.database.read() as session:
-        titles = session.scalars(select(Document.title)).all()
-    return sorted({title.split("|")[0].strip().lower() for title in titles if title and len(title) < 60})
+@contextmanager
+def _askers(plan: Plan, home: Path, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Start so many processes before one home, wait until each is warm, and end them."""
+    command = [sys.executable, "-m", "bench.gpu.asker", "--url", plan.url, "--home", str(home), "--task", plan.task]
+    command += ["--questions", str(plan.questions), "--of", str(count)]
+    children = [
+        subprocess.Popen([*command, "--number", str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for number in range(count)
+    ]
+    try:
+        for child in children:
+            _line(child)
+        yield children
+    finally:
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()  # the end of its input ends a child
+            try:
+                child.wait(60)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
-def questions_about(topics: Sequence[str], count: int, seed: int) -> list[str]:
-    """Return questions about the documents, no two alike."""
-    chance = random.Random(seed)
-    return [f"{chance.choice(TEMPLATES).format(chance.choice(topics))} ({seed}.{n})" for n in range(count)]
+def _line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    line = child.stdout.readline()
+    if not line:
+        raise SystemExit(f"a process that asks ended with {child.wait()}")
+    return line
+
+
+def main() -> None:
+    """Measure before a server that runs already and print a row a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, required=True)
+    parser.add_argument("--task", default="auto")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
+    options = parser.parse_args()
+    plan = Plan(options.url, options.home, options.questions, options.task, options.seconds)
+    for row in measure_asking(plan, options.processes, options.concurrency):
+        print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from bench.gpu.serving import serving
+from bench.gpu.server import serving
 from core.types import PromptName
 from tuning.ptune_rows import messages_of, read_rows
 

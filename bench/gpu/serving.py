@@ -1,76 +1,51 @@
 """A vLLM server behind our client, against the same server asked bare.
 
-    python -m bench.gpu.serving --model FOLDER [--home HOME [--task answer]] [--concurrency 1 16 64 256] --out FILE
+    python -m bench.gpu.serving --model FOLDER --concurrency 1 16 64 --out FILE
+    python -m bench.gpu.serving --model FOLDER --home HOME --questions FILE --task answer --only asking \
+        --concurrency 1 16 64 --processes 4 --out FILE
 
-Starts `vllm serve FOLDER` on loopback, sends prompts built by the product's own prompt function, and
-reports time to first piece and tokens a second, bare (an HTTP stream) and through `VllmGenerator`, in
-interleaved rounds; then cold against warm prefix, and that a closed stream frees its slot. With a home of
-ingested documents, whole answers are measured first (`bench/gpu/asking.py`), drafted under a shipped adapter where
-`--task` names one; `--only` picks steps. `--shape 8b` serves random weights in the
-shape of an 8-billion-parameter Llama under the model's tokenizer: what the words are does not matter to the clock.
+Starts `vllm serve FOLDER` on loopback (`--url` asks one that runs already), sends prompts built by the product's own
+prompt function, and reports time to first piece and replies a second, bare (an HTTP stream) and through
+`VllmGenerator`, in interleaved rounds of a fixed time; then cold against warm prefix, and that a closed stream frees
+its slot. With a home of ingested documents and questions about them (`bench.gpu.questions`), whole answers are
+measured first (`bench.gpu.asking`), from one process and from `--processes`, drafted under a shipped adapter where
+`--task` names one; `--only` picks steps. `--shape 8b` serves random weights in the shape of an
+8-billion-parameter Llama under the model's tokenizer: what the words are does not matter to the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 import httpx
 
-from bench.gpu.askers import measure_askers
-from bench.gpu.asking import measure_asking
+from bench.gpu.asking import Plan, measure_asking
+from bench.gpu.loop import Window, bare_stream, closed_loop, percentiles, timed
+from bench.gpu.server import SHAPES, served, serving
 from core.clock import now
 from core.settings import GenerationSettings
 from core.types import Chunk, Evidence, ScoredChunk, Scores
 from generation.chat import chat_messages
-from generation.completions import KEPT_S
-from generation.tasks import SHIPPED
 from generation.vllm import VllmGenerator
 
 MAX_TOKENS = 64
 LONG_PROMPT_PASSAGES = 24
 """About 5,000 tokens: long enough that computing them shows beside what every request costs."""
-SHAPES = {
-    "8b": {
-        "hidden_size": 4096,
-        "intermediate_size": 14336,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "tie_word_embeddings": False,
-    }
-}
-START_DEADLINE_S = 240.0
+RAMP_S = 1.0
+ROUNDS = 3
 STEPS = ("asking", "loads", "prefix", "cancelled_in_s")
-_http = httpx.Client(limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_S), timeout=120)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One round: how many at once, time to first piece, pieces and requests a second."""
-
-    client: str
-    concurrency: int
-    ttft_p50_ms: float
-    ttft_p95_ms: float
-    pieces_per_s: float
-    requests_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +56,23 @@ class Prompt:
     evidence: tuple[Evidence, ...]
 
 
+Clients = dict[str, Callable[[Prompt], Iterator[str]]]
+
+
 def main() -> None:
-    """Run every measurement and write them."""
+    """Run every measurement; each figure is kept as it comes, since what fails later must not cost it."""
     arguments = _arguments()
-    with tempfile.TemporaryDirectory() as folder, serving(*_served(arguments, Path(folder))) as url:
+    with tempfile.TemporaryDirectory() as folder, _server(arguments, Path(folder)) as url:
         settings = GenerationSettings(vllm_urls=(f"{url}/v1",), max_tokens=MAX_TOKENS, retries=0)
         generator = VllmGenerator(settings)
-        clients: dict[str, Callable[[Prompt], Iterator[str]]] = {
-            "bare": lambda prompt: _bare(url, generator.model, prompt),
+        clients: Clients = {
+            "bare": lambda prompt: bare_stream(url, _body(generator.model, prompt)),
             "attest": lambda prompt: generator.draft(prompt.question, prompt.evidence),
         }
-        for client in clients.values():
-            _round(client, _prompts(8, seed=0), 4)
         report: dict[str, Any] = {"model": str(arguments.model), "shape": arguments.shape, "max_tokens": MAX_TOKENS}
         steps: dict[str, Callable[[], Any]] = {
-            "asking": lambda: _asking(arguments, url, report),
-            "loads": lambda: [
-                asdict(load)
-                for concurrency in arguments.concurrency
-                for load in _compare(clients, concurrency, _requests(arguments.requests, concurrency))
-            ],
+            "asking": lambda: _rows("asking", _asking(arguments, url), report, arguments.out),
+            "loads": lambda: _rows("loads", _loads(clients, arguments), report, arguments.out),
             "prefix": lambda: _prefix(clients["attest"]),
             "cancelled_in_s": lambda: _cancellation(clients["attest"], url),
         }
@@ -110,22 +82,20 @@ def main() -> None:
             _keep(report, arguments.out)
 
 
-def _asking(arguments: argparse.Namespace, url: str, report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Measure whole answers; each row is kept as it comes, since what fails later must not cost what was measured."""
-    rows: list[dict[str, Any]] = []
-    for row in measure_asking(url, arguments.home, arguments.concurrency, arguments.requests, arguments.task):
-        rows.append(row)
+def _server(arguments: argparse.Namespace, folder: Path) -> AbstractContextManager[str]:
+    if arguments.url:
+        return nullcontext(arguments.url)
+    return serving(*served(arguments.model, arguments.shape, arguments.task, folder))
+
+
+def _rows(name: str, rows: Iterator[dict[str, Any]], report: dict[str, Any], out: Path | None) -> list[dict[str, Any]]:
+    """Write and print each row as it comes."""
+    kept: list[dict[str, Any]] = []
+    for row in rows:
+        kept.append(row)
         print(json.dumps(row), flush=True)
-        _keep(report | {"asking": rows}, arguments.out)
-    if arguments.processes > 1:
-        with tempfile.TemporaryDirectory() as folder:
-            home = shutil.copytree(arguments.home, Path(folder) / "home")
-            for places in [places for places in arguments.concurrency if places >= arguments.processes]:
-                requests = max(places, min(arguments.requests, 4 * places))
-                rows.append(measure_askers(url, home, arguments.processes, places, requests, arguments.task))
-                print(json.dumps(rows[-1]), flush=True)
-                _keep(report | {"asking": rows}, arguments.out)
-    return rows
+        _keep(report | {name: kept}, out)
+    return kept
 
 
 def _keep(report: dict[str, Any], out: Path | None) -> None:
@@ -133,126 +103,67 @@ def _keep(report: dict[str, Any], out: Path | None) -> None:
         out.write_text(json.dumps(report, indent=1))
 
 
-class serving:
-    """A vLLM server on a free loopback port for the length of a block."""
-
-    def __init__(self, model: Path, flags: Sequence[str] = ()) -> None:
-        self._model = model
-        self._flags = flags
-
-    def __enter__(self) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self._model)]
-        command += ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", "8192", "--dtype", "bfloat16"]
-        command += ["--gpu-memory-utilization", "0.5", "--max-num-seqs", "256", *self._flags]
-        self._log = Path(os.environ.get("OUT", ".")) / "vllm.log"
-        self._process = subprocess.Popen(command, stdout=self._log.open("w"), stderr=subprocess.STDOUT)
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_DEADLINE_S
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    return url
-            except httpx.HTTPError:
-                time.sleep(1)
-        self._process.kill()
-        raise SystemExit(f"the server did not start; the end of its log:\n{self._log.read_text()[-4000:]}")
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+def _asking(arguments: argparse.Namespace, url: str) -> Iterator[dict[str, Any]]:
+    """Measure whole answers from one process and, where more are asked for, from several."""
+    if arguments.questions is None:
+        raise SystemExit("whole answers need --questions: make them with `python -m bench.gpu.questions`")
+    plan = Plan(url, arguments.home, arguments.questions, arguments.task, arguments.seconds)
+    return measure_asking(plan, sorted({1, arguments.processes}), arguments.concurrency)
 
 
-def _served(arguments: argparse.Namespace, folder: Path) -> tuple[Path, Sequence[str]]:
-    """Return what the server is started with: the model, or random weights of a shape under its tokenizer."""
-    adapter = SHIPPED / arguments.task
-    lora = ("--enable-lora", "--lora-modules", f"{arguments.task}={adapter}")
-    flags = lora if (adapter / "adapter_config.json").is_file() else ()
-    if not arguments.shape:
-        return arguments.model, flags
-    for file in arguments.model.glob("*token*"):
-        shutil.copy(file, folder)
-    for name in ("generation_config.json", "chat_template.jinja"):
-        if (arguments.model / name).exists():
-            shutil.copy(arguments.model / name, folder)
-    config = json.loads((arguments.model / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | SHAPES[arguments.shape]))
-    return folder, ("--load-format", "dummy")
+def _loads(clients: Clients, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Compare the clients at each concurrency, in turn, so that what the machine does besides falls on both."""
+    for client in clients.values():
+        _window(client, 4, 2.0, seed=0)
+    for places in arguments.concurrency:
+        found: dict[str, list[Window]] = {name: [] for name in clients}
+        for turn in range(1, ROUNDS + 1):
+            for place, (name, client) in enumerate(clients.items()):
+                seed = places * 1000 + turn * 10 + place
+                found[name].append(_window(client, places, arguments.seconds / ROUNDS, seed=seed))
+        yield from (_load(name, places, windows, arguments.seconds) for name, windows in found.items())
 
 
-def _compare(clients: dict[str, Callable[[Prompt], Iterator[str]]], concurrency: int, requests: int) -> list[Load]:
-    """Measure every client at one concurrency, twice, in turn; the second round counts."""
-    loads: dict[str, Load] = {}
-    for seed in (1, 2):
-        for name, client in clients.items():
-            prompts = _prompts(requests, seed=seed * 1000 + concurrency)
-            loads[name] = _load(name, concurrency, *_round(client, prompts, concurrency))
-    return list(loads.values())
-
-
-def _requests(most: int, concurrency: int) -> int:
-    """Return how many requests a round takes: sixteen for each place, so that one at a time does not take minutes."""
-    return max(concurrency, min(most, 16 * concurrency))
-
-
-def _round(
-    client: Callable[[Prompt], Iterator[str]], prompts: list[Prompt], concurrency: int
-) -> tuple[list[float], int, float]:
-    """Return times to first piece in seconds, pieces in all, and seconds in all."""
-
-    def one(prompt: Prompt) -> tuple[float, int]:
-        start = time.perf_counter()
-        first, pieces = 0.0, 0
-        for _ in client(prompt):
-            first = first or time.perf_counter() - start
-            pieces += 1
-        return first, pieces
-
-    start = time.perf_counter()
-    with ThreadPoolExecutor(concurrency) as pool:
-        results = list(pool.map(one, prompts))
-    return [first for first, _ in results], sum(pieces for _, pieces in results), time.perf_counter() - start
-
-
-def _load(name: str, concurrency: int, firsts: list[float], pieces: int, seconds: float) -> Load:
-    return Load(
-        name,
-        concurrency,
-        round(median(firsts) * 1e3, 1),
-        round(quantiles(firsts, n=20)[-1] * 1e3, 1),
-        round(pieces / seconds),
-        round(len(firsts) / seconds, 1),
+def _window(client: Callable[[Prompt], Iterator[str]], places: int, seconds: float, *, seed: int) -> Window:
+    """Run one round; each request has passages that no other has."""
+    return closed_loop(
+        lambda number: timed(client(_prompt(random.Random(f"{seed}.{number}"), f"{seed}-{number}"))),
+        places,
+        RAMP_S,
+        seconds,
     )
 
 
-def _bare(url: str, model: str, prompt: Prompt) -> Iterator[str]:
-    """Yield the deltas of a stream as a plain pooled HTTP client reads them."""
-    body = {
-        "model": model,
-        "messages": chat_messages(prompt.question, prompt.evidence),
-        "max_tokens": MAX_TOKENS,
-        "temperature": 0,
-        "stream": True,
+def _load(name: str, places: int, windows: list[Window], seconds: float) -> dict[str, Any]:
+    replies = [reply for window in windows for reply in window.replies]
+    first = percentiles([reply.first_piece_s for reply in replies])
+    assert first, f"no reply within {seconds} s"
+    return {
+        "client": name,
+        "concurrency": places,
+        "replies": len(replies),
+        "ttft_p50_ms": first["p50"],
+        "ttft_p95_ms": first["p95"],
+        "pieces_per_s": round(sum(reply.pieces for reply in replies) / seconds),
+        "requests_per_s": round(len(replies) / seconds, 1),
+        "requests_per_s_by_round": [round(len(window.replies) / seconds * len(windows), 1) for window in windows],
+        "cpu_ms_per_reply": round(sum(window.cpu_s for window in windows) / len(replies) * 1e3, 2),
     }
-    with _http.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
-        response.raise_for_status()
-        for line in response.iter_lines():
-            if line.startswith("data: {"):
-                for choice in json.loads(line[6:])["choices"]:
-                    if text := choice["delta"].get("content"):
-                        yield text
+
+
+def _body(model: str, prompt: Prompt) -> dict[str, Any]:
+    messages = chat_messages(prompt.question, prompt.evidence)
+    return {"model": model, "messages": messages, "max_tokens": MAX_TOKENS, "temperature": 0}
 
 
 def _prefix(client: Callable[[Prompt], Iterator[str]]) -> dict[str, float]:
     """Time the first piece with evidence never seen, then with the same evidence and another question."""
     cold, warm = [], []
     for seed in range(20):
-        prompt = _prompts(1, seed=9000 + seed, passages=LONG_PROMPT_PASSAGES)[0]
-        cold.extend(_round(client, [prompt], 1)[0])
+        prompt = _prompt(random.Random(9000 + seed), f"9000-{seed}", passages=LONG_PROMPT_PASSAGES)
+        cold.append(timed(client(prompt)).first_piece_s)
         again = Prompt("What else do these passages say?", prompt.evidence)
-        warm.extend(_round(client, [again], 1)[0])
+        warm.append(timed(client(again)).first_piece_s)
     return {
         "cold_ms": round(median(cold) * 1e3, 1),
         "warm_ms": round(median(warm) * 1e3, 1),
@@ -262,7 +173,7 @@ def _prefix(client: Callable[[Prompt], Iterator[str]]) -> dict[str, float]:
 
 def _cancellation(client: Callable[[Prompt], Iterator[str]], url: str) -> float | None:
     """Close a stream after its first piece and return the seconds until the server runs nothing."""
-    stream = client(_prompts(1, seed=77)[0])
+    stream = client(_prompt(random.Random(77), "77"))
     next(stream)
     threading.Thread(target=stream.close).start()  # type: ignore[attr-defined]
     start = time.perf_counter()
@@ -274,41 +185,40 @@ def _cancellation(client: Callable[[Prompt], Iterator[str]], url: str) -> float 
     return None
 
 
-def _prompts(count: int, *, seed: int, passages: int = 5) -> list[Prompt]:
-    """Make prompts over random stretches of the sample handbook."""
-    source = random.Random(seed)
-    files = sorted(Path("samples").rglob("*.md"))
-    return [
-        Prompt(f"What does the handbook say about case {seed}-{number}?", _evidence(source, files, passages))
-        for number in range(count)
-    ]
-
-
-def _evidence(source: random.Random, files: list[Path], passages: int) -> tuple[Evidence, ...]:
+def _prompt(chance: random.Random, case: str, *, passages: int = 5) -> Prompt:
+    """Make a prompt over random stretches of the sample handbook."""
     found = []
     for marker in range(1, passages + 1):
-        file = source.choice(files)
-        text = file.read_text()
-        start = source.randrange(max(1, len(text) - 800))
-        piece = text[start : start + 800]
-        chunk = Chunk(marker, file.name, 1, 0, start, start + len(piece), None, file.stem, piece)
-        hit = ScoredChunk(chunk, file.stem, str(file), "default", 1.0, Scores(), now())
-        found.append(Evidence(marker, hit))
-    return tuple(found)
+        name, whole = chance.choice(_handbook())
+        start = chance.randrange(max(1, len(whole) - 800))
+        piece = whole[start : start + 800]
+        chunk = Chunk(marker, name, 1, 0, start, start + len(piece), None, name, piece)
+        found.append(Evidence(marker, ScoredChunk(chunk, name, name, "default", 1.0, Scores(), now())))
+    return Prompt(f"What does the handbook say about case {case}?", tuple(found))
+
+
+@cache
+def _handbook() -> list[tuple[str, str]]:
+    return [(file.name, file.read_text(encoding="utf-8")) for file in sorted(Path("samples").rglob("*.md"))]
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--model", type=Path, required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--url", help="a server that runs already, instead of one started with --model")
     parser.add_argument("--shape", choices=sorted(SHAPES), help="random weights of this shape instead of the model's")
     parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
+    parser.add_argument("--questions", type=Path, help="what is asked of them: lines of JSON with a `question`")
     parser.add_argument("--task", default="auto", help="the shipped task under which whole answers are drafted")
     parser.add_argument("--processes", type=int, default=1, help="whole answers also of so many processes at once")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
-    parser.add_argument("--requests", type=int, default=256)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long each figure is measured")
     parser.add_argument("--out", type=Path)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if not options.model and not options.url:
+        parser.error("give --model or --url")
+    return options
 
 
 if __name__ == "__main__":
