@@ -2,13 +2,13 @@
 
     python -m bench.gpu.serving --model FOLDER --concurrency 1 16 64 --out FILE
     python -m bench.gpu.serving --model FOLDER --home HOME --questions FILE --task answer --only asking \
-        --concurrency 1 16 64 --processes 4 --out FILE
+        --concurrency 1 16 64 --processes 1 4 --out FILE
 
 Starts `vllm serve FOLDER` on loopback (`--url` asks one that runs already), sends prompts built by the product's own
 prompt function, and reports time to first piece and replies a second, bare (an HTTP stream) and through
 `VllmGenerator`, in interleaved rounds of a fixed time; then cold against warm prefix, and that a closed stream frees
 its slot. With a home of ingested documents and questions about them (`bench.gpu.questions`), whole answers are
-measured first (`bench.gpu.asking`), from one process and from `--processes`, drafted under a shipped adapter where
+measured first (`bench.gpu.asking`), from as many `--processes` as named, drafted under a shipped adapter where
 `--task` names one; `--only` picks steps. `--shape 8b` serves random weights in the shape of an
 8-billion-parameter Llama under the model's tokenizer: what the words are does not matter to the clock.
 """
@@ -104,11 +104,11 @@ def _keep(report: dict[str, Any], out: Path | None) -> None:
 
 
 def _asking(arguments: argparse.Namespace, url: str) -> Iterator[dict[str, Any]]:
-    """Measure whole answers from one process and, where more are asked for, from several."""
+    """Measure whole answers from each number of processes."""
     if arguments.questions is None:
         raise SystemExit("whole answers need --questions: make them with `python -m bench.gpu.questions`")
     plan = Plan(url, arguments.home, arguments.questions, arguments.task, arguments.seconds)
-    return measure_asking(plan, sorted({1, arguments.processes}), arguments.concurrency)
+    return measure_asking(plan, arguments.processes, arguments.concurrency)
 
 
 def _loads(clients: Clients, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -210,7 +210,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, help="a home with ingested documents, for whole answers")
     parser.add_argument("--questions", type=Path, help="what is asked of them: lines of JSON with a `question`")
     parser.add_argument("--task", default="auto", help="the shipped task under which whole answers are drafted")
-    parser.add_argument("--processes", type=int, default=1, help="whole answers also of so many processes at once")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1], help="whole answers from so many processes")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each figure is measured")
