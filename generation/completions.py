@@ -1,4 +1,4 @@
-"""Chat completions of an OpenAI-compatible server as a stream of text, over one pooled HTTP client.
+"""Chat completions of an OpenAI-compatible server as a stream of text.
 
 A small model writes thousands of tokens a second over all requests, so what is done for each token counts: see
 `python -m bench.clients` for what this costs beside the clients it is written instead of.
@@ -8,17 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from core.errors import ContextTooLong, GenerationError, GeneratorTimeout, GeneratorUnavailable
+from core.errors import ContextTooLong, GenerationError, GeneratorUnavailable
+from generation.connections import answered, lines_of
 
-if TYPE_CHECKING:
-    import httpx
-
-KEPT_S = 2.0
-"""How long an idle connection is kept; vLLM's server closes one after five seconds."""
 _TOO_LONG = ("context length", "maximum context", "max_model_len", "too long", "input length")
 _DATA = "data:"
 _END = "[DONE]"
@@ -33,52 +27,10 @@ def stream_chat(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -
         ContextTooLong: the messages exceed the model's window.
         GenerationError: it refuses the request.
     """
-    import httpx
-
-    try:
-        with _answered(url, {**body, "stream": True}, key, timeout_s) as response:
-            if response.status_code != httpx.codes.OK:
-                raise _refusal(response.status_code, response.read().decode("utf-8", "replace"), url)
-            yield from pieces(response.iter_lines(), url)
-    except httpx.TimeoutException as error:
-        raise GeneratorTimeout(f"{url} did not answer in time") from error
-    except httpx.HTTPError as error:
-        raise GeneratorUnavailable(f"{url} cannot be reached") from error
-
-
-@contextmanager
-def _answered(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Iterator[httpx.Response]:
-    """Open a response; where the server hung up a kept connection just as it was taken, on a new one.
-
-    A server closes what was idle for some seconds, and a request on its way at that moment was not begun.
-    """
-    import httpx
-
-    client = pool()
-    request = client.build_request(
-        "POST",
-        f"{url.rstrip('/')}/chat/completions",
-        json=body,
-        headers={"Authorization": f"Bearer {key}"},
-        timeout=timeout_s,
-    )
-    try:
-        response = client.send(request, stream=True)
-    except httpx.RemoteProtocolError:
-        response = client.send(request, stream=True)
-    try:
-        yield response
-    finally:
-        response.close()
-
-
-@cache
-def pool() -> httpx.Client:
-    """Return the process's client: a connection is kept for every request that ran at once."""
-    import httpx
-
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=KEPT_S)
-    return httpx.Client(limits=limits, trust_env=False)
+    with answered("POST", f"{url.rstrip('/')}/chat/completions", {**body, "stream": True}, key, timeout_s) as response:
+        if response.status != 200:
+            raise _refusal(response.status, response.read().decode("utf-8", "replace"), url)
+        yield from pieces(lines_of(response), url)
 
 
 def pieces(lines: Iterator[str], url: str) -> Iterator[str]:

@@ -6,14 +6,16 @@ asked once and then estimated for.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import threading
 import time
 from collections import OrderedDict
 
+from core.errors import GenerationError, GeneratorUnavailable
 from core.settings import GenerationSettings
-from generation.completions import pool
+from generation.connections import answered
 from generation.evidence import estimate_tokens
 
 log = logging.getLogger(__name__)
@@ -51,8 +53,6 @@ class TokenCounter:
         return count
 
     def _ask(self, text: str) -> int | None:
-        import httpx
-
         settings = self._settings
         body = {"prompt": text, "add_special_tokens": False}
         if settings.vllm_model:
@@ -60,14 +60,16 @@ class TokenCounter:
         key = settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else "none"
         url = settings.vllm_urls[0].rstrip("/").removesuffix("/v1") + "/tokenize"
         try:
-            reply = pool().post(url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=WAIT_S)
-            if reply.status_code in (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED):
+            with answered("POST", url, body, key, WAIT_S) as response:
+                told = response.read()
+            if response.status in (404, 405):
                 self._ask_from = math.inf
                 log.warning("%s counts no tokens; passages are fitted to the window by an estimate", url)
                 return None
-            reply.raise_for_status()
-            return int(reply.json()["count"])
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            if response.status != 200:
+                raise GeneratorUnavailable(f"{url} answered with status {response.status}")
+            return int(json.loads(told)["count"])
+        except (GenerationError, ValueError, KeyError, TypeError) as error:
             self._ask_from = time.monotonic() + QUIET_S
             log.info("%s did not count tokens: %s", url, error)
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +17,16 @@ from typing import Any
 from core.errors import GenerationError, GeneratorTimeout, GeneratorUnavailable
 from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
-from generation.completions import pool, stream_chat
+from generation.completions import stream_chat
+from generation.connections import answered
 from generation.prompter import Prompter, make_prompter
 from generation.structure import citing_regex
 from generation.tasks import ServedTask, served_task
 from generation.tokenizing import TokenCounter
 
 BACKOFF_S = 0.2
+LISTING_S = 5.0
+"""How long a server may take to say which models it has."""
 
 
 class VllmGenerator:
@@ -123,20 +127,17 @@ class VllmGenerator:
 
 
 def _served_models(settings: GenerationSettings) -> tuple[str, ...]:
-    import httpx
-
     failure: Exception | None = None
     for url in settings.vllm_urls:
         try:
-            reply = pool().get(
-                f"{url.rstrip('/')}/models", headers={"Authorization": f"Bearer {_key(settings)}"}, timeout=5.0
-            )
-            reply.raise_for_status()
-            names = tuple(str(entry["id"]) for entry in reply.json()["data"])
+            with answered("GET", f"{url.rstrip('/')}/models", None, _key(settings), LISTING_S) as response:
+                if response.status != 200:
+                    raise GeneratorUnavailable(f"{url} answered with status {response.status}")
+                names = tuple(str(entry["id"]) for entry in json.loads(response.read())["data"])
             if not names:
                 raise IndexError("an empty list of models")
             return names
-        except (httpx.HTTPError, ValueError, KeyError, IndexError) as error:
+        except (GenerationError, ValueError, KeyError, TypeError, IndexError) as error:
             failure = error
     raise GeneratorUnavailable(f"no model server at {', '.join(settings.vllm_urls)} lists its model") from failure
 

@@ -6,6 +6,7 @@ and ends with the slowest measures its own edges.
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import re
@@ -17,12 +18,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-import httpx
-
-from generation.completions import KEPT_S
-
 _SENTENCE = re.compile(r"[.!?][\s\[]|\n")
-_http = httpx.Client(limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_S), timeout=120, trust_env=False)
+_bare = threading.local()
 
 
 @dataclass(slots=True)
@@ -91,11 +88,21 @@ def timed(pieces: Iterator[str]) -> Reply:
 
 
 def bare_stream(url: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the deltas of a stream as a plain pooled HTTP client reads them."""
-    with _http.stream("POST", f"{url}/v1/chat/completions", json={**body, "stream": True}) as response:
-        response.raise_for_status()
-        for line in response.iter_lines():
-            if line.startswith("data: {"):
+    """Yield the deltas of a stream as little code reads them: a kept connection a thread, nothing checked."""
+    connection = getattr(_bare, "connection", None)
+    if connection is None or _bare.url != url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
+        _bare.connection, _bare.url = connection, url
+    content = json.dumps({**body, "stream": True}).encode()
+    connection.request("POST", "/v1/chat/completions", content, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    if response.status != 200:
+        raise SystemExit(f"the server answered with status {response.status}: {response.read()[:500]!r}")
+    rest = b""
+    while data := response.read1(1 << 16):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: {"):
                 for choice in json.loads(line[6:])["choices"]:
                     if text := choice["delta"].get("content"):
                         yield text
