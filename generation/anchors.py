@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from core.types import Evidence
@@ -59,6 +60,7 @@ def figures(evidence: Sequence[Evidence]) -> float:
     return min(1.0, max(0.0, (sum(shares) / len(shares) - PLAIN) / (TABLES - PLAIN))) if shares else 0.0
 
 
+@lru_cache(maxsize=2048)  # the same passages come back, question after question
 def _share_of_amounts(text: str) -> float:
     """Return the share of words that are amounts beside other amounts, as in the rows of tables; a price is prose."""
     found = [word.strip("|;:.,") for word in text.split() if any(map(str.isalnum, word))]
@@ -71,10 +73,16 @@ def _share_of_amounts(text: str) -> float:
 
 def _held(kind: frozenset[str], item: Evidence) -> float:
     hit = item.hit
-    text = f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n{hit.chunk.text}"
-    words_here = {stem(word) for word in words(_JOINED.sub(" ", text))} | _years(text)
+    words_here = _stems_and_years(
+        f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n{hit.chunk.text}"
+    )
     joined = _JOINED.sub("", f"{hit.title} {PurePosixPath(hit.source).stem}").casefold()
     return sum(anchor in words_here or (len(anchor) > 3 and anchor in joined) for anchor in kind) / len(kind)
+
+
+@lru_cache(maxsize=2048)
+def _stems_and_years(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in words(_JOINED.sub(" ", text))) | _years(text)
 
 
 def _years(text: str) -> frozenset[str]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
 """A marker that is still being written belongs to the claim before it, not to a new one."""
+_MAY_END = re.compile(r"[.!?…。！？\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What every end of a claim holds: until it is written, the draft need not be cut again for each piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +96,19 @@ class Verifier:
         """Yield claims as soon as they are complete and checked; what fails is left out or marked by policy."""
         composer, grounds = Composer(), Grounds(evidence)
         known = [item.marker for item in evidence]
-        text, done = "", 0
+        text, done, since = "", 0, 0
         for piece in _then_end(pieces):
             text += piece or ""
-            claims = parse_draft(text if piece is None else _OPEN_MARKER.sub("", text), known)
-            ready = len(claims) if piece is None else max(len(claims) - 1, 0)
             if NOT_FOUND in text:
                 return
+            if piece is not None and not _MAY_END.search(text, since):
+                continue
+            claims = parse_draft(text if piece is None else _OPEN_MARKER.sub("", text), known)
+            ready = len(claims) if piece is None else max(len(claims) - 1, 0)
             for checked in self.check(question, claims[done:ready], grounds):
                 yield Released(*composer.add(checked))
+            if ready > done and not _MAY_END.search(claims[-1].text):
+                since = len(text) - len(piece or "")
             done = max(done, ready)
 
     def check(self, question: str, claims: Sequence[DraftClaim], grounds: Grounds) -> Iterator[Checked]:

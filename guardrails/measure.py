@@ -23,7 +23,7 @@ from guardrails.groundedness import requests_of, support_of
 from guardrails.measured_domain import DESCRIPTION, EXAMPLES
 from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
-from guardrails.rail import ClassifierRail, Context, Finding
+from guardrails.rail import Context, Finding, is_classifier_rail
 from models.adapters import Classifier, load_classifier
 from models.grounding import Blend
 
@@ -110,7 +110,7 @@ def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Predictio
 
 
 def _finding(rail: Any, context: Context, classifier: Classifier) -> Finding:
-    if isinstance(rail, ClassifierRail):
+    if is_classifier_rail(rail):
         requests = list(rail.requests(context))
         return rail.judge(context, [float(score) for score in classifier.score_many(requests)])
     found: Finding = rail.check(context)

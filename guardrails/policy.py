@@ -46,6 +46,10 @@ OPTIONAL = frozenset({"domain", "external_guard"})
 """Rails that are built only where the settings describe them; a policy may name them all the same."""
 
 
+_SILENT = RailPolicy()
+"""Of a rail that the settings do not name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effective:
     """The policy in force for one rail at one stage in one collection."""
@@ -58,7 +62,7 @@ class Effective:
 
 def effective(settings: RailSettings, rail: str, stage: RailStage, collection: str | None) -> Effective:
     """Return what a rail does at a stage for a collection; `threshold` None means the rail's own."""
-    general, special = settings.policy.get(rail, RailPolicy()), settings.policy.get(f"{stage}.{rail}", RailPolicy())
+    general, special = settings.policy.get(rail, _SILENT), settings.policy.get(f"{stage}.{rail}", _SILENT)
     action = _action(general, special, collection) or DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
     threshold = special.threshold if special.threshold is not None else general.threshold
     if threshold is None:

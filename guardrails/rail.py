@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from core.types import Evidence, RailStage
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Input: TypeAlias = str | tuple[str, str]
 Request: TypeAlias = tuple[str, Input]
@@ -49,7 +52,6 @@ class Rail(Protocol):
         ...
 
 
-@runtime_checkable
 class ClassifierRail(Protocol):
     """A rail whose score comes from adapters on the shared encoder."""
 
@@ -64,3 +66,8 @@ class ClassifierRail(Protocol):
     def judge(self, context: Context, scores: Sequence[float]) -> Finding:
         """Turn the scores of `requests`, in their order, into a finding."""
         ...
+
+
+def is_classifier_rail(rail: Rail | ClassifierRail) -> TypeIs[ClassifierRail]:
+    """Say which of the two a rail is; asked for every text, where `isinstance` with a protocol costs 70 µs."""
+    return hasattr(rail, "requests")

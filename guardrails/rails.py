@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.settings import Settings
 from core.types import Action, Evidence, RailStage, ScoredChunk, Verdict
 from guardrails.policy import check_names, effective
-from guardrails.rail import ClassifierRail, Context, Finding, Rail
+from guardrails.rail import ClassifierRail, Context, Finding, Rail, is_classifier_rail
 from guardrails.registry import build_rails
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Rails:
     def redact_input(self, text: str, collection: str | None = None) -> str:
         """Return the question as it may be logged or kept: without personal data and secrets."""
         for rail in self._of("input"):
-            if rail.name in ("pii", "secrets") and not isinstance(rail, ClassifierRail):
+            if rail.name in ("pii", "secrets") and not is_classifier_rail(rail):
                 finding = self._guarded(rail, Context("input", text, collection))
                 if finding is None:
                     return "[not kept: the rail that removes personal data is unavailable]"
@@ -106,7 +106,7 @@ class Rails:
 
     def _gate(self, text: str, evidence: Sequence[Evidence], collection: str | None) -> tuple[str, tuple[Verdict, ...]]:
         for rail in self._of("output"):
-            if rail.name == "exit_gate" and not isinstance(rail, ClassifierRail):
+            if rail.name == "exit_gate" and not is_classifier_rail(rail):
                 context = Context("output", text, collection, tuple(evidence))
                 finding = self._guarded(rail, context)
                 verdict = self._verdict(rail, context, finding)
@@ -118,7 +118,7 @@ class Rails:
     def _redacted(self, text: str, verdict: Verdict, collection: str | None) -> str:
         """Redact again on the text as it is by now: an earlier rail may have moved everything."""
         rail = next(rail for rail in self._rails if rail.name == verdict.rail)
-        if isinstance(rail, ClassifierRail):
+        if is_classifier_rail(rail):
             return text
         finding = self._guarded(rail, Context("output", text, collection))
         return text if finding is None or finding.redacted is None else finding.redacted
@@ -131,16 +131,16 @@ class Rails:
         rails = [rail for rail in self._of(context.stage) if rail.name != last]
         findings: dict[str, Finding | None] = {}
         for rail in rails:
-            if not isinstance(rail, ClassifierRail):
+            if not is_classifier_rail(rail):
                 findings[rail.name] = self._guarded(rail, context)
-        scored = [rail for rail in rails if isinstance(rail, ClassifierRail)]
+        scored = [rail for rail in rails if is_classifier_rail(rail)]
         found = self._scored([(rail, context) for rail in scored])
         findings |= {rail.name: finding for rail, finding in zip(scored, found, strict=True)}
         return [(self._verdict(rail, context, findings[rail.name]), findings[rail.name]) for rail in rails]
 
     def _each(self, rail: Rail | ClassifierRail, contexts: Sequence[Context]) -> list[Finding | None]:
         """Run one rail over several texts."""
-        if isinstance(rail, ClassifierRail):
+        if is_classifier_rail(rail):
             return self._scored([(rail, context) for context in contexts])
         return [self._guarded(rail, context) for context in contexts]
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.settings import RailPolicy, RailSettings, Settings
 from guardrails.policy import effective
-from guardrails.rail import ClassifierRail
+from guardrails.rail import is_classifier_rail
 from guardrails.rails import UNAVAILABLE, Rails, blocked_by
 from guardrails.registry import build_rails
 from tests.guardrails.conftest import evidence, hit
@@ -37,7 +37,7 @@ def broken(rail):
     def fail(*_args):
         raise OSError("cannot run")
 
-    setattr(rail, "requests" if isinstance(rail, ClassifierRail) else "check", fail)
+    setattr(rail, "requests" if is_classifier_rail(rail) else "check", fail)
     return rail
 
 
