@@ -11,18 +11,20 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.trace import Trace
 from core.clock import now
 from core.db.models import AuditRow
+from core.db.prepared import Prepared
 from core.db.session import Database
 from core.errors import NotFound
 from core.settings import Settings
 from core.types import Answer, Citation, Claim, Json
 
 GENESIS = "0" * 64
+HEAD = Prepared(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1))
 PAGE = 500
 """Rows read at a time while walking the chain."""
 
@@ -40,18 +42,40 @@ class ChainReport:
         return {"ok": not self.broken, "rows": self.rows, "head": self.head, "broken": list(self.broken)}
 
 
-def append_record(session: Session, settings: Settings, trace: Trace, answer: Answer) -> None:
-    """Append the row of an answer in the caller's transaction, which holds the writer's place."""
-    previous = session.scalar(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1)) or GENESIS
-    content = _plain(answer.to_json())
-    record = make_record(settings, trace, answer) | {"content_sha256": digest(canonical(content))}
-    sha256 = link(previous, record)
-    session.add(AuditRow(answer_id=answer.id, record=record, content=content, previous=previous, sha256=sha256))
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What is to be recorded of an answer, before it has its place in the chain."""
+
+    answer_id: str
+    record: Json
+    content: Json
+    canonical: str
+    """The record's one JSON text, which the chain binds."""
+
+    @classmethod
+    def of(cls, settings: Settings, trace: Trace, answer: Answer) -> Unlinked:
+        """Make the record of an answer: all that takes time, so that the writer's place is held for moments only."""
+        content = answer.to_json()
+        record = make_record(settings, trace, answer) | {"content_sha256": digest(canonical(content))}
+        return cls(answer.id, record, content, canonical(record))
+
+
+def append_record(session: Session, row: Unlinked) -> None:
+    """Append a row in the caller's transaction, which holds the writer's place."""
+    found = HEAD.rows(session)
+    previous = found[0].sha256 if found else GENESIS
+    values = {"answer_id": row.answer_id, "record": row.record, "content": row.content, "previous": previous}
+    session.execute(insert(AuditRow), values | {"sha256": bound(previous, row.canonical)})
 
 
 def link(previous: str, record: Json) -> str:
     """Return the hash that binds a record to the row before it."""
-    return digest(f"{previous}\n{canonical(record)}")
+    return bound(previous, canonical(record))
+
+
+def bound(previous: str, text: str) -> str:
+    """Return the hash that binds a record's one JSON text to the row before it."""
+    return digest(f"{previous}\n{text}")
 
 
 def canonical(value: Json) -> str:
@@ -65,7 +89,7 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
 
     question = trace.question
     filters = {name: value for name, value in asdict(question.filters).items() if value}
-    record: Json = {
+    return {
         "kind": trace.kind,
         "at": now().isoformat(),
         "principal": question.principal.name,
@@ -75,7 +99,7 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "query": answer.query,
         "carry": list(trace.query.carry) if trace.query else [],
         "conversation_id": question.conversation_id,
-        "filters": filters,
+        "filters": _plain(filters),
         "k": question.k,
         "generator": answer.generator,
         "asked_generator": question.generator,
@@ -94,7 +118,6 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "rails": [asdict(verdict) | {"reason": ""} for verdict in answer.rails],
         "timings_ms": dict(answer.timings_ms),
     }
-    return _plain(record)
 
 
 def verify_chain(database: Database, expect: str | None = None) -> ChainReport:
@@ -146,7 +169,7 @@ def digest(text: str) -> str:
 
 
 def _plain(value: Json) -> Json:
-    """Return a value as JSON gives it back: what the chain hashes is exactly what SQL returns."""
+    """Return a value as JSON gives it back, dates as text: what the chain hashes is exactly what SQL returns."""
     plain: Json = json.loads(json.dumps(value, default=str))
     return plain
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from core.db.models import Document, DocumentVersion
+from core.db.prepared import Prepared
 from core.db.session import Database
 from core.types import Citation
+
+VERSIONS = Prepared(
+    select(DocumentVersion.text, DocumentVersion.pages, DocumentVersion.layout)
+    .join(Document, Document.key == DocumentVersion.document_key)
+    .where(Document.id == bindparam("document_id"), DocumentVersion.version == bindparam("number"))
+)
 
 
 class Locator:
@@ -17,7 +25,7 @@ class Locator:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._versions: dict[tuple[str, int], DocumentVersion | None] = {}
+        self._versions: dict[tuple[str, int], Any] = {}
 
     def locate(self, citations: Iterable[Citation]) -> tuple[Citation, ...]:
         """Return the citations with boxes, page and the document's exact words.
@@ -40,13 +48,11 @@ class Locator:
             boxes=boxes_for(version.layout, citation.start, citation.end),
         )
 
-    def _version(self, document_id: str, number: int) -> DocumentVersion | None:
+    def _version(self, document_id: str, number: int) -> Any:
+        """Return the text, pages and layout of a version, `None` where it is gone."""
         key = (document_id, number)
         if key not in self._versions:
             with self._database.read() as session:
-                self._versions[key] = session.scalar(
-                    select(DocumentVersion)
-                    .join(Document, Document.key == DocumentVersion.document_key)
-                    .where(Document.id == document_id, DocumentVersion.version == number)
-                )
+                found = VERSIONS.rows(session, document_id=document_id, number=number)
+            self._versions[key] = found[0] if found else None
         return self._versions[key]

@@ -10,14 +10,19 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.sentences import split_sentences
 from core.types import Box, Citation, Claim, Evidence, Support
+from generation.prompts import NOT_FOUND
 
 _MARKERS = re.compile(r"\s*\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]")
 _DIGITS = re.compile(r"\d{1,3}")
+_OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
+"""A marker that is still being written belongs to the claim before it, not to a new one."""
+_MAY_END = re.compile(r"[.!?…。！？\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What every end of a claim holds: until it is written, a draft need not be cut again for each piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,25 @@ def parse_draft(text: str, known: Iterable[int]) -> list[DraftClaim]:
         placed.extend((length, int(number)) for number in _DIGITS.findall(match.group()))
     plain.append(text[position:])
     return _claims("".join(plain), [(at, marker) for at, marker in placed if marker in allowed])
+
+
+def claims_as_written(pieces: Iterable[str], known: Iterable[int]) -> Iterator[list[DraftClaim]]:
+    """Yield claims as the pieces of a draft make them whole; end where it says that the passages do not answer."""
+    known = frozenset(known)
+    text, done, since = "", 0, 0
+    for piece in pieces:
+        text += piece
+        if NOT_FOUND in text:
+            return
+        if not _MAY_END.search(text, since):
+            continue
+        claims = parse_draft(_OPEN_MARKER.sub("", text), known)
+        if len(claims) - 1 > done:
+            yield claims[done:-1]
+            done = len(claims) - 1
+            if not _MAY_END.search(claims[-1].text):
+                since = len(text) - len(piece)
+    yield parse_draft(text, known)[done:]
 
 
 def _claims(text: str, placed: list[tuple[int, int]]) -> list[DraftClaim]:

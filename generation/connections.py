@@ -131,8 +131,8 @@ def _exchange(
     method, path, content, headers = request
     try:
         connection.request(method, path, content, headers)
-    except ValueError as error:  # http.client refuses a header that holds a line end
-        raise GenerationError("the model server's key or address holds a character that HTTP does not take") from error
+    except ValueError:  # a header that holds a line end; the error's text holds the key
+        raise GenerationError("the model server's key or address holds a character that HTTP does not take") from None
     return connection.getresponse()
 
 

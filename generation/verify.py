@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Citation, Claim, Draft, Evidence, Support
-from generation.cite import Checked, Composer, DraftClaim, Place, parse_draft
+from generation.cite import Checked, Composer, DraftClaim, Place, claims_as_written, parse_draft
 from generation.exact import AT_MOST, mismatch
 from generation.fragments import answering, fragments
 from generation.passages import Passage, flat, passage_text, passages_of
@@ -25,12 +25,6 @@ from generation.support import Limits, limits, support_scores
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
-
-
-_OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
-"""A marker that is still being written belongs to the claim before it, not to a new one."""
-_MAY_END = re.compile(r"[.!?…。！？\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-"""What every end of a claim holds: until it is written, the draft need not be cut again for each piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +89,9 @@ class Verifier:
     def verify_stream(self, question: str, pieces: Iterator[str], evidence: Sequence[Evidence]) -> Iterator[Released]:
         """Yield claims as soon as they are complete and checked; what fails is left out or marked by policy."""
         composer, grounds = Composer(), Grounds(evidence)
-        known = [item.marker for item in evidence]
-        text, done, since = "", 0, 0
-        for piece in _then_end(pieces):
-            text += piece or ""
-            if NOT_FOUND in text:
-                return
-            if piece is not None and not _MAY_END.search(text, since):
-                continue
-            claims = parse_draft(text if piece is None else _OPEN_MARKER.sub("", text), known)
-            ready = len(claims) if piece is None else max(len(claims) - 1, 0)
-            for checked in self.check(question, claims[done:ready], grounds):
+        for whole in claims_as_written(pieces, [item.marker for item in evidence]):
+            for checked in self.check(question, whole, grounds):
                 yield Released(*composer.add(checked))
-            if ready > done and not _MAY_END.search(claims[-1].text):
-                since = len(text) - len(piece or "")
-            done = max(done, ready)
 
     def check(self, question: str, claims: Sequence[DraftClaim], grounds: Grounds) -> Iterator[Checked]:
         """Yield the claims that stay, each with its verdict and places; `remove` drops what has no support.
@@ -185,8 +167,3 @@ def _capped(claim: str, score: float, passage: Passage, bounds: Limits) -> float
 
 def _verdict(score: float, bounds: Limits) -> Support:
     return "supported" if score >= bounds.supported else "partial" if score >= bounds.partial else "unsupported"
-
-
-def _then_end(pieces: Iterator[str]) -> Iterator[str | None]:
-    yield from pieces
-    yield None

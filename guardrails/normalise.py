@@ -17,6 +17,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     "\U000e0000-\U000e0fff]"
 )
+_TAGS = re.compile("[\U000e0020-\U000e007e]")
 _CYRILLIC_GREEK = str.maketrans(
     "АВЕЅІЈКМНОРСТХУаеіјорсухѕһԁԛԝгкмтвнпΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχγωВ",
     "ABESIJKMHOPCTXYaeijopcyxshdqwrkmtbhnABEZHIKMNOPTYXaeiknoptuxywB",
@@ -24,6 +25,7 @@ _CYRILLIC_GREEK = str.maketrans(
 _LATIN_LOOKALIKES = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "ɑ": "a", "ɡ": "g", "ɩ": "i", "ⅼ": "l", "ǃ": "!"}
 )
+_LOOKALIKE = re.compile(f"[{''.join(map(chr, {**_CYRILLIC_GREEK, **_LATIN_LOOKALIKES}))}]")
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 _LEET_WORD = re.compile(r"(?=[\w@$!|]*(?:[A-Za-z][013457@$!|]+[A-Za-z]|\b[013457@$|][A-Za-z]{3}))[\w@$!|]{4,}")
 """A digit inside a word, or before three letters: a year after a label (FY2019) is no disguise."""
@@ -43,6 +45,8 @@ def plain(text: str) -> str:
         return text
     folded = unicodedata.normalize("NFKC", text[:_MAX_CHARACTERS])
     folded = _unmarked(_INVISIBLE.sub("", _from_tags(text[:_MAX_CHARACTERS]) + folded))
+    if not _LOOKALIKE.search(folded):  # curly quotes and dashes, as in most prose: no word would change
+        return folded
     latin = 2 * sum(c.isascii() and c.isalpha() for c in folded) > sum(c.isalpha() for c in folded)
     return "".join(_word_folded(word, alone=latin) for word in re.split(r"(\s+)", folded))
 
@@ -76,7 +80,7 @@ def decoded(text: str) -> list[str]:
 
 def _from_tags(text: str) -> str:
     """Return what is spelt in Unicode tag characters, which nobody sees and a model reads."""
-    hidden = "".join(chr(ord(c) - 0xE0000) for c in text if 0xE0020 <= ord(c) <= 0xE007E)
+    hidden = "".join(chr(ord(c) - 0xE0000) for c in _TAGS.findall(text))
     return f"{hidden} " if hidden else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.busy_timeout_s = busy_timeout_s
         self.engine = _create_engine(self.url, busy_timeout_s)
+        self._writing = threading.Lock()
+        """SQLite's own way to wait for another writer is to sleep, up to a tenth of a second at a time."""
 
     @classmethod
     def open(cls, settings: Settings) -> Database:
@@ -85,7 +88,7 @@ class Database:
             Busy: another writer kept its place past the time-out.
             StoreUnavailable: the store cannot be written.
         """
-        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), _translated(), Session(self.engine, expire_on_commit=False) as session:
             if self.dialect == "sqlite":
                 session.connection(execution_options={"attest_begin": "IMMEDIATE"})
             else:
@@ -96,6 +99,19 @@ class Database:
             failpoint("sql.before_commit")
             session.commit()
             failpoint("sql.after_commit")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let this process's writers of a SQLite store follow one another without a pause."""
+        if self.dialect != "sqlite":
+            yield
+            return
+        if not self._writing.acquire(timeout=self.busy_timeout_s):
+            raise Busy("another writer of this process kept the store past the time-out; try again in a moment")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     @property
     def _timeout_ms(self) -> str:

@@ -1,8 +1,11 @@
 import json
+import random
+import re
 import zlib
+from collections.abc import Iterator
 
 from core.types import Box
-from generation.cite import Checked, Composer, DraftClaim, Place, boxes_for, page_at, parse_draft
+from generation.cite import Checked, Composer, DraftClaim, Place, boxes_for, claims_as_written, page_at, parse_draft
 from tests.generation.passages import CONTACT, evidence_of
 
 
@@ -54,3 +57,50 @@ def test_boxes_are_those_of_the_lines_a_span_touches() -> None:
 def test_a_page_is_found_by_offset() -> None:
     assert page_at([[1, 0, 50], [2, 50, 90]], 50) == 2
     assert page_at([], 5) is None
+
+
+ATOMS = (
+    *("The", "leave", "e.g.", "3.5", "Mr. Smith", "U.S.", "x", " No", "Is it?", "you may", "word " * 140),
+    *(" ", "\n", "\n\n", "\t", "\u2028", "- ", "1. ", "* ", "| a | b |", "# Head", "---", "<!-- x -->", "*bold*"),
+    *("[1]", " [2]", "[3, 1]", ".", "...", "!", "?", "…", "。", '"', "”", ")"),
+)
+
+
+def test_a_draft_is_cut_at_the_same_pieces_as_if_it_were_cut_anew_after_each() -> None:
+    chance = random.Random(2)
+    for _ in range(400):
+        text = "".join(chance.choice(ATOMS) + chance.choice(("", " ", " ")) for _ in range(chance.randint(1, 25)))
+        pieces = _pieces_of(text, chance)
+        written: list[int] = []
+        told = [
+            (len(written), claim) for whole in claims_as_written(_counted(pieces, written), MARKERS) for claim in whole
+        ]
+        assert told == _cut_anew(pieces)
+
+
+MARKERS = (1, 2, 3)
+
+
+def _pieces_of(text: str, chance: random.Random) -> list[str]:
+    pieces = []
+    while text:
+        size = chance.choice((1, 2, 3, 5, 8, 20))
+        pieces.append(text[:size])
+        text = text[size:]
+    return pieces
+
+
+def _counted(pieces: list[str], written: list[int]) -> Iterator[str]:
+    for piece in pieces:
+        written.append(len(piece))
+        yield piece
+
+
+def _cut_anew(pieces: list[str]) -> list[tuple[int, DraftClaim]]:
+    """Return each claim and after how many pieces it was whole, by cutting all that is written after every piece."""
+    text, told = "", []
+    for number, piece in enumerate(pieces, 1):
+        text += piece
+        whole = parse_draft(re.sub(r"\s*\[[\d\s,;]*$", "", text), MARKERS)[:-1]
+        told += [(number, claim) for claim in whole[len(told) :]]
+    return told + [(len(pieces), claim) for claim in parse_draft(text, MARKERS)[len(told) :]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ContextTooLong, GeneratorTimeout, GeneratorUnavailable, InvalidInput
+from core.errors import ContextTooLong, GenerationError, GeneratorTimeout, GeneratorUnavailable, InvalidInput
 from core.settings import GenerationSettings, load_settings
 from generation.completions import pieces, stream_chat
 from generation.generators import make_generator, write_draft
@@ -143,3 +143,36 @@ def test_a_kept_connection_that_the_server_closed_is_no_failure() -> None:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         for _ in range(2):
             assert list(stream_chat(url, {"messages": []}, "none", 5.0)) == ["yes"]
+
+
+def _chunked(*events: str) -> bytes:
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(event.encode()), event.encode()) for event in events)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + chunks + b"0\r\n\r\n"
+
+
+def test_drafts_that_follow_one_another_share_a_connection() -> None:
+    event = 'data: {"choices": [{"delta": {"content": "zwölf"}}]}\n\n'
+    reply = _chunked(event[:40], event[40:], "data: [DONE]\n\n")
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    accepted.append(connection)
+                    while b"messages" in connection.recv(65536) or connection.recv(65536):
+                        connection.sendall(reply)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        for _ in range(3):
+            assert list(stream_chat(url, {"messages": []}, "none", 5.0)) == ["zwölf"]
+    assert len(accepted) == 1
+
+
+def test_a_key_that_no_header_can_hold_is_named_without_being_told() -> None:
+    with wire_double() as double, pytest.raises(GenerationError, match="character") as raised:
+        list(stream_chat(double.url, {"messages": []}, "secret\n", 5.0))
+    assert "secret" not in str(raised.value)
