@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Text, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.db.access import Presentation, presentations
@@ -30,6 +30,12 @@ CHUNKS = Prepared(
     select(*CHUNK_COLUMNS, Document.key, Document.near_duplicate_of)
     .join(Document, Document.key == ChunkRow.document_key)
     .where(ChunkRow.id.in_(bindparam("keys", expanding=True)))
+)
+
+SLICES = Prepared(
+    select(func.substr(DocumentVersion.text, bindparam("first"), bindparam("length"), type_=Text()).label("slice"))
+    .join(Document, Document.key == DocumentVersion.document_key)
+    .where(Document.id == bindparam("document_id"), DocumentVersion.version == bindparam("version"))
 )
 
 
@@ -84,13 +90,12 @@ def authorised_passages(
 def with_neighbours(session: Session, passage: Joined) -> ScoredChunk:
     """Return a passage with its neighbours as one slice of their version, which the principal may read."""
     chunk = passage.best.chunk
-    text = session.scalar(
-        select(func.substr(DocumentVersion.text, passage.start + 1, passage.end - passage.start))
-        .join(Document, Document.key == DocumentVersion.document_key)
-        .where(Document.id == chunk.document_id, DocumentVersion.version == chunk.version)
-    )
-    if not text:  # purged since it was authorised
+    length = passage.end - passage.start
+    place = {"document_id": chunk.document_id, "version": chunk.version, "first": passage.start + 1, "length": length}
+    found = SLICES.rows(session, **place)
+    if not found or not found[0].slice:  # purged since it was authorised
         return passage.best
+    text = found[0].slice
     slice_ = replace(chunk, start=passage.start, end=passage.end, ordinal=passage.ordinals.start, text=text)
     return replace(passage.best, chunk=slice_)
 

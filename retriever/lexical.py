@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ WRITER_HEAP_BYTES = 64_000_000
 FILTER_SHARE = 0.03
 """Below this share of permitted chunks the permission goes into the query; above it, over-fetching is cheaper."""
 
+QUERIES = 64
+"""Queries kept built: those of the searches that run at the same time."""
 FEW_VALUES = 1000
 """Up to so many values are looked up one by one; more in one walk through all values of the field."""
 
@@ -83,6 +86,7 @@ class LexicalIndex:
         self._writer: Any = None
         self._searcher: Any = self._index.searcher()
         self._languages = self._languages_present()
+        self._built = lru_cache(maxsize=QUERIES)(self._build)
 
     @property
     def count(self) -> int:
@@ -199,11 +203,15 @@ class LexicalIndex:
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, within)])
 
     def _query(self, words: Words) -> Any | None:
+        """Return the weighted disjunction of a query's terms; one search asks for it two or three times."""
+        return self._built(words, self._languages)
+
+    def _build(self, words: Words, languages: tuple[str, ...]) -> Any | None:
         """Build the weighted disjunction of the terms of a query over the fields that hold anything."""
         from tantivy import Occur, Query
 
         clauses = []
-        for name in (*self._languages, "identifier"):
+        for name in (*languages, "identifier"):
             boost = IDENTIFIER_BOOST if name == "identifier" else 1.0
             for term, weight in words.terms(name).items():
                 clause = Query.term_query(self._schema, name, term, "freq")

@@ -7,11 +7,12 @@ SQLite takes to run it.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, SelectBase
+from sqlalchemy import Connection, Dialect, SelectBase
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 Convert = Callable[[Any], Any]
@@ -37,7 +38,7 @@ class Prepared:
         if rendered is None:
             given = {"keys": filled, **values} if filled else values
             rendered = self._rendered[form] = _Rendered.of(self._statement, connection.dialect, given)
-        return rendered.read(connection.exec_driver_sql(rendered.sql, rendered.parameters(filled, values)))
+        return rendered.read(_fetched(connection, rendered.sql, rendered.parameters(filled, values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class _Rendered:
         filled |= {name: _converted(self.write.get(name), value) for name, value in values.items()}
         return filled if self.order is None else tuple(filled[name] for name in self.order)
 
-    def read(self, found: Any) -> list[Any]:
+    def read(self, found: Iterable[Any]) -> list[Any]:
         changed = [(at, convert) for at, convert in enumerate(self.columns) if convert is not None]
         rows = []
         for row in found:
@@ -87,6 +88,19 @@ class _Rendered:
                 cells[at] = convert(cells[at])
             rows.append(self.row._make(cells))
         return rows
+
+
+def _fetched(connection: Connection, sql: str, parameters: Any) -> list[Any]:
+    """Return what the driver gives, without SQLAlchemy's result around it; its errors are SQLAlchemy's."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+    except connection.dialect.loaded_dbapi.Error as error:
+        failed = connection.dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(sql, parameters, error, failed, dialect=connection.dialect) from error
+    finally:
+        cursor.close()
 
 
 def _converted(convert: Convert | None, value: Any) -> Any:

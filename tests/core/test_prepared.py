@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
+from sqlalchemy.exc import DBAPIError
 
 from core.clock import now
 from core.db.models import Document, DocumentVersion
@@ -50,3 +51,10 @@ def test_values_given_later_count(filled: Database) -> None:
         assert len(prepared.rows(session, [1, 2], moment=now())) == 2
         assert prepared.rows(session, [1, 2], moment=now() - timedelta(days=1)) == []
         assert [row.id for row in prepared.rows(session, [2, 3], moment=now())] == ["d1", "d2"]
+
+
+def test_an_error_of_the_driver_is_told_as_any_other(filled: Database) -> None:
+    with filled.write() as session:
+        session.execute(text("ALTER TABLE documents RENAME COLUMN attributes TO other"))
+    with pytest.raises(DBAPIError), filled.read() as session:
+        Prepared(STATEMENT).rows(session, [1], moment=now())
