@@ -1,7 +1,8 @@
 """Instructions to the model hidden in a document: found when it is ingested and again when it is retrieved.
 
-Encoder + adapter `indirect_injection`. A passage is scored whole; one that fires, sentence by sentence too. Held-out
-folds: precision 0.994, recall 0.988, F1 0.991 at 0.7; clean handbook passages touched 2.7 %.
+Encoder + adapter `indirect_injection`, which labels tokens: a sentence scores its likeliest ten in a row, read beside
+its neighbours. Trained on one half and asked of the other (documents, attacks, templates): BIPIA's attacks found 163 of
+163, clean contexts touched 0 of 112; our orders missed 7.2 %, clean handbook passages touched 1.5 %, at 0.6.
 Reproduce: `attest eval rails --rail indirect_injection --data data/guardrails/indirect_injection.dev.jsonl`.
 """
 
@@ -14,14 +15,19 @@ from typing import TYPE_CHECKING
 from core.types import RailStage
 from guardrails.injection_phrases import orders_in_other_languages
 from guardrails.normalise import plain
-from guardrails.rail import Context, Finding, Request
+from guardrails.rail import Context, Finding
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+(?=\s|$)|\n|$|[.!?])")
-_MAX_SENTENCES = 24
-_SENTENCE_THRESHOLD = 0.5
+_SENTENCE = re.compile(
+    r"""(?:[^.!?\n]|[.!?](?![.!?]{0,8}["'”’)\]]{0,3}(?:\s|$)))+(?:[.!?]{1,9}["'”’)\]]{0,3}|\n|$)|[.!?]+"""
+)
+"""Neither the points of an address (`www.example.com`) nor those of a number end a sentence."""
+_LONE = 6.0
+"""Divides the odds of a sentence with no neighbours to be judged beside: 0.9 becomes 0.6."""
+_BLANKED = 0.5
+"""Of a passage that fires, every sentence that scores as much loses its text."""
 _MAX_PASSAGES = 32
 _PASSAGE_CHARACTERS = 700
 _SUSPECT = re.compile(
@@ -36,7 +42,7 @@ _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\U000e0000-\U000e0
 
 
 class IndirectInjection:
-    """Finds the passage that gives orders, and blanks the sentences that do."""
+    """Finds the sentences of a passage that give orders, and blanks them."""
 
     name = "indirect_injection"
     stages: frozenset[RailStage] = frozenset({"ingest", "retrieval"})
@@ -45,34 +51,34 @@ class IndirectInjection:
         self.threshold = classifier.threshold(self.name)
         self._classifier = classifier
 
-    def requests(self, context: Context) -> Sequence[Request]:
-        """Score a passage whole; of a document only the passages that look suspect."""
-        if not context.text.strip():
-            return []
+    def check(self, context: Context) -> Finding:
+        """The likeliest sentence decides; of a document only the passages that look suspect are read."""
         if context.stage == "ingest":
-            return [(self.name, plain(passage)) for passage in suspect_passages(context.text)]
-        return [(self.name, plain(context.text))]
-
-    def judge(self, context: Context, scores: Sequence[float]) -> Finding:
-        """The whole passage decides; the sentences say what to blank: the likely ones, or the likeliest."""
-        if not scores:
-            return Finding(0.0)
-        if context.stage == "ingest":
-            return Finding(max(scores), "instruction_in_document")
-        spans = sentences(context.text)
+            passages = suspect_passages(context.text)
+            score = max((max(self._scored(passage)[1], default=0.0) for passage in passages), default=0.0)
+            return Finding(score, "instruction_in_document")
+        spans, scores = self._scored(context.text)
+        score = max(scores, default=0.0)
         foreign = [span for span in spans if orders_in_other_languages(plain(context.text[slice(*span)]))]
-        if scores[0] < self.threshold / 2:  # a policy may set a lower threshold than the rail's own
-            return _found(1.0, context.text, foreign) if foreign else Finding(scores[0])
-        # Sentences are scored only here: scoring those of every passage doubles the cost of every question.
-        parts = self._classifier.score_many([(self.name, plain(context.text[start:end])) for start, end in spans])
-        # A passage that fires loses at least its likeliest sentence, or nothing would have been done about it.
-        likely = min(_SENTENCE_THRESHOLD, max(map(float, parts), default=0.0))
-        orders = [span for span, score in zip(spans, parts, strict=True) if score >= likely]
-        return _found(1.0 if foreign else scores[0], context.text, sorted({*orders, *foreign}))
+        orders: list[tuple[int, int]] = []
+        if score >= self.threshold / 2:  # a policy may set a lower threshold than the rail's own
+            # A passage that fires loses at least its likeliest sentence, or nothing would have been done about it.
+            likely = min(_BLANKED, score)
+            orders = [span for span, found in zip(spans, scores, strict=True) if found >= likely]
+        if not orders and not foreign:
+            return Finding(score)
+        redacted = blanked(context.text, sorted({*orders, *foreign}))
+        return Finding(1.0 if foreign else score, "instruction_in_document", redacted)
 
-
-def _found(score: float, text: str, orders: Sequence[tuple[int, int]]) -> Finding:
-    return Finding(score, "instruction_in_document", blanked(text, orders))
+    def _scored(self, text: str) -> tuple[list[tuple[int, int]], list[float]]:
+        """Return the sentences of a text and how likely each gives an order, read beside its neighbours."""
+        spans = sentences(text)
+        whole, seen = "", []
+        for (start, end), (_, before) in zip(spans, [(0, 0), *spans], strict=False):
+            whole += plain(text[before:start])
+            seen.append((len(whole), len(whole := whole + plain(text[start:end]))))
+        scores = self._classifier.score_spans(self.name, whole, seen) if spans else []
+        return spans, scores if len(scores) > 1 else [score / (score + _LONE * (1.0 - score)) for score in scores]
 
 
 def suspect_passages(text: str) -> list[str]:
@@ -94,11 +100,8 @@ def suspect_passages(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Return the spans of the sentences and lines of a passage, at most 24 (the last takes the rest)."""
-    spans = [(match.start(), match.end()) for match in _SENTENCE.finditer(text) if match[0].strip()]
-    if len(spans) > _MAX_SENTENCES:
-        spans[_MAX_SENTENCES - 1 :] = [(spans[_MAX_SENTENCES - 1][0], spans[-1][1])]
-    return spans
+    """Return the spans of the sentences and lines of a passage."""
+    return [(match.start(), match.end()) for match in _SENTENCE.finditer(text) if match[0].strip()]
 
 
 def blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:

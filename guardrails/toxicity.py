@@ -1,7 +1,8 @@
 """Toxic language in a question or an answer: abuse, slurs, hate, threats.
 
-Encoder + adapter `toxicity`. Held-out folds: precision 0.951, recall 0.914, F1 0.932 at 0.795; HateCheck accuracy
-0.926, identity templates' false positives 0.002, ordinary questions 0.03 %. One row of the shared encoder pass.
+Encoder + adapter `toxicity`. Held-out folds: precision 0.926, recall 0.927, F1 0.927 at 0.578; HateCheck accuracy
+0.913, identity templates' false positives 0.002, ordinary questions and oaths in questions 0.02 %.
+One row of the shared encoder pass.
 Reproduce: `attest eval rails --rail toxicity --data data/guardrails/toxicity.dev.jsonl` (folds: docs/results/rails.md).
 """
 

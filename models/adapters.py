@@ -24,6 +24,7 @@ from models.adapter_files import WEIGHTS, Adapter, adapter_folder, read_adapter,
 from models.batching import Batcher
 from models.devices import pick_device
 from models.score_memory import ScoreMemory, key_of
+from models.token_scores import TokenScorer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -69,7 +70,7 @@ class Classifier:
         self._slots: SlotScorer | None = None
         self._memory = ScoreMemory()
         self._scoring: Batcher[tuple[str, Input], float] = Batcher(self._scored, "classifier")
-        self._tagging: Batcher[tuple[str, list[int]], list[list[float]]] = Batcher(self._labelled, "tagger")
+        self._tokens = TokenScorer(self._adapter, self._loaded_base, self._batch_rows)
         self._loading = threading.RLock()
 
     @property
@@ -166,46 +167,38 @@ class Classifier:
             NotFound: the adapter is not on this machine.
             Conflict: it is damaged or was trained on other base weights.
         """
-        return [self._tagged(adapter, text) for text in texts]
-
-    def _tagged(self, name: str, text: str) -> list[TaggedSpan]:
-        """Tag a text window by window; windows overlap, and each tells only about its middle."""
         from models.tagging import spans_of
 
-        _, tokenizer = self._loaded_base()
-        encoding = tokenizer.encode(text, add_special_tokens=False)
-        card = self._adapter(name).card
-        room, ids = int(card["max_tokens"]) - 2, encoding.ids
-        edge = room // 8
-        starts = range(0, len(ids), room - 2 * edge)
-        pieces = [(name, ids[max(0, start - edge) : start + room - edge]) for start in starts]
-        probabilities: list[list[float]] = []
-        for start, rows in zip(starts, self._tagging(pieces), strict=True):
-            skip = start - max(0, start - edge)
-            probabilities += rows[skip : skip + room - 2 * edge]
-        return spans_of(text, encoding.offsets, probabilities, card["labels"], float(card["threshold"]))
-
-    def _labelled(self, pieces: Sequence[tuple[str, list[int]]]) -> list[list[list[float]]]:
-        """Return the probabilities of every label for each token of each piece."""
-        import torch
-
-        from models.lora import batch_of
-
-        bert, tokenizer = self._loaded_base()
-        found: list[list[list[float]]] = [[] for _ in pieces]
-        order = sorted(range(len(pieces)), key=lambda i: (pieces[i][0], len(pieces[i][1])))
-        for start in range(0, len(order), self._batch_rows):
-            chosen = order[start : start + self._batch_rows]
-            for name in sorted({pieces[i][0] for i in chosen}):
-                adapter, own = self._adapter(name), [i for i in chosen if pieces[i][0] == name]
-                batch = batch_of([(None, pieces[i][1]) for i in own], **_special(tokenizer)).to(bert.device)
-                with torch.inference_mode():
-                    states = bert.hidden(batch, adapter.lora)
-                    logits = torch.nn.functional.linear(states, adapter.head_weight, adapter.head_bias)
-                    rows = logits.softmax(-1).cpu()
-                for row, i in zip(rows, own, strict=True):
-                    found[i] = row[1 : 1 + len(pieces[i][1])].tolist()
+        card, found = self._adapter(adapter).card, []
+        for text in texts:
+            offsets, rows = self._tokens(adapter, text)
+            found.append(spans_of(text, offsets, rows, card["labels"], float(card["threshold"])))
         return found
+
+    def score_spans(self, adapter: str, text: str, spans: Sequence[tuple[int, int]]) -> list[float]:
+        """Return for each span of a text how likely ten tokens in a row of it are labelled; spans in order.
+
+        One pass over the text, whatever its spans: each token is judged with its neighbours in sight. What was scored
+        lately is not scored again. An adapter with one score a text scores each span alone.
+
+        Raises:
+            NotFound: the adapter is not on this machine.
+            Conflict: it is damaged or was trained on other base weights.
+        """
+        from models.tagging import peaks_within
+
+        if self._scores(adapter):
+            return [float(score) for score in self.score(adapter, [text[start:end] for start, end in spans])]
+        folder = self._found(adapter)
+        keys = [key_of(folder, (f"{start}:{end}", text)) for start, end in spans]
+        known = [score for score in map(self._memory.get, keys) if score is not None]
+        if len(known) == len(keys):
+            return known
+        offsets, rows = self._tokens(adapter, text)
+        scores = peaks_within(spans, offsets, [1.0 - row[0] for row in rows])
+        for key, score in zip(keys, scores, strict=True):
+            self._memory.put(key, score)
+        return scores
 
     def _forward(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> NDArray[np.float32]:
         import torch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +46,28 @@ def spans_of(
         else:
             spans.append(TaggedSpan(start, end, label, score))
     return [span for span in (_trimmed(text, span) for span in spans) if span is not None]
+
+
+RUN = 10
+"""Tokens in a row: a short order at the end of a long line without points must not be averaged away."""
+
+
+def peaks_within(
+    spans: Sequence[tuple[int, int]], offsets: Sequence[tuple[int, int]], values: Sequence[float]
+) -> list[float]:
+    """Return the highest mean of ten tokens in a row (of all, where there are fewer) in each span; 0 without tokens."""
+    inside: list[list[float]] = [[] for _ in spans]
+    for (start, end), value in zip(offsets, values, strict=True):
+        position = bisect_right(spans, (start, math.inf)) - 1
+        if end > start and position >= 0 and start < spans[position][1]:
+            inside[position].append(value)
+    return [_peak(found) for found in inside]
+
+
+def _peak(values: Sequence[float]) -> float:
+    width = min(RUN, len(values))
+    runs = (values[start : start + width] for start in range(len(values) - width + 1))
+    return max((sum(run) / width for run in runs if run), default=0.0)
 
 
 def _words(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:

@@ -17,7 +17,14 @@ from typing import Any
 from guardrails.normalise import plain
 
 Fields = dict[str, Any]
-FILES = ("rails_templates.toml", "rails_ordinary.toml", "rails_harm.toml", "rails_languages.toml")
+FILES = (
+    "rails_templates.toml",
+    "rails_ordinary.toml",
+    "rails_harm.toml",
+    "rails_languages.toml",
+    "rails_orders.toml",
+    "rails_plain.toml",
+)
 _SLOT = re.compile(r"\{(\w+)\}")
 
 

@@ -2,17 +2,18 @@
 
 A fifth of the rows (by `group` where given) is held out: training stops when it gets no better on them, the
 threshold and the report come from them. Training starts from the adapter in force, so that a few hundred
-rows add to what it knows instead of replacing it.
+rows add to what it knows instead of replacing it. Rows of `indirect_injection` say where the order stands; its training
+runs all epochs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +25,15 @@ from models.sources import find_weights
 from tuning.adapter_versions import current_version, new_version, put_in_force
 from tuning.classifier_rows import Row, folds_by_group, read_rows
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tuning.classifier import Base, Options, Trained
+    from tuning.classifier_report import Scores
+
 MINIMUM_ROWS = 40
+MARKED = "indirect_injection"
+"""The rail whose rows say which of a text's sentences are meant."""
 LABEL_FIELDS = {
     "toxicity": "toxic",
     "prompt_injection": "attack",
@@ -50,7 +59,7 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
     Raises:
         InvalidInput: the rail is not a classifier, or the rows are too few, unreadable or all of one label.
     """
-    from tuning.classifier import load_base, predict, train
+    from tuning.classifier import load_base
     from tuning.classifier_cli import write_adapter
     from tuning.classifier_report import choose_threshold, report
 
@@ -60,20 +69,24 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
     held = [row for row, home in zip(rows, homes, strict=True) if not home]
     before = None if order.from_scratch else adapter_folder(order.name, settings.home or default_home())
     card_before = json.loads((before / "card.json").read_text(encoding="utf-8")) if before else {}
+    kind = _kind(order)
+    if before and card_before.get("pooling") not in kind.poolings:
+        raise InvalidInput(f"the {order.name} adapter in force is of another kind: train a new one (--replace)")
     options = _options(order, card_before, pick_device(settings.embedder.device))
     folder = find_weights(PACKAGED)
     base = load_base(folder, options.device)
     start = _tensors(before) if before else None
-    trained = train(kept, base, options, held_out=held, start=start)
-    scores = predict(held, {k: t.half().float() for k, t in trained.tensors.items()}, base, options)
+    trained = kind.train(kept, base, options, held_out=held, start=start)
+    scores = kind.predict(held, {k: t.half().float() for k, t in trained.tensors.items()}, base, options)
     labels, kinds = np.array([row.label for row in held]), [row.kind for row in held]
     threshold = choose_threshold(scores, labels, kinds, metric="f1")
     metrics = {"held_out": report(scores, labels, kinds, threshold)}
     if start and card_before:
-        was = predict(held, start, base, options)
+        was = kind.predict(held, start, base, options)
         metrics["held_out_before"] = report(was, labels, kinds, float(card_before["threshold"]))
     version, out = new_version(settings.home, order.name)
-    card = _card(order, options, len(rows), threshold) | {"metrics": metrics, "base_sha256": _base_sha256(folder)}
+    card = _card(order, options, len(rows), threshold) | kind.card
+    card |= {"metrics": metrics, "base_sha256": _base_sha256(folder)}
     write_adapter(out, trained, card)
     was_current = current_version(settings.home, order.name)
     better = no_worse(metrics)
@@ -81,6 +94,27 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
         put_in_force(settings.home, order.name, version)
     done = {"rail": order.name, "version": version, "was": was_current, "in_force": better}
     return {**done, "threshold": threshold, "epochs": trained.epochs, **metrics}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How an adapter is trained and asked: with one score a text, or by marking the sentences that give orders."""
+
+    train: Callable[..., Trained]
+    predict: Callable[[Sequence[Row], Mapping[str, Tensor], Base, Options], Scores]
+    poolings: tuple[str, ...]
+    card: dict[str, Any]
+
+
+def _kind(order: RailTraining) -> _Kind:
+    from tuning.classifier import predict, train
+    from tuning.order_marks import LABELS, Marks
+
+    if order.name != MARKED:
+        return _Kind(train, predict, ("mean", "cls"), {})
+    marks = Marks.read(order.data)
+    card = {"task": "token classification", "labels": list(LABELS), "pooling": "tokens"}
+    return _Kind(marks.train, marks.predict, ("tokens",), card)
 
 
 def no_worse(metrics: Mapping[str, Any]) -> bool:

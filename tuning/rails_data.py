@@ -18,6 +18,7 @@ from pathlib import Path
 
 from guardrails.indirect_injection import sentences
 from guardrails.normalise import plain
+from tuning.plain_questions import questions_of, training_pages
 from tuning.rail_templates import TEMPLATES, Fields, embedded_order, hash_of, hijack, made, rows_of
 
 ORDINARY = (
@@ -32,6 +33,8 @@ ORDINARY = (
     ("general_questions", 8, 0.4),
     ("curt_questions", 14, 0.6),
     ("plain_reports", 14, 0.5),
+    ("plain_harmless", 10, 0.6),
+    ("mild_swearing", 12, 0.6),
 )
 """Lists of templates, how often each is filled, and the weight of a row."""
 _LEET = str.maketrans("aeiost", "431057")
@@ -52,6 +55,7 @@ def main() -> None:
     asked = _lines(args.questions) if args.questions else []
     asked += _pasted(passages, args.pasted, random.Random(args.seed))
     templates = list(ordinary(random.Random(args.seed)))
+    asked += plain_asked()
     people, insistent = list(collected(asked, 0.3)), list(collected(asked, 0.6))
     abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.6, scored="ordinary"))
     abroad += rows_of("plain_abroad", 0, 1, random.Random(args.seed), 1.5, scored="ordinary")
@@ -64,6 +68,10 @@ def main() -> None:
     }
     for name in ("prompt_injection", "harmful_requests"):
         rows[name] = [*rows[name], *buried(rows[name], passages, args.buried, random.Random(args.seed))]
+    rows["toxicity"] = [
+        *rows["toxicity"],
+        *at_an_end(rows["toxicity"], passages, args.buried, random.Random(args.seed)),
+    ]
     args.out.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         write_rows(args.out / f"{name}.train.jsonl", found)
@@ -87,6 +95,15 @@ def collected(asked: Sequence[Fields], weight: float) -> Iterator[Fields]:
         name = f"question-{hash_of(text.lower())}"
         fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": weight}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
+
+
+def plain_asked() -> list[Fields]:
+    """Return what people ask of the plain pages to train on; all about a page are one group."""
+    return [
+        {"text": text, "source": "plain", "group": f"plain-{hash_of(page.title)}"}
+        for page in training_pages()
+        for text in questions_of([page])
+    ]
 
 
 def ordinary(chance: random.Random) -> Iterator[Fields]:
@@ -116,6 +133,21 @@ def buried(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: 
         after = chance.sample(passages, chance.choice((0, 1, 1)) if before else 1)
         text = "\n\n".join((*before, row["text"], *after))
         yield row | {"text": text, "kind": "buried", "weight": 0.5, "train_only": True}
+
+
+def at_an_end(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: random.Random) -> Iterator[Fields]:
+    """Yield abuse, and half as often swearing at things, behind or before harmless passages, each with its label.
+
+    Training sees only some windows of a long text, but always the first and the last.
+    """
+    abuse = [row for row in rows if row["label"] and len(row["text"]) < 300]
+    oaths = [row for row in rows if row["kind"] == "ordinary:mild_swearing"]
+    few = min(count, len(abuse), 2 * len(oaths)) if len(passages) >= 3 else 0
+    for row in (*chance.sample(abuse, few), *chance.sample(oaths, few // 2)):
+        parts = chance.sample(passages, chance.choice((1, 1, 2, 3)))
+        parts = [row["text"], *parts] if chance.random() < 0.3 else [*parts, row["text"]]
+        text = chance.choice((" ", "\n", "\n\n")).join(parts)
+        yield row | {"text": text, "kind": "at_an_end", "weight": 0.6, "train_only": True}
 
 
 def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -168,6 +200,7 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
     for text in chance.sample(benign, 250):
         yield made(text, 0, "benign", 0.35)
     yield from rows_of("curt_harm", 1, 10, chance, 0.6, scored="written")
+    yield from rows_of("plain_harm", 1, 9, chance, 0.6, scored="written")
 
 
 def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:

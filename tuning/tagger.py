@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from models.lora import as_pairs, batch_of, new_lora
 from models.tagging import OUTSIDE, TaggedSpan, spans_of
-from tuning.classifier import Base, Options, Trained, _Pace, load_base
+from tuning.classifier import Base, Options, Trained, _continued, _Pace, load_base
 from tuning.classifier_cli import sha256_of, write_adapter
 from tuning.classifier_rows import Row, batches, folds_by_group, special_ids
 
@@ -76,16 +76,19 @@ def read_tagged(path: Path) -> list[TaggedRow]:
     return rows
 
 
-def train_tagger(rows: Sequence[TaggedRow], labels: Sequence[str], base: Base, options: Options) -> Trained:
-    """Train one token adapter."""
+def train_tagger(
+    rows: Sequence[TaggedRow],
+    labels: Sequence[str],
+    base: Base,
+    options: Options,
+    *,
+    start: Mapping[str, Tensor] | None = None,
+) -> Trained:
+    """Train one token adapter, from `start` where given."""
     torch.manual_seed(options.seed)
     shuffle = random.Random(options.seed)
     encoded = _encoded(rows, labels, base.tokenizer, options.max_tokens)
-    generator = torch.Generator().manual_seed(options.seed)
-    tensors = new_lora(base.bert.weights, layers=base.bert.shape.layers, rank=options.rank, generator=generator)
-    tensors["head.weight"] = torch.randn(len(labels), base.bert.width, generator=generator) * 0.02
-    tensors["head.bias"] = torch.zeros(len(labels))
-    tensors = {name: tensor.to(base.bert.device).requires_grad_() for name, tensor in tensors.items()}
+    tensors = _fresh(base, len(labels), options) if start is None else _continued(start, base)
     optimizer = torch.optim.AdamW(tensors.values(), lr=options.learning_rate, weight_decay=options.weight_decay)
     pace = _Pace(options, math.ceil(len(encoded) / options.batch), None)
     for _ in range(options.epochs):
@@ -101,6 +104,14 @@ def train_tagger(rows: Sequence[TaggedRow], labels: Sequence[str], base: Base, o
             pace.step(optimizer, loss)
             optimizer.step()
     return Trained({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, options.epochs)
+
+
+def _fresh(base: Base, labels: int, options: Options) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(options.seed)
+    tensors = new_lora(base.bert.weights, layers=base.bert.shape.layers, rank=options.rank, generator=generator)
+    tensors["head.weight"] = torch.randn(labels, base.bert.width, generator=generator) * 0.02
+    tensors["head.bias"] = torch.zeros(labels)
+    return {name: tensor.to(base.bert.device).requires_grad_() for name, tensor in tensors.items()}
 
 
 def tag(
