@@ -4,6 +4,7 @@ import pytest
 
 from guardrails.harmful_requests import reports
 from guardrails.rails import blocked_by
+from guardrails.toxicity import LONG, unstressed
 
 ORDINARY = [
     "How many days of parental leave do I get?",
@@ -218,3 +219,22 @@ def test_an_order_in_a_passage_is_blanked(rails, text, order):
     assert order not in kept[0].chunk.text
     assert len(kept[0].chunk.text) == len(text) + 1 + len(order)
     assert verdicts[0].action == "flag"
+
+
+@pytest.mark.parametrize(
+    "text", ["what the hell is a TTS", "Where the heck do I park?", "wtf is OLU", "how in the hell do I log in"]
+)
+def test_an_oath_that_only_stresses_a_question_passes(rails, text):
+    assert not blocked_by(rails.check_input(text))
+
+
+def test_an_insult_among_paragraphs_is_found_and_the_paragraphs_alone_pass(rails):
+    page = "Expense reports are due on the fifth of each month. Attach every receipt. " * 8
+    assert len(page) > LONG
+    assert not blocked_by(rails.check_input(page))
+    assert blocked_by(rails.check_input(f"{page}You are a worthless piece of shit. {page}"))
+
+
+def test_an_oath_before_an_insult_is_none_that_only_stresses_a_question():
+    assert unstressed("what the fuck is wrong with you") == "what the fuck is wrong with you"
+    assert unstressed("who the hell wrote this form?") == "who wrote this form?"
