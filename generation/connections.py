@@ -1,7 +1,7 @@
 """HTTP to model servers over kept connections, one request at a time on each.
 
 `http.client` takes half the processor time of httpx for a stream of small chunks, and a stack of idle connections costs
-the same however many there are, where httpx's pool looks at each of them for every request (ADR 34).
+the same however many there are, where httpx's pool looks at each of them for every request (ADR 66).
 """
 
 from __future__ import annotations
