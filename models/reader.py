@@ -27,7 +27,7 @@ from core.settings import EmbedderSettings
 from models.batching import Batcher
 from models.devices import pick_device
 from models.launcher import MOST_TOKENS, Launcher, framed
-from models.lora import AdaptedBert, Batch, as_pairs
+from models.lora import AdaptedBert, Batch, as_pairs, merged
 from models.reading import Encoded, best_spans, encode_pairs, load_bert, logits, special_ids
 from models.slots import as_dtype, served_dtype
 from models.sources import find_weights
@@ -88,7 +88,7 @@ class Reader:
         self, bert: AdaptedBert, tokenizer: Tokenizer, tensors: Mapping[str, Tensor], card: Mapping[str, Any]
     ) -> None:
         self.card = card
-        self._bert = as_dtype(merged(bert, tensors), served_dtype(bert.device))
+        self._bert = as_dtype(merged(bert, as_pairs(tensors)), served_dtype(bert.device))
         self._tokenizer = tokenizer
         self._tensors = tensors
         self._launch = Launcher(self._seen, bert.device, BATCH_TOKENS.get(bert.device.type, BATCH_TOKENS["cpu"]))
@@ -118,14 +118,6 @@ class Reader:
         return torch.cat(
             [pair[:, None], best_spans(tokens, inside), torch.sigmoid(tokens[..., 2]), opens, closes], dim=1
         )
-
-
-def merged(bert: AdaptedBert, tensors: Mapping[str, Tensor]) -> AdaptedBert:
-    """Return the encoder with the adapter added into its weights: 40 MB more memory, a third less time."""
-    weights = dict(bert.weights)
-    for name, (down, up) in as_pairs(tensors).items():
-        weights[f"{name}.weight"] = weights[f"{name}.weight"] + up @ down
-    return AdaptedBert(weights, bert.shape)
 
 
 def has_reader(folder: Path = FOLDER) -> bool:

@@ -28,6 +28,7 @@ class TokenScorer:
         self._adapter = adapter
         self._base = base
         self._batch_rows = batch_rows
+        self._merged: dict[str, tuple[Adapter, AdaptedBert]] = {}
         self._labelling: Batcher[Piece, list[list[float]]] = Batcher(self._labelled, "tagger")
 
     def __call__(self, name: str, text: str) -> Told:
@@ -52,7 +53,7 @@ class TokenScorer:
 
         from models.lora import batch_of
 
-        bert, tokenizer = self._base()
+        _, tokenizer = self._base()
         special = {name: int(tokenizer.token_to_id(f"[{name.upper()}]") or 0) for name in ("cls", "sep", "pad")}
         found: list[list[list[float]]] = [[] for _ in pieces]
         order = sorted(range(len(pieces)), key=lambda i: (pieces[i][0], len(pieces[i][1])))
@@ -60,11 +61,21 @@ class TokenScorer:
             chosen = order[start : start + self._batch_rows]
             for name in sorted({pieces[i][0] for i in chosen}):
                 adapter, own = self._adapter(name), [i for i in chosen if pieces[i][0] == name]
+                bert = self._encoder(adapter)
                 batch = batch_of([(None, pieces[i][1]) for i in own], **special).to(bert.device)
                 with torch.inference_mode():
-                    states = bert.hidden(batch, adapter.lora)
+                    states = bert.hidden(batch, {})
                     logits = torch.nn.functional.linear(states, adapter.head_weight, adapter.head_bias)
                     rows = logits.softmax(-1).cpu()
                 for row, i in zip(rows, own, strict=True):
                     found[i] = row[1 : 1 + len(pieces[i][1])].tolist()
         return found
+
+    def _encoder(self, adapter: Adapter) -> AdaptedBert:
+        """Return the encoder with an adapter added into its weights; only ever asked by the one thread that labels."""
+        from models.lora import merged
+
+        known = self._merged.get(adapter.name)
+        if known is None or known[0] is not adapter:  # another version was put in force
+            known = self._merged[adapter.name] = (adapter, merged(self._base()[0], adapter.lora))
+        return known[1]

@@ -7,8 +7,8 @@ from core.settings import EmbedderSettings, load_settings
 from generation.generators import write_draft
 from generation.quote import QuoteGenerator
 from generation.readings import context_of, offset_of, read_evidence
-from models.lora import as_pairs, batch_of
-from models.reader import FOLDER, has_reader, load_reader, merged
+from models.lora import as_pairs, batch_of, merged
+from models.reader import FOLDER, has_reader, load_reader
 from models.reading import encode_pair, load_bert, logits, special_ids
 from models.sources import find_weights
 from tests.generation.passages import CONTACT, LEAVE, evidence_of
@@ -36,7 +36,7 @@ def test_merging_the_adapter_changes_nothing_that_is_read() -> None:
     batch = batch_of([(row.question, row.passage)], **special_ids(tokenizer))
     with torch.inference_mode():
         apart = logits(bert, batch, as_pairs(tensors), tensors)
-        together = logits(merged(bert, tensors), batch, {}, tensors)
+        together = logits(merged(bert, as_pairs(tensors)), batch, {}, tensors)
     for one, other in zip(apart, together, strict=True):
         assert torch.allclose(one, other, atol=1e-3)
 
