@@ -78,7 +78,7 @@ def _done(work: Sequence[_Job], jobs: int) -> Iterator[tuple[Scores, Tensors, in
         yield from map(_trained, work)
         return
     # A forked child cannot use the parent's CUDA context.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_share_cores, initargs=(jobs,)) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=share_cores, initargs=(jobs,)) as pool:
         yield from pool.map(_trained, work)
 
 
@@ -98,5 +98,6 @@ def _base(folder: Path, device: str) -> Base:
     return load_base(folder, device)
 
 
-def _share_cores(jobs: int) -> None:
+def share_cores(jobs: int) -> None:
+    """Leave each of so many processes its part of the cores."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))

