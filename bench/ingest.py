@@ -5,6 +5,7 @@ near    near-duplicates: pair F1 against exact Jaccard on planted variants, docu
 whole   a folder through `ingest`: chunks/s against the encoder alone, interleaved; the same folder again.
 peers   documents/s against LangChain's and haystack's usual pipelines, with and without the encoder's cost.
 folder  a 300 MB mixed folder: memory of all processes together, and SIGKILL in the middle.
+dask    the passages of a local Dask cluster with two workers against those of one process.
 
 Peers are no dependency of ours: `bench/peers-requirements.txt` says how to have them beside it.
 """
@@ -25,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from sqlalchemy import select
 
+from bench.ingest_dask import bench_dask
 from bench.ingest_folder import bench_folder
 from bench.ingest_near import bench_near
 from bench.ingest_parse import bench_parse
@@ -91,13 +93,15 @@ def run(name: str, folder: Path | None, given: argparse.Namespace) -> dict[str, 
         return bench_whole(folder or HANDBOOK / "md", given.runs, given.every)
     if name == "peers":
         return bench_peers(folder or HANDBOOK.parent, given.runs, given.with_encoder, given.every, given.beside)
+    if name == "dask":
+        return bench_dask(folder or HANDBOOK.parent, given.every)
     return bench_folder(folder or DATA, given.megabytes, given.kills, given.ocr)
 
 
 def main() -> None:
     """Run one benchmark and print its figures as JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("bench", choices=("parse", "near", "whole", "peers", "folder"))
+    arguments.add_argument("bench", choices=("parse", "near", "whole", "peers", "folder", "dask"))
     arguments.add_argument("--folder", type=Path)
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--every", type=int, default=1, help="take every n-th file only")

@@ -14,6 +14,7 @@ from operator import eq
 PERMUTATIONS = 126
 BANDS = 21
 """21 bands of 6: a pair at Jaccard 0.8 is missed once in 450, one at 0.5 is a candidate in 28 of 100."""
+BAND_BYTES = PERMUTATIONS // BANDS * 4
 SHINGLE_WORDS = 3
 MIN_SHINGLES = 20
 """Shorter texts are near one another by accident."""
@@ -64,20 +65,24 @@ class Bands:
 
     def __init__(self) -> None:
         self.sketches: dict[int, bytes] = {}
-        self._width = PERMUTATIONS // BANDS * 4
-        self._keys: dict[int, list[int]] = {}
+        # Most bands belong to one document: two tables of numbers, not a list a band, which the collector would walk.
+        self._first: dict[int, int] = {}
+        self._others: dict[int, list[int]] = {}
 
     def add(self, key: int, sketch: bytes) -> None:
         """Note a signature under a key."""
         self.sketches[key] = sketch
-        for band in self._hashes(sketch):
-            self._keys.setdefault(band, []).append(key)
+        for band in _bands(sketch):
+            if self._first.setdefault(band, key) != key:
+                self._others.setdefault(band, []).append(key)
 
     def candidates(self, sketch: bytes) -> list[int]:
         """Return the keys that share a band, oldest first."""
-        found = {key for band in self._hashes(sketch) for key in self._keys.get(band, ())}
-        return sorted(found)
+        shared = [band for band in _bands(sketch) if band in self._first]
+        found = {self._first[band] for band in shared}
+        return sorted(found.union(*(self._others.get(band, ()) for band in shared)))
 
-    def _hashes(self, sketch: bytes) -> list[int]:
-        width = self._width
-        return [hash((at, sketch[at : at + width])) for at in range(0, len(sketch), width)]
+
+def _bands(sketch: bytes) -> list[int]:
+    """Return the hash of each band; the same numbers in another band are another hash."""
+    return [hash(sketch[at : at + BAND_BYTES]) + at for at in range(0, len(sketch), BAND_BYTES)]
