@@ -16,7 +16,7 @@ from ingest.chunk import chunk, chunker_spec
 from ingest.cutting import Cut, Cutting
 from ingest.known import Known
 from ingest.parsed import ParsedDocument
-from ingest.prepared import Prepared, text_sha256
+from ingest.prepared import Prepared
 from ingest.tokens import TokenCounter
 from ingest.walk import Source
 
@@ -72,19 +72,18 @@ class Preparer:
         limits = self._settings.ingest
         chunks = cut.chunks if cut else chunk(document, limits, self._tokens, encoder.max_tokens)
         vectors = np.zeros((len(chunks), encoder.dimension), dtype=np.float32)
-        found = self._stored_vectors(source.source, document)
-        missing = []
+        prepared = Prepared(source, document, blob_sha256, chunks, vectors, missing=[])
+        found = self._stored_vectors(source.source, prepared.text_sha256)
         for number, draft in enumerate(chunks):
-            stored = found.get(draft.embedded)
+            stored = found.get(draft.embedded) if found else None
             if stored is None:
-                missing.append(number)
+                prepared.missing.append(number)
             else:
                 vectors[number] = np.frombuffer(stored, dtype="<f4")
-        return Prepared(source, document, blob_sha256, chunks, vectors, missing)
+        return prepared
 
-    def _stored_vectors(self, source: str, document: ParsedDocument) -> dict[str, bytes]:
+    def _stored_vectors(self, source: str, text_hash: str) -> dict[str, bytes]:
         """Return embedded text → vector of the source's newest version and of one document with the same text."""
-        text_hash = text_sha256(document.text)
         if not self._known.holds(source) and not self._known.holds_text(text_hash):
             return {}
         rows = (

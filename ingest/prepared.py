@@ -35,11 +35,11 @@ class Prepared:
     near_duplicate_of: int | None = None
     """Key of the document whose text this one nearly repeats."""
     attributes: dict[str, Any] = field(default_factory=dict)
+    text_sha256: str = field(init=False)
+    """The hash of the cleaned text, which tells exact duplicates."""
 
-    @property
-    def text_sha256(self) -> str:
-        """The hash of the cleaned text, which tells exact duplicates."""
-        return text_sha256(self.document.text)
+    def __post_init__(self) -> None:
+        self.text_sha256 = text_sha256(self.document.text)
 
 
 def text_sha256(text: str) -> str:

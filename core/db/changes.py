@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from core.db.bell import ring
 from core.db.models import Change
 from core.db.prepared import Prepared
+from core.db.prepared_writes import PreparedWrite
 
-_INSERT = insert(cast(Table, Change.__table__))  # the table itself: nobody keeps these rows as objects
+_INSERT = PreparedWrite(insert(cast(Table, Change.__table__)))  # the table itself: nobody keeps these rows as objects
 _NEWEST = Prepared(select(func.max(Change.seq)))  # asked by every search
 
 
@@ -20,19 +21,19 @@ def append_changes(session: Session, op: str, chunk_ids: Iterable[int], generati
     """Log the adding (`add`) or removing (`remove`) of chunks in the caller's transaction."""
     rows = [{"op": op, "chunk_id": chunk_id, "generation_id": generation_id} for chunk_id in chunk_ids]
     if rows:
-        session.execute(_INSERT, rows)
+        _INSERT.run(session, rows)
         ring(session)
 
 
 def touch_access(session: Session) -> None:
     """Log that permissions, states or versions in force changed, so that cached permitted sets are dropped."""
-    session.execute(_INSERT, [{"op": "access", "chunk_id": None, "generation_id": None}])
+    _INSERT.run(session, [{"op": "access"}])
     ring(session)
 
 
 def demand_rebuild(session: Session) -> None:
     """Log that every index made before this entry, snapshots and working files too, must give way to a new one."""
-    session.execute(_INSERT, [{"op": "reset", "chunk_id": None, "generation_id": None}])
+    _INSERT.run(session, [{"op": "reset"}])
     ring(session)
 
 

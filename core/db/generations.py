@@ -9,10 +9,11 @@ from sqlalchemy import Row, Table, select
 from sqlalchemy.orm import Session
 
 from core.db.models import Generation
+from core.db.prepared import Prepared
 from core.errors import IndexMismatch
 
 _LIVE = select(Generation).where(Generation.state == "live")  # made once: every commit asks
-_LIVE_ROW = select(*cast(Table, Generation.__table__).c).where(Generation.state == "live")
+_LIVE_ROW = Prepared(select(*cast(Table, Generation.__table__).c).where(Generation.state == "live"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ def live_generation_id(session: Session, spec: GenerationSpec) -> int:
     Raises:
         IndexMismatch: the live generation was made by another embedder or chunker.
     """
-    live = session.execute(_LIVE_ROW).first()
-    if live is None:
+    found = _LIVE_ROW.rows(session)
+    if not found:
         return ensure_live_generation(session, spec).id
-    require_match(live, spec)
-    return int(live.id)
+    require_match(found[0], spec)
+    return int(found[0].id)
 
 
 def require_match(live: Generation | Row[Any], spec: GenerationSpec) -> None:

@@ -7,7 +7,8 @@ SQLite takes to run it.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +92,18 @@ class _Rendered:
 
 
 def _fetched(connection: Connection, sql: str, parameters: Any) -> list[Any]:
-    """Return what the driver gives, without SQLAlchemy's result around it; its errors are SQLAlchemy's."""
-    cursor = connection.connection.cursor()
-    try:
+    """Return what the driver gives, without SQLAlchemy's result around it."""
+    with driver_cursor(connection, sql, parameters) as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
+
+
+@contextmanager
+def driver_cursor(connection: Connection, sql: str, parameters: Any) -> Iterator[Any]:
+    """Yield a cursor of the driver's in the connection's transaction; its errors are told as SQLAlchemy tells them."""
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
     except connection.dialect.loaded_dbapi.Error as error:
         failed = connection.dialect.loaded_dbapi.Error
         raise DBAPIError.instance(sql, parameters, error, failed, dialect=connection.dialect) from error

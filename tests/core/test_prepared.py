@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, delete, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from core.clock import now
-from core.db.models import Document, DocumentVersion
+from core.db.models import Change, Collection, Document, DocumentVersion
 from core.db.prepared import Prepared
+from core.db.prepared_writes import PreparedWrite
 from core.db.session import Database
 from core.settings import Settings
 from tests.operations.seeding import Seed, plant
@@ -58,3 +59,38 @@ def test_an_error_of_the_driver_is_told_as_any_other(filled: Database) -> None:
         session.execute(text("ALTER TABLE documents RENAME COLUMN attributes TO other"))
     with pytest.raises(DBAPIError), filled.read() as session:
         Prepared(STATEMENT).rows(session, [1], moment=now())
+
+
+def test_a_row_is_written_as_the_session_writes_it(database: Database) -> None:
+    table, moment = Document.__table__, now()
+    given = {"collection_id": 1, "source": "é.md", "attributes": {"n": [1, None]}, "updated_at": moment}
+    with database.write() as session:
+        session.add(Collection(id=1, name="default"))
+        session.flush()
+        one = PreparedWrite(insert(table).returning(table.c.key)).returned(session, {**given, "id": "a", "title": "A"})
+        session.execute(insert(table), {**given, "id": "b", "source": "b.md", "title": "A"})
+    with database.read() as session:
+        rows = session.scalars(select(Document).order_by(Document.key)).all()
+        assert [row.key for row in rows] == [one, one + 1]
+        for name in ("attributes", "updated_at", "state", "version", "own_access", "duplicate_of", "parent_key"):
+            assert getattr(rows[0], name) == getattr(rows[1], name), name
+        assert rows[0].updated_at == moment
+        assert abs(rows[0].created_at - rows[1].created_at) < timedelta(minutes=1)
+
+
+def test_many_rows_are_written_and_deleted_by_value(filled: Database) -> None:
+    changes = Change.__table__
+    with filled.write() as session:
+        before = len(session.scalars(select(Change)).all())
+        PreparedWrite(insert(changes)).run(session, [{"op": "add", "chunk_id": number} for number in range(900, 903)])
+        PreparedWrite(delete(changes).where(Change.chunk_id == bindparam("gone"))).run(session, [{"gone": 901}])
+        assert len(session.scalars(select(Change)).all()) == before + 2
+    with pytest.raises(DBAPIError), filled.write() as session:
+        PreparedWrite(insert(Document.__table__)).run(
+            session, [{"id": "d1", "collection_id": 1, "source": "", "title": ""}]
+        )
+
+
+def test_a_column_without_a_value_and_a_default_is_refused(database: Database) -> None:
+    with pytest.raises(KeyError, match="title"), database.write() as session:
+        PreparedWrite(insert(Document.__table__)).run(session, [{"id": "d1", "collection_id": 1, "source": ""}])
