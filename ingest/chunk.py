@@ -21,6 +21,8 @@ CHUNKER_VERSION = 2
 SECTION_MIN_SHARE = 0.3  # a section shorter than this share of a passage is joined with the next
 MAX_HEADING_CHARACTERS = 180
 SPECIAL_TOKENS = 2
+LEAST_BUDGET = 32
+"""Tokens that a passage may have below however long a heading."""
 SEPARATOR = " › "
 LONG_UNIT = 50_000
 """Characters of a unit that is cut piece by piece, never tokenised whole."""
@@ -88,6 +90,7 @@ class _Packer:
         self._counter, self._settings = tokens, settings
         self._room = max_tokens - SPECIAL_TOKENS
         self._headings: dict[tuple[tuple[str, ...], str], tuple[str, int]] = {}
+        self._budgets: dict[tuple[tuple[str, ...], str], int] = {}
         self._held: list[Unit] = []
         self._tokens = 0
         """Of the units held."""
@@ -99,7 +102,7 @@ class _Packer:
         texts = [self._slice(unit) if unit.end - unit.start <= LONG_UNIT else "" for unit in units]
         for unit, text, tokens in zip(units, texts, self._counter.counts(texts), strict=True):
             unit.tokens = tokens
-            if text and tokens <= self._budget(_above(unit), unit.header):
+            if text and (tokens <= LEAST_BUDGET or tokens <= self._budget(_above(unit), unit.header)):
                 self._add(unit)
             else:
                 for piece in self._cut(unit):
@@ -111,17 +114,26 @@ class _Packer:
 
     def _add(self, unit: Unit) -> None:
         """Take the next unit, ending the passage before it where needed."""
-        if self._held:
-            if self._breaks(unit):
-                self._flush()
-            elif self._tokens + unit.tokens > self._budget(self._path_with(unit), self._held[0].header):
-                overlap = self._overlap(unit)
-                self._flush()
-                if not self._held:
-                    self._hold(overlap)
-        self._path = self._path_with(unit) if unit.kind != "heading" else self._path
+        path = self._path_with(unit)
+        if self._held and self._ends_before(unit, path):
+            path = self._path_with(unit)
+        if unit.kind != "heading":
+            self._path = path
         self._held.append(unit)
         self._tokens += unit.tokens
+
+    def _ends_before(self, unit: Unit, path: tuple[str, ...]) -> bool:
+        """End the passage where the next unit begins something new or would overflow it; tell whether it was ended."""
+        if self._breaks(unit):
+            self._flush()
+            return True
+        if self._tokens + unit.tokens <= self._budget(path, self._held[0].header):
+            return False
+        overlap = self._overlap(unit)
+        self._flush()
+        if not self._held:
+            self._hold(overlap)
+        return True
 
     def _hold(self, units: list[Unit]) -> None:
         """Begin a passage with some units."""
@@ -201,8 +213,12 @@ class _Packer:
 
     def _budget(self, path: tuple[str, ...], header: str) -> int:
         """Return how many tokens a passage may have below some headings and a table's header."""
-        _, tokens = self._heading(path, header)
-        return max(32, min(self._settings.chunk_tokens, self._room - tokens))
+        budget = self._budgets.get((path, header))
+        if budget is None:
+            _, tokens = self._heading(path, header)
+            budget = max(LEAST_BUDGET, min(self._settings.chunk_tokens, self._room - tokens))
+            self._budgets[path, header] = budget
+        return budget
 
     def _heading(self, path: tuple[str, ...], header: str) -> tuple[str, int]:
         """Return what stands above a passage, and its tokens."""

@@ -47,11 +47,15 @@ class ParserProcess:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._began_at: float | None = None
+        self._watched: float | None = None
+        """When the file began that is watched; most are done before anybody looks."""
         self._began = self._before = Usage()
         self._waited_s = 0.0
         self._limit_s = settings.parse_timeout_s
         self._stopped_for: str | None = None
         self._served = 0
+        self._cutting: tuple[Cutting, dict[str, Any]] | None = None
+        """How the process was last told to cut, and its wire form."""
 
     def start(self) -> None:
         """Start the process now, so that it is ready when a file comes; one that cannot start says so then."""
@@ -90,6 +94,8 @@ class ParserProcess:
         if process is None or began is None:
             return
         now, limit = usage(process.pid), self._limit_s
+        if self._watched != began:
+            self._watched, self._began, self._before, self._waited_s = began, now, now, 0.0
         clock = time.monotonic() - began
         # Waiting for a processor that others use is not the file's fault; sleeping and waiting for a disk is.
         self._waited_s += max(0.0, now.waited_s - self._before.waited_s)
@@ -121,7 +127,7 @@ class ParserProcess:
             self._forget(self._process)
         shutil.rmtree(self.home, ignore_errors=True)
         (self.home / "tmp").mkdir(parents=True)
-        self._stopped_for, self._served = None, 0
+        self._stopped_for, self._served, self._cutting = None, 0, None
         limits = json.dumps({"memory_mb": self._settings.parse_memory_mb})
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ingest.worker", str(self.home), limits],
@@ -148,7 +154,7 @@ class ParserProcess:
         digest, size = hashlib.sha256(), 0
         try:
             self.copy.unlink(missing_ok=True)
-            with path.open("rb") as source, self.copy.open("wb") as target:
+            with path.open("rb", buffering=0) as source, self.copy.open("wb") as target:
                 while piece := source.read(PIECE_BYTES):
                     size += len(piece)
                     if size > limit:
@@ -159,16 +165,18 @@ class ParserProcess:
             raise SourceUnavailable(f"cannot read the file: {error.strerror or error}") from error
         return digest.hexdigest()
 
-    def _near_by(self, cutting: Cutting) -> Cutting:
-        """Put the tokeniser where the process may read it."""
-        file = self.home / "tokenizer.json"
-        if not os.path.lexists(file):  # a link that the process made is never written through
-            shutil.copyfile(cutting.tokenizer, file)
-        return replace(cutting, tokenizer=str(file))
+    def _wire(self, cutting: Cutting) -> dict[str, Any]:
+        """Return the wire form, and put the tokeniser where the process may read it."""
+        if self._cutting is None or self._cutting[0] is not cutting:
+            file = self.home / "tokenizer.json"
+            if not os.path.lexists(file):  # a link that the process made is never written through
+                shutil.copyfile(cutting.tokenizer, file)
+            self._cutting = cutting, asdict(replace(cutting, tokenizer=str(file)))
+        return self._cutting[1]
 
     def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> dict[str, Any]:
         request = {
-            "cutting": asdict(self._near_by(job.cutting)) if job.cutting else None,
+            "cutting": self._wire(job.cutting) if job.cutting else None,
             "path": str(self.copy),
             "name": job.name,
             "password": job.password,
@@ -178,8 +186,6 @@ class ParserProcess:
         }
         assert process.stdin is not None
         assert process.stdout is not None
-        self._began = self._before = usage(process.pid)
-        self._waited_s = 0.0
         # The kernel ends a parse at its own limit; cutting comes after it and has as long again.
         self._limit_s = self._settings.parse_timeout_s * (2 if job.cutting else 1)
         self._began_at = time.monotonic()

@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w+")
 def shingles(text: str) -> set[str]:
     """Return the word triples of a text, lower-cased, punctuation apart."""
     words = _WORD.findall(text.lower())
-    return {" ".join(words[at : at + SHINGLE_WORDS]) for at in range(len(words) - SHINGLE_WORDS + 1)}
+    return set(map(" ".join, zip(*(words[at:] for at in range(SHINGLE_WORDS)), strict=False)))
 
 
 def sketch_of(text: str) -> str:

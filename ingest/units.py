@@ -39,15 +39,15 @@ class Unit:
 def units_of(document: ParsedDocument) -> Iterator[Unit]:
     """Yield the pieces of a document in order."""
     path: list[tuple[int, str]] = []
+    names: tuple[str, ...] = ()
     for span in document.spans:
         if span.kind == "heading":
             while path and path[-1][0] >= span.level:
                 path.pop()
             path.append((span.level, document.text[span.start : span.end].replace("\n", " ")))
-            yield Unit(span.start, span.end, span.page, "heading", tuple(name for _, name in path))
-            continue
-        names = tuple(name for _, name in path)
-        if span.kind == "table":
+            names = tuple([name for _, name in path])
+            yield Unit(span.start, span.end, span.page, "heading", names)
+        elif span.kind == "table":
             yield from _rows(document.text, span, names)
         else:
             for start, end in _sentences(document.text, span):
