@@ -1,6 +1,6 @@
 """Whole pipelines side by side on one folder: ours, LangChain's and haystack's usual ones, with the same encoder.
 
-Ours does more: a sandbox, exact and near duplicates, headings and tables, a durable transaction a document, a full-text
+Ours does more: a sandbox, exact and near duplicates, headings and tables, durable commits, a full-text
 index. LangChain: `DirectoryLoader` (unstructured) + `RecursiveCharacterTextSplitter` + FAISS. haystack: converters by
 file type + `DocumentSplitter` + embedder + `InMemoryDocumentStore`, which forgets all when the process ends;
 `haystack_saved` is the same and then writes its store to disk, once, without waiting for the disk. Runs are

@@ -1,4 +1,4 @@
-"""One document into the store, whole, in one transaction."""
+"""Documents into the store, each whole, in one transaction."""
 
 from __future__ import annotations
 
@@ -62,22 +62,6 @@ class Committed:
     chunks: int
 
 
-def commit_document(
-    database: Database,
-    spec: GenerationSpec,
-    prepared: Prepared,
-    options: IngestOptions,
-    blobs: BlobStore | None = None,
-) -> Committed:
-    """Write a document, its version, chunks, vectors and change log entries, visible all at once.
-
-    Raises:
-        Conflict: it would supersede what supersedes it.
-        SourceUnavailable: a purge took the original since it was read, and the file has changed or gone.
-    """
-    return commit_documents(database, spec, [prepared], options, blobs)[0]
-
-
 def commit_documents(
     database: Database,
     spec: GenerationSpec,
@@ -85,7 +69,14 @@ def commit_documents(
     options: IngestOptions,
     blobs: BlobStore | None = None,
 ) -> list[Committed]:
-    """Write several documents in one transaction; each is whole or absent. `blobs` holds their originals."""
+    """Write documents, their versions, chunks, vectors and change log entries in one transaction, visible all at once.
+
+    Each is whole or absent. `blobs` holds their originals.
+
+    Raises:
+        Conflict: one would supersede what supersedes it.
+        SourceUnavailable: a purge took an original since it was read, and the file has changed or gone.
+    """
     failpoint("ingest.before_commit")
     with database.write() as session:
         if blobs is not None:

@@ -18,23 +18,20 @@ from typing import TYPE_CHECKING
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, Conflict, Encrypted, SourceUnavailable, StoreUnavailable, Unparseable
+from core.errors import AttestError, Encrypted
 from core.settings import Settings
 from core.types import Verdict
-from ingest.commit import commit_document
-from ingest.containers import Containers
+from ingest.committing import Committer
 from ingest.cutting import Cutting
 from ingest.embed import EmbeddingStage
 from ingest.events import Broken, Event, outcome
 from ingest.known import Known
-from ingest.near import NearDuplicates
 from ingest.parser_process import ParseJob
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import judge
 from ingest.remote import Missed
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
-from ingest.runs import record_failure
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
 from ingest.sketch import sketch_of
 from ingest.sync import delete_sources, move_documents, moves, vanished
@@ -65,13 +62,12 @@ class Pipeline:
     ) -> None:
         self._report, self._options, self._progress, self._scan = report, options, progress, scan
         self._database, self._settings = database, settings
-        self._blobs = BlobStore(settings.blobs)
         self._known = Known(database, options.collection)
         self._preparer = Preparer(database, options.collection, settings, provide, self._known)
-        self._near = NearDuplicates(database, options.collection, settings.ingest.near_duplicate_jaccard)
+        self._committer = Committer(report, options, progress, database, settings, self._preparer)
+        self._containers = self._committer.containers
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._waiting: deque[Source] = deque()
-        self._containers = Containers()
         self._parsing = self._chunks_waiting = self._embedding = 0
         self._pool: ParserPool | DaskPool | None = None
         self._cutting: Cutting | None = None
@@ -87,7 +83,7 @@ class Pipeline:
         self._report.seen = len(files) + len(missed)
         self._progress.start(self._report.seen)
         for one in missed:
-            self._fail(one.source, one.error)
+            self._committer.fail(one.source, one.error)
         gone = self._follow_moves(files, roots) if self._options.sync else []
         if self._options.dry_run:
             self._plan(files, gone)
@@ -131,6 +127,9 @@ class Pipeline:
             if not self._parsing and not self._embedding:
                 break
             self._handle(self._events.get())
+            if self._events.empty():
+                self._committer.flush()
+        self._committer.flush()
 
     def close(self) -> None:
         """Stop the workers; what is not committed is left for the next run."""
@@ -149,7 +148,7 @@ class Pipeline:
                 continue
             if self._unchanged(source):
                 self._report.unchanged += 1
-                self._arrived(source, failed=False)
+                self._committer.arrived(source, failed=False)
                 self._progress.committed(source.source)
                 continue
             if self._pool is None:
@@ -160,7 +159,7 @@ class Pipeline:
             future.add_done_callback(partial(self._report_parsed, source))
 
     def _make_pool(self, workers: int) -> ParserPool | DaskPool:
-        keep = self._blobs.put
+        keep = BlobStore(self._settings.blobs).put
         if self._options.scheduler is None:
             warm = min(workers, len(self._waiting) + 1)
             return ParserPool(self._settings.ingest, workers, keep, self._settings.home / "parsing", warm)
@@ -214,11 +213,11 @@ class Pipeline:
         elif isinstance(event, Prepared):
             self._embedding -= 1
             self._chunks_waiting -= _weight(event)
-            self._commit(event)
+            self._committer.add(event)
         else:
             self._parsing -= 1
             if isinstance(event.result, AttestError):
-                self._fail(event.source, event.result)
+                self._committer.fail(event.source, event.result)
             else:
                 self._take(event.source, event.result)
 
@@ -260,63 +259,6 @@ class Pipeline:
                 on_batch=self._events.put,
             )
         return self._stage
-
-    def _commit(self, prepared: Prepared) -> None:
-        if self._containers.waits(prepared):
-            return
-        if not prepared.document.text and not self._containers.filled(prepared):
-            self._fail(prepared.source, Unparseable("nothing in it could be read"))
-            return
-        document, source = prepared.document, prepared.source
-        prepared.near_duplicate_of = self._near.find(document.text, prepared.sketch, source.source)
-        document.report["minhash"] = prepared.sketch
-        try:
-            committed = commit_document(self._database, self._preparer.spec, prepared, self._options, self._blobs)
-        except (Conflict, SourceUnavailable, StoreUnavailable) as error:
-            self._fail(prepared.source, error)
-            return
-        report = self._report
-        report.chunks += committed.chunks
-        report.pages += len(prepared.document.pages)
-        report.characters += len(prepared.document.text)
-        self._count(prepared, committed.outcome, committed.updated)
-        report.near_duplicates += prepared.near_duplicate_of is not None and committed.outcome != "duplicate"
-        if committed.outcome in ("added", "updated") and prepared.near_duplicate_of is None:
-            self._near.add(committed.key, prepared.sketch)
-        self._known.add_text(prepared.text_sha256)
-        self._arrived(prepared.source, failed=False)
-        self._progress.committed(prepared.source.source)
-
-    def _count(self, prepared: Prepared, outcome: str, updated: bool) -> None:
-        report, source = self._report, prepared.source.source
-        if outcome == "unchanged":
-            report.unchanged += 1
-        elif updated:
-            report.updated += 1
-        else:
-            report.added += 1
-        if outcome == "duplicate":
-            report.duplicates += 1
-        if prepared.quarantine:
-            report.quarantined.append({"source": source, "reason": prepared.quarantine})
-        report.warnings += [{"source": source, "message": message} for message in prepared.document.warnings]
-        for name, value in prepared.document.report.items():
-            if isinstance(value, int):
-                report.curation[name] = report.curation.get(name, 0) + value
-
-    def _fail(self, source: Source, error: AttestError) -> None:
-        failure = Failure.of(source.source, error)
-        self._report.failed.append(failure)
-        if not self._options.dry_run:
-            record_failure(self._database, self._report.run_id, self._options.collection, failure)
-        self._arrived(source, failed=True)
-        self._progress.failed(source.source, failure.error)
-
-    def _arrived(self, source: Source, failed: bool) -> None:
-        """Tell a file's container, which may now be complete, that it is done with."""
-        complete = self._containers.arrived(source, failed)
-        if complete is not None:
-            self._commit(complete)
 
 
 def _weight(prepared: Prepared) -> int:

@@ -31,7 +31,7 @@ class Preparer:
         self, database: Database, collection: str, settings: Settings, provide: Callable[[], Encoder], known: Known
     ) -> None:
         self._database, self._collection, self._settings = database, collection, settings
-        self._provide, self._known = provide, known
+        self._provide, self.known = provide, known
         self._encoder: Encoder | None = None
         self._spec: GenerationSpec | None = None
         self._tokens = TokenCounter(lambda text: [])
@@ -84,7 +84,7 @@ class Preparer:
 
     def _stored_vectors(self, source: str, text_hash: str) -> dict[str, bytes]:
         """Return embedded text → vector of the source's newest version and of one document with the same text."""
-        if not self._known.holds(source) and not self._known.holds_text(text_hash):
+        if not self.known.holds(source) and not self.known.holds_text(text_hash):
             return {}
         rows = (
             select(ChunkRow.heading, ChunkRow.text, EmbeddingRow.vector)

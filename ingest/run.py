@@ -102,8 +102,8 @@ def ingest_texts(
 
 def _roots(sources: Sequence[Path | str | Source]) -> list[Path]:
     """Return the folders that were named."""
-    paths = [Path(source).expanduser().resolve() for source in sources if not isinstance(source, Source)]
-    return [path for path in paths if path.is_dir()]
+    paths = [Path(source).expanduser() for source in sources if not isinstance(source, Source)]
+    return [path.resolve() for path in paths if path.is_dir()]
 
 
 def _provider(encoder: EncoderSource) -> Callable[[], Encoder]:

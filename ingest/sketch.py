@@ -72,17 +72,17 @@ class Bands:
     def add(self, key: int, sketch: bytes) -> None:
         """Note a signature under a key."""
         self.sketches[key] = sketch
-        for band in _bands(sketch):
+        for band in bands_of(sketch):
             if self._first.setdefault(band, key) != key:
                 self._others.setdefault(band, []).append(key)
 
     def candidates(self, sketch: bytes) -> list[int]:
         """Return the keys that share a band, oldest first."""
-        shared = [band for band in _bands(sketch) if band in self._first]
+        shared = [band for band in bands_of(sketch) if band in self._first]
         found = {self._first[band] for band in shared}
         return sorted(found.union(*(self._others.get(band, ()) for band in shared)))
 
 
-def _bands(sketch: bytes) -> list[int]:
+def bands_of(sketch: bytes) -> list[int]:
     """Return the hash of each band; the same numbers in another band are another hash."""
     return [hash(sketch[at : at + BAND_BYTES]) + at for at in range(0, len(sketch), BAND_BYTES)]

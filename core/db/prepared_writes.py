@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Column, Delete, Dialect, Insert, Update
+from sqlalchemy import Column, Delete, Dialect, Insert, Table, Update
 from sqlalchemy.orm import Session
 
 from core.db.prepared import Convert, driver_cursor
@@ -66,8 +66,9 @@ class _Rendered:
 
     @classmethod
     def of(cls, statement: Insert | Update | Delete, dialect: Dialect) -> _Rendered:
-        table = statement.table
-        columns = [one for one in table.c if not _numbered(one)] if isinstance(statement, Insert) else []
+        table = cast(Table, statement.table)
+        columns = [one for one in table.c if one is not table.autoincrement_column]
+        columns = columns if isinstance(statement, Insert) else []
         compiled = statement.compile(dialect=dialect, column_keys=[column.name for column in columns] or None)
         names = list(compiled.binds if compiled.positiontup is None else compiled.positiontup)
         converts = [compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
@@ -91,14 +92,9 @@ class _Rendered:
         return filled
 
 
-def _numbered(column: Column[Any]) -> bool:
-    """Tell whether the database numbers the rows of this column itself."""
-    return column.table.autoincrement_column is column  # type: ignore[attr-defined]
-
-
 def _default(column: Column[Any]) -> Callable[[], Any] | None:
     """Return what makes a value for a row without one."""
-    default = column.default
+    default: Any = column.default
     if default is None:
         return (lambda: None) if column.nullable else None
     if default.is_callable:

@@ -39,7 +39,7 @@ def parse_markdown(content: bytes) -> RawDocument:
 
 def read_markdown(text: str) -> list[Block]:
     """Return the blocks of a Markdown text."""
-    return _Reader().read(_COMMENT.sub("", text))
+    return _Reader().read(_COMMENT.sub("", text) if "<!--" in text else text)
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
@@ -74,7 +74,8 @@ def inline(text: str) -> str:
     # A pattern is tried only where what it cannot do without is there: most lines hold one kind of mark.
     if "](" in text:
         text = _IMAGE.sub(r"\1", text)
-        for _ in range(2):  # a linked image leaves a link behind
+        text, links = _LINK.subn(r"\1", text)
+        if links:  # a linked image leaves a link behind
             text = _LINK.sub(r"\1", text)
     if "][" in text:
         text = _REFERENCE.sub(r"\1", text)

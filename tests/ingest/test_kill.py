@@ -17,7 +17,8 @@ from core.db.session import Database
 from core.settings import load_settings
 from tests.ingest.store import check_whole, sources
 
-PAGES = 12
+PAGES = 40
+"""More than two transactions take, whatever is ready together."""
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def attest(home: Path, *arguments: str, failpoint: str | None = None) -> subproc
     return subprocess.run(command, env=environment, capture_output=True, check=False, timeout=240)
 
 
-@pytest.mark.parametrize("failpoint", ["ingest.before_commit:5", "sql.before_commit:6", "ingest.after_commit:4"])
+@pytest.mark.parametrize("failpoint", ["ingest.before_commit:2", "sql.before_commit:3", "ingest.after_commit:1"])
 def test_the_next_run_completes_what_a_kill_cut_short(pages: Path, tmp_path: Path, failpoint: str) -> None:
     home = tmp_path / "home"
     killed = attest(home, "ingest", str(pages), "--json", failpoint=failpoint)
@@ -82,16 +83,16 @@ def test_interrupting_keeps_what_is_committed(pages: Path, tmp_path: Path) -> No
     environment = {**os.environ, "ATTEST_HOME": str(home), "ATTEST_FAILPOINT": "none"}
     code = (
         "import os, signal, sys\n"
-        "import ingest.pipeline as pipeline\n"
-        "whole = pipeline.commit_document\n"
+        "import ingest.committing as committing\n"
+        "whole = committing.commit_documents\n"
         "count = 0\n"
         "def commit(*arguments):\n"
         "    global count\n"
         "    count += 1\n"
-        "    if count == 5:\n"
+        "    if count == 2:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "    return whole(*arguments)\n"
-        "pipeline.commit_document = commit\n"
+        "committing.commit_documents = commit\n"
         "from app.cli import run\n"
         "sys.exit(run(['ingest', sys.argv[1], '--json']))\n"
     )

@@ -16,7 +16,7 @@ from core.db.session import Database
 from core.errors import Conflict, Forbidden, NotFound
 from core.settings import Settings
 from core.types import OPERATOR, Principal
-from ingest import pipeline
+from ingest import committing
 from ingest import purge as purging
 from ingest.purge import finish_purges, purge_document
 from ingest.remnants import Probes
@@ -157,7 +157,7 @@ def test_a_file_whose_twin_is_purged_between_reading_and_commit_keeps_its_origin
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text(SECRET)
     take_in(database, settings, tmp_path / "one")
-    whole = pipeline.commit_document
+    whole = committing.commit_documents
 
     def purge_first(*arguments: object) -> object:
         monkeypatch.undo()
@@ -166,7 +166,7 @@ def test_a_file_whose_twin_is_purged_between_reading_and_commit_keeps_its_origin
         assert purge_document(database, settings, twin, OPERATOR)["deleted"]
         return whole(*arguments)
 
-    monkeypatch.setattr(pipeline, "commit_document", purge_first)
+    monkeypatch.setattr(committing, "commit_documents", purge_first)
     assert not take_in(database, settings, tmp_path / "two").failed
     assert [result for result in examine(settings) if not result.ok and result.name != "embedder"] == []
     with database.read() as session:
