@@ -10,12 +10,15 @@ import pytest
 
 from core.db.session import Database
 from core.settings import Settings, load_settings
+from ingest.parse import parse_file
+from ingest.parsed import ParsedDocument
 from ingest.report import IngestOptions, IngestReport
 from ingest.run import ingest
 from ingest.sandbox import ParserPool
 from models.encoder import Encoder, load_encoder
 
 Run = Callable[..., IngestReport]
+Read = Callable[..., ParsedDocument]
 
 
 @pytest.fixture
@@ -57,3 +60,15 @@ def run(settings: Settings, database: Database, encoder: Encoder, docs: Path) ->
         return ingest(paths or [docs], IngestOptions(**chosen), database=database, settings=settings, encoder=encoder)
 
     return run
+
+
+@pytest.fixture
+def read(pool: ParserPool, tmp_path: Path) -> Read:
+    """Parse content under a name, in the sandbox."""
+
+    def read(name: str, content: bytes | str, password: str | None = None) -> ParsedDocument:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return parse_file(path, load_settings(Path("/nonexistent")), password, pool=pool)
+
+    return read

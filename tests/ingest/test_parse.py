@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import json
-import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.errors import AttestError, EmptyDocument, Encrypted, TooLarge, Unparseable, UnsupportedFormat
-from core.settings import load_settings
-from ingest.parse import parse_file
-from ingest.parsed import ParsedDocument
-from ingest.parsers.package import Package
-from ingest.parsers.request import ParseRequest
-from ingest.sandbox import ParserPool
-from tests.ingest.samples import AES_ZIP
-
-SETTINGS = load_settings(Path("/nonexistent"))
-_FLAGS, _METHOD = 6, 8
-"""Where a zip member's local header has its flags and its method; its central one has them two bytes later."""
-
-
-@pytest.fixture
-def read(pool: ParserPool, tmp_path: Path):
-    def read(name: str, content: bytes | str, password: str | None = None) -> ParsedDocument:
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return parse_file(path, SETTINGS, password, pool=pool)
-
-    return read
-
-
-def zipped(**members: bytes | str) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return buffer.getvalue()
+from tests.ingest.samples import zipped
 
 
 def word(body: str, **parts: str) -> bytes:
@@ -134,53 +103,6 @@ def test_word_numbers_are_counted_as_word_prints_them(read) -> None:
     ]  # fmt: skip
 
 
-def test_a_zip_archive_encrypted_with_aes_opens_with_its_password(read) -> None:
-    packed = base64.b64decode(AES_ZIP)
-    assert read("a.zip", packed, "secret").children[0].text.startswith("Some note text.")
-    for password in (None, "wrong"):
-        with pytest.raises(Encrypted):
-            read("a.zip", packed, password)
-    broken = bytearray(packed)
-    broken[90] ^= 1
-    with pytest.raises(Unparseable):
-        read("a.zip", bytes(broken), "secret")
-
-
-@pytest.mark.parametrize(
-    ("patched", "expected"),
-    [
-        ({_METHOD: 97}, UnsupportedFormat),  # packed by a method that nothing here unpacks
-        ({_FLAGS: 0x41}, UnsupportedFormat),  # the strong encryption, which no password opens here
-        ({_FLAGS: 0x01}, Encrypted),  # the old encryption, which a password opens
-    ],
-)
-def test_a_member_that_cannot_be_opened_says_why(
-    tmp_path: Path, patched: dict[int, int], expected: type[Exception]
-) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("a.txt", "Words that are here.")
-    packed = bytearray(buffer.getvalue())
-    for at, value in patched.items():
-        for header in (0, packed.index(b"PK\x01\x02") + 2):
-            packed[header + at : header + at + 2] = value.to_bytes(2, "little")
-    (tmp_path / "a.zip").write_bytes(packed)
-    with Package(ParseRequest(tmp_path / "a.zip", "a.zip", tmp_path, 60.0)) as package, pytest.raises(expected):
-        package.read("a.txt")
-
-
-def test_an_error_of_our_own_passes_a_package_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.zip").write_bytes(base64.b64decode(AES_ZIP))
-
-    def refuse(*_: object) -> Iterator[bytes]:
-        raise Encrypted("a certificate is needed")
-
-    monkeypatch.setattr("ingest.parsers.zip_aes.decrypted", refuse)
-    request = ParseRequest(tmp_path / "a.zip", "a.zip", tmp_path, 60.0)
-    with Package(request) as package, pytest.raises(Encrypted, match="certificate"):
-        package.read(next(iter(package.names)))
-
-
 def test_pdf_has_pages_boxes_and_whole_paragraphs(read) -> None:
     found = read("a.pdf", pdf("Travel policy is\nmade for staff who tra-\nvel by train.", "Page two says more."))
     assert found.text == "Travel policy is made for staff who travel by train.\n\nPage two says more."
@@ -260,21 +182,6 @@ def test_type_comes_from_content_not_from_the_name(read) -> None:
     assert read("report.docx", pdf("A PDF after all.")).parser == "pdf"
     with pytest.raises(UnsupportedFormat):
         read("report.pdf", b"MZ\x90\x00" + b"\0" * 300)
-
-
-def test_an_archive_gives_its_members(read) -> None:
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w:gz") as archive:
-        info = tarfile.TarInfo("../../escape.txt")
-        info.size = 4
-        archive.addfile(info, io.BytesIO(b"kept"))
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    found = read("a.zip", zipped(a__one="# One\n\nText one.", b__two=tar.getvalue()))
-    texts = [child.text for child in found.children]
-    assert "Text one." in texts[0]
-    assert [inner.text for inner in found.children[1].children[0].children] == ["kept"]
 
 
 @pytest.mark.parametrize(
