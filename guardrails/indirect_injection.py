@@ -53,13 +53,19 @@ class IndirectInjection:
 
     def check(self, context: Context) -> Finding:
         """The likeliest sentence decides; of a document only the passages that look suspect are read."""
-        if context.stage == "ingest":
-            passages = suspect_passages(context.text)
-            score = max((max(self._scored(passage)[1], default=0.0) for passage in passages), default=0.0)
-            return Finding(score, "instruction_in_document")
-        spans, scores = self._scored(context.text)
+        if context.stage != "ingest":
+            return self.check_all([context])[0]
+        scored = self._scored(suspect_passages(context.text))
+        return Finding(max((max(scores, default=0.0) for _, scores in scored), default=0.0), "instruction_in_document")
+
+    def check_all(self, contexts: Sequence[Context]) -> list[Finding]:
+        """Read retrieved passages together: alone, none of them keeps two processor cores busy."""
+        texts = [context.text for context in contexts]
+        return [self._found(text, *scored) for text, scored in zip(texts, self._scored(texts), strict=True)]
+
+    def _found(self, text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> Finding:
         score = max(scores, default=0.0)
-        foreign = [span for span in spans if orders_in_other_languages(plain(context.text[slice(*span)]))]
+        foreign = [span for span in spans if orders_in_other_languages(plain(text[slice(*span)]))]
         orders: list[tuple[int, int]] = []
         if score >= self.threshold / 2:  # a policy may set a lower threshold than the rail's own
             # A passage that fires loses at least its likeliest sentence, or nothing would have been done about it.
@@ -67,18 +73,28 @@ class IndirectInjection:
             orders = [span for span, found in zip(spans, scores, strict=True) if found >= likely]
         if not orders and not foreign:
             return Finding(score)
-        redacted = blanked(context.text, sorted({*orders, *foreign}))
+        redacted = blanked(text, sorted({*orders, *foreign}))
         return Finding(1.0 if foreign else score, "instruction_in_document", redacted)
 
-    def _scored(self, text: str) -> tuple[list[tuple[int, int]], list[float]]:
-        """Return the sentences of a text and how likely each gives an order, read beside its neighbours."""
-        spans = sentences(text)
-        whole, seen = "", []
-        for (start, end), (_, before) in zip(spans, [(0, 0), *spans], strict=False):
-            whole += plain(text[before:start])
-            seen.append((len(whole), len(whole := whole + plain(text[start:end]))))
-        scores = self._classifier.score_spans(self.name, whole, seen) if spans else []
-        return spans, scores if len(scores) > 1 else [score / (score + _LONE * (1.0 - score)) for score in scores]
+    def _scored(self, texts: Sequence[str]) -> list[tuple[list[tuple[int, int]], list[float]]]:
+        """Return the sentences of each text and how likely each gives an order, read beside its neighbours."""
+        spans = [sentences(text) for text in texts]
+        read = [_as_read(text, own) for text, own in zip(texts, spans, strict=True)]
+        scored = self._classifier.score_spans(self.name, read)
+        return [(own, _surer_alone(scores)) for own, scores in zip(spans, scored, strict=True)]
+
+
+def _as_read(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text up to its last sentence without disguises, and where its sentences stand then."""
+    whole, seen = "", []
+    for (start, end), (_, before) in zip(spans, [(0, 0), *spans], strict=False):
+        whole += plain(text[before:start])
+        seen.append((len(whole), len(whole := whole + plain(text[start:end]))))
+    return whole, seen
+
+
+def _surer_alone(scores: Sequence[float]) -> list[float]:
+    return list(scores) if len(scores) > 1 else [score / (score + _LONE * (1.0 - score)) for score in scores]
 
 
 def suspect_passages(text: str) -> list[str]:

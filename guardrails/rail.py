@@ -2,14 +2,15 @@
 
 A rule rail answers by itself. A classifier rail only says what the shared encoder has to score, so
 that all of them are scored in one pass. A rail of your own is a class with `name`, `stages` and
-`check`, published under the entry point group `attest.rails`.
+`check`, published under the entry point group `attest.rails`. Where several texts cost less together
+than one by one, a rail has `check_all` besides, which takes and returns lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from core.types import Evidence, RailStage
 
@@ -49,6 +50,15 @@ class Rail(Protocol):
 
     def check(self, context: Context) -> Finding:
         """Look at one text. An exception means that the rail is unavailable."""
+        ...
+
+
+@runtime_checkable
+class ManyTextsRail(Rail, Protocol):
+    """A rail to which several texts, such as all retrieved passages, cost less together."""
+
+    def check_all(self, contexts: Sequence[Context]) -> Sequence[Finding]:
+        """Return what `check` would of each. An exception means that one of them cannot be checked."""
         ...
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.settings import Settings
 from core.types import Action, Evidence, RailStage, ScoredChunk, Verdict
 from guardrails.policy import check_names, effective
-from guardrails.rail import ClassifierRail, Context, Finding, Rail, is_classifier_rail
+from guardrails.rail import ClassifierRail, Context, Finding, ManyTextsRail, Rail, is_classifier_rail
 from guardrails.registry import build_rails
 
 if TYPE_CHECKING:
@@ -142,6 +142,11 @@ class Rails:
         """Run one rail over several texts."""
         if is_classifier_rail(rail):
             return self._scored([(rail, context) for context in contexts])
+        if isinstance(rail, ManyTextsRail) and len(contexts) > 1:
+            try:
+                return list(rail.check_all(contexts))
+            except Exception:  # see _guarded; what one text breaks must not stop the others
+                logger.warning("rail %s checks texts one by one", rail.name, exc_info=True)
         return [self._guarded(rail, context) for context in contexts]
 
     def _guarded(self, rail: Rail, context: Context) -> Finding | None:

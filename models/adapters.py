@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from core.errors import NotFound
 from core.settings import EmbedderSettings, default_home
-from models.adapter_files import WEIGHTS, Adapter, adapter_folder, read_adapter, read_base, stacked
+from models.adapter_files import WEIGHTS, Adapter, adapter_folder, read_adapter, read_base
 from models.batching import Batcher
 from models.devices import pick_device
 from models.score_memory import ScoreMemory, key_of
@@ -28,13 +28,14 @@ from models.token_scores import TokenScorer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from torch import Tensor
 
-    from models.lora import AdaptedBert, LoraWeights
+    from models.lora import AdaptedBert
+    from models.passes import Passes
     from models.slots import SlotScorer
     from models.tagging import TaggedSpan
 
 Input: TypeAlias = str | tuple[str, str]
+Spans: TypeAlias = Sequence[tuple[int, int]]
 SERVED_WINDOWS = 32
 """Windows of a long text that are scored at most; training sees fewer, but an attack may hide anywhere."""
 _MIXED_ROWS = 12
@@ -44,7 +45,7 @@ _BATCH_ROWS = {"cuda": 256}
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class Window:
     """One piece of one request that fits the encoder."""
 
     request: int
@@ -54,6 +55,7 @@ class _Window:
 
     @property
     def tokens(self) -> int:
+        """How long it is."""
         return len(self.first or ()) + len(self.ids)
 
 
@@ -66,8 +68,8 @@ class Classifier:
         self._adapters: dict[Path, Adapter] = {}
         self._cards: dict[Path, Mapping[str, Any]] = {}
         self._base: tuple[AdaptedBert, Tokenizer] | None = None
-        self._stacks: dict[tuple[int, ...], LoraWeights] = {}
         self._slots: SlotScorer | None = None
+        self._passes: Passes | None = None
         self._memory = ScoreMemory()
         self._scoring: Batcher[tuple[str, Input], float] = Batcher(self._scored, "classifier")
         self._tokens = TokenScorer(self._adapter, self._loaded_base, self._batch_rows)
@@ -113,11 +115,13 @@ class Classifier:
         folders = {name: self._found(name) for name in {name for name, _ in requests}}
         keys = [key_of(folders[name], text) for name, text in requests]
         known = [self._memory.get(key) for key in keys]
-        fresh = [position for position, score in enumerate(known) if score is None]
-        for position, score in zip(fresh, self._scoring([requests[i] for i in fresh]), strict=True):
-            known[position] = score
-            self._memory.put(keys[position], score)
-        return np.array(known, dtype=np.float32)
+        fresh = {keys[i]: requests[i] for i, score in enumerate(known) if score is None}
+        found = dict(zip(fresh, self._scoring(list(fresh.values())), strict=True))
+        for key, score in found.items():
+            self._memory.put(key, score)
+        return np.array(
+            [found[key] if score is None else score for key, score in zip(keys, known, strict=True)], dtype=np.float32
+        )
 
     def _scored(self, requests: Sequence[tuple[str, Input]]) -> list[float]:
         scores = np.zeros(len(requests), dtype=np.float32)
@@ -152,11 +156,12 @@ class Classifier:
             self._slots = SlotScorer(self._loaded_base()[0])
         return self._slots
 
-    def _launched(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> list[float]:
+    def _launched(self, windows: Sequence[Window], adapters: Mapping[str, Adapter]) -> list[float]:
         """Score windows of any adapters together, one launch a batch."""
         from models.launcher import framed
+        from models.passes import special_tokens
 
-        special = _special(self._loaded_base()[1])
+        special = special_tokens(self._loaded_base()[1])
         rows = [framed(one.first, one.ids, cls=special["cls"], sep=special["sep"]) for one in windows]
         return self._scorer()([(adapters[one.adapter], row) for one, row in zip(windows, rows, strict=True)])
 
@@ -170,66 +175,50 @@ class Classifier:
         from models.tagging import spans_of
 
         card, found = self._adapter(adapter).card, []
-        for text in texts:
-            offsets, rows = self._tokens(adapter, text)
+        for text, (offsets, rows) in zip(texts, self._tokens(adapter, texts), strict=True):
             found.append(spans_of(text, offsets, rows, card["labels"], float(card["threshold"])))
         return found
 
-    def score_spans(self, adapter: str, text: str, spans: Sequence[tuple[int, int]]) -> list[float]:
-        """Return for each span of a text how likely ten tokens in a row of it are labelled; spans in order.
+    def score_spans(self, adapter: str, texts: Sequence[tuple[str, Spans]]) -> list[list[float]]:
+        """Return for each span of each text how likely ten tokens in a row of it are labelled; spans in order.
 
-        One pass over the text, whatever its spans: each token is judged with its neighbours in sight. What was scored
-        lately is not scored again. An adapter with one score a text scores each span alone.
+        The texts share passes, and each token is judged with its neighbours in sight, whatever the spans. What was
+        scored lately is not scored again. An adapter with one score a text scores each span alone.
 
         Raises:
             NotFound: the adapter is not on this machine.
             Conflict: it is damaged or was trained on other base weights.
         """
+        if self._scores(adapter):
+            alone = iter(self.score(adapter, [text[start:end] for text, spans in texts for start, end in spans]))
+            return [[float(next(alone)) for _ in spans] for _, spans in texts]
+        folder = self._found(adapter)
+        keys = [[key_of(folder, (f"{start}:{end}", text)) for start, end in spans] for text, spans in texts]
+        known = [[self._memory.get(key) for key in own] for own in keys]
+        fresh = [position for position, scores in enumerate(known) if None in scores]
+        found = dict(zip(fresh, self._peaks(adapter, [texts[i] for i in fresh]), strict=True))
+        for position, scores in found.items():
+            for key, score in zip(keys[position], scores, strict=True):
+                self._memory.put(key, score)
+        return [found.get(i) or [score for score in own if score is not None] for i, own in enumerate(known)]
+
+    def _peaks(self, adapter: str, texts: Sequence[tuple[str, Spans]]) -> list[list[float]]:
         from models.tagging import peaks_within
 
-        if self._scores(adapter):
-            return [float(score) for score in self.score(adapter, [text[start:end] for start, end in spans])]
-        folder = self._found(adapter)
-        keys = [key_of(folder, (f"{start}:{end}", text)) for start, end in spans]
-        known = [score for score in map(self._memory.get, keys) if score is not None]
-        if len(known) == len(keys):
-            return known
-        offsets, rows = self._tokens(adapter, text)
-        scores = peaks_within(spans, offsets, [1.0 - row[0] for row in rows])
-        for key, score in zip(keys, scores, strict=True):
-            self._memory.put(key, score)
-        return scores
+        told = self._tokens(adapter, [text for text, _ in texts])
+        return [
+            peaks_within(spans, offsets, [1.0 - row[0] for row in rows])
+            for (_, spans), (offsets, rows) in zip(texts, told, strict=True)
+        ]
 
-    def _forward(self, windows: Sequence[_Window], adapters: Mapping[str, Adapter]) -> NDArray[np.float32]:
-        import torch
+    def _forward(self, windows: Sequence[Window], adapters: Mapping[str, Adapter]) -> NDArray[np.float32]:
+        from models.passes import Passes
 
-        from models.lora import batch_of, pooled
+        if self._passes is None:
+            self._passes = Passes(*self._loaded_base())
+        return self._passes(windows, adapters)
 
-        bert, tokenizer = self._loaded_base()
-        special = _special(tokenizer)
-        batch = batch_of([(window.first, window.ids) for window in windows], **special).to(bert.device)
-        names = sorted({window.adapter for window in windows})
-        rows = torch.tensor([names.index(window.adapter) for window in windows], device=bert.device)
-        chosen = [adapters[name] for name in names]
-        with torch.inference_mode():
-            states = bert.hidden(batch, self._pairs(chosen, rows))
-            vectors = torch.stack([pooled(states, batch.mask, str(a.card["pooling"])) for a in chosen])
-            picked = vectors[rows, torch.arange(len(rows), device=bert.device)]
-            weights = torch.cat([a.head_weight for a in chosen])[rows]
-            logits = (picked * weights).sum(-1) + torch.cat([a.head_bias for a in chosen])[rows]
-            probabilities: NDArray[np.float32] = torch.sigmoid(logits).cpu().numpy()
-        return probabilities
-
-    def _pairs(self, adapters: Sequence[Adapter], rows: Tensor) -> LoraWeights:
-        """Return one low-rank pair for all rows where they share an adapter, else each row's own."""
-        if len(adapters) == 1:
-            return adapters[0].lora
-        key = tuple(id(adapter) for adapter in adapters)
-        if key not in self._stacks:
-            self._stacks[key] = stacked(adapters)
-        return {name: (down[rows], up[rows]) for name, (down, up) in self._stacks[key].items()}
-
-    def _windows(self, requests: Sequence[tuple[str, Input]], adapters: Mapping[str, Adapter]) -> list[_Window]:
+    def _windows(self, requests: Sequence[tuple[str, Input]], adapters: Mapping[str, Adapter]) -> list[Window]:
         from models.lora import windows
 
         _, tokenizer = self._loaded_base()
@@ -242,7 +231,7 @@ class Classifier:
             first = None if isinstance(one, str) else ids[one[0]][: room // 2]
             second = ids[one if isinstance(one, str) else one[1]]
             for window in windows(first, second, max_tokens=room, limit=SERVED_WINDOWS):
-                found.append(_Window(position, name, first, window))
+                found.append(Window(position, name, first, window))
         return found
 
     def _found(self, adapter: str) -> Path:
@@ -268,10 +257,6 @@ class Classifier:
             return self._base
 
 
-def _special(tokenizer: Tokenizer) -> dict[str, int]:
-    return {name: int(tokenizer.token_to_id(f"[{name.upper()}]") or 0) for name in ("cls", "sep", "pad")}
-
-
 _classifiers: dict[tuple[str, Path], Classifier] = {}
 _opening = threading.Lock()
 
@@ -285,7 +270,7 @@ def load_classifier(settings: EmbedderSettings, home: Path | None = None) -> Cla
         return _classifiers[key]
 
 
-def _batches(windows: list[_Window], rows: int) -> Iterable[list[_Window]]:
+def _batches(windows: list[Window], rows: int) -> Iterable[list[Window]]:
     """Group windows of about equal length; a large set is grouped by adapter first."""
     if len(windows) > _MIXED_ROWS:
         windows = sorted(windows, key=lambda window: (window.adapter, window.tokens))

@@ -30,7 +30,7 @@ class Away:
     def score_many(self, requests):
         raise OSError("no weights")
 
-    def score_spans(self, adapter, text, spans):
+    def score_spans(self, adapter, texts):
         raise OSError("no weights")
 
 
@@ -40,7 +40,9 @@ def broken(rail):
     def fail(*_args):
         raise OSError("cannot run")
 
-    setattr(rail, "requests" if is_classifier_rail(rail) else "check", fail)
+    for way in ("requests", "judge") if is_classifier_rail(rail) else ("check", "check_all"):
+        if hasattr(rail, way):
+            setattr(rail, way, fail)
     return rail
 
 
@@ -62,7 +64,7 @@ def run(tmp_path, name: str) -> Rails:
 def test_a_rail_that_cannot_run_stops_the_text(tmp_path, name, stage):
     rails = run(tmp_path, name)
     if stage == "retrieval":
-        kept, verdicts = rails.check_retrieval([hit(TEXT)])
+        kept, verdicts = rails.check_retrieval([hit(TEXT, 1), hit(f"{TEXT} {TEXT}", 2)])
         assert kept == ()
         assert verdicts[0].reason.startswith(UNAVAILABLE)
         return

@@ -179,7 +179,7 @@ def test_orders_are_learnt_from_an_organisations_own_pages(tmp_path):
     assert result["in_force"]
     text = plain.format(99) + order
     spans = [(0, 21), (21, 38), (39, len(text))]
-    scores = Classifier("cpu", tmp_path).score_spans("indirect_injection", text, spans)
+    scores = Classifier("cpu", tmp_path).score_spans("indirect_injection", [(text, spans)])[0]
     assert scores[2] > max(scores[:2])
 
 
