@@ -3,8 +3,10 @@
     python -m bench.verifier --corpus C.jsonl [--answers 60]
 
 Claims are sentences of passages with one word left out, so that none stands verbatim in the evidence and each goes
-through the model; evidence is `--passages` passages an answer. Prints one JSON object: milliseconds a claim, in answers
-of one and of four claims, by the clock and, for a machine that others use too, by the processor (all threads together).
+through the model; evidence is `--passages` passages an answer. Most such claims are settled by the first window
+(`held`); those of another answer's passages are not, and cost every window (`foreign`: the dearest case). Prints one
+JSON object: milliseconds a claim, in answers of one and of four claims, by the clock and, for a machine that others use
+too, by the processor (all threads together).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -42,13 +44,28 @@ def main() -> None:
     settings = load_settings()
     verifier = Verifier(settings, load_classifier(settings.embedder, settings.home))
     made = list(_answers(args.corpus, args.answers + WARM_UP, args.passages))
-    found: dict[str, Any] = {"answers": args.answers, "passages": args.passages, "cpus": len(os.sched_getaffinity(0))}
+    foreign = [(claims, evidence) for (claims, _), (_, evidence) in zip(made, [*made[1:], made[0]], strict=True)]
+    found: dict[str, Any] = {
+        "answers": args.answers,
+        "passages": args.passages,
+        "cpus": len(os.sched_getaffinity(0)),
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "load_1min": os.getloadavg()[0],
+        "held": _times(verifier, made),
+        "foreign": _times(verifier, foreign),
+    }
+    print(json.dumps(found, indent=1))
+
+
+def _times(verifier: Verifier, answers: Sequence[tuple[list[DraftClaim], list[Evidence]]]) -> dict[str, float]:
+    found, used = {}, 0
     for size in SIZES:
-        times = [_timed(verifier, claims[:size], evidence) for claims, evidence in made][WARM_UP:]
+        own = slice(used, used := used + size)  # no claim twice: what was scored lately is not scored again
+        times = [_timed(verifier, claims[own], evidence) for claims, evidence in answers][WARM_UP:]
         for name, taken in zip(("", "cpu_"), zip(*times, strict=True), strict=True):
             for share in (50, 95):
                 found[f"{size}_claims_{name}p{share}_ms"] = round(percentile(taken, share) or 0.0, 1)
-    print(json.dumps(found))
+    return found
 
 
 def _timed(verifier: Verifier, claims: list[DraftClaim], evidence: list[Evidence]) -> tuple[float, float]:
@@ -65,7 +82,7 @@ def _answers(corpus: Path, count: int, passages: int) -> Iterator[tuple[list[Dra
     for start in range(0, min(len(rows) - passages, count * passages), passages):
         evidence = [_evidence(number, row.text) for number, row in enumerate(rows[start : start + passages], 1)]
         sentences = [item.hit.chunk.text[slice(*split_sentences(item.hit.chunk.text)[0])] for item in evidence]
-        yield [DraftClaim(_changed(text), (1,), " ") for text in sentences[: max(SIZES)]], evidence
+        yield [DraftClaim(_changed(text), (number,), " ") for number, text in enumerate(sentences, 1)], evidence
 
 
 def _changed(sentence: str) -> str:

@@ -1,15 +1,16 @@
 """How far pieces of evidence support claims.
 
-With the `groundedness` adapter: the windows of evidence that share most words with a claim are judged by the model,
-the words that one piece holds count besides (`models/grounding.py`), and within a window each piece counts by its share
-of the claim's words. Without it: meaning and shared words.
+With the `groundedness` adapter: the windows of evidence that share most words with a claim are judged by the model, the
+best first and the others where it does not settle the claim; the words that one piece holds count besides
+(`models/grounding.py`), and within a window each piece counts by its share of the claim's words. Without the adapter:
+meaning and shared words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.sentences import split_sentences, windows
 from core.settings import Settings
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 WINDOW = 700
 """Characters, about 160 tokens: a sentence with what it leans on; longer windows judge worse and take longer."""
-JUDGED = 3
-"""Windows the model judges a claim: about 15 ms each on two cores, so a claim stays under 60 ms."""
+ROUNDS = ((0, 1), (1, 3))
+"""Windows the model judges of a claim, best first, in two batches: most claims are settled by the first window, and a
+score only ever rises with further ones, so that what is supported stays so."""
+Settled: TypeAlias = Callable[[int, Sequence[float]], bool]
+"""Whether a claim, by its place, needs no further window with these scores of the passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +53,63 @@ def limits(classifier: Classifier | None) -> Limits:
 
 
 def support_scores(
-    claims: Sequence[str], passages: Sequence[Passage], settings: Settings, classifier: Classifier | None = None
+    claims: Sequence[str],
+    passages: Sequence[Passage],
+    settings: Settings,
+    classifier: Classifier | None = None,
+    settled: Settled = lambda _index, _scores: False,
 ) -> list[list[float]]:
     """Return one row a claim, one score in [0, 1] a passage."""
     held = [content_words(passage.in_context) for passage in passages]
     overlaps = [[coverage(wanted, words) for words in held] for wanted in map(content_words, claims)]
     if classifier is not None and classifier.has(ADAPTER):
-        return _judged(claims, passages, overlaps, classifier)
+        return _judged(claims, passages, overlaps, classifier, settled)
     return _by_meaning(claims, passages, overlaps, settings)
 
 
 def _judged(
-    claims: Sequence[str], passages: Sequence[Passage], overlaps: list[list[float]], classifier: Classifier
+    claims: Sequence[str],
+    passages: Sequence[Passage],
+    overlaps: list[list[float]],
+    classifier: Classifier,
+    settled: Settled,
 ) -> list[list[float]]:
     cuts = [(item, cut) for item in _evidence(passages) for cut in _windows(item)]
-    words = [content_words(_shown(item, cut)) for item, cut in cuts]
-    asked: list[tuple[int, int]] = []
-    for index, wanted in enumerate(map(content_words, claims)):
-        order = sorted(range(len(cuts)), key=lambda cut: -coverage(wanted, words[cut]))
-        asked.extend((index, cut) for cut in order[:JUDGED])
-    scores = classifier.score(ADAPTER, [(claims[index], _shown(*cuts[cut])) for index, cut in asked])
+    shown = [_shown(item, cut) for item, cut in cuts]
+    inside = [_within(item, cut, passages) for item, cut in cuts]
+    words = [content_words(text) for text in shown]
+    orders = [
+        sorted(range(len(cuts)), key=lambda cut: -coverage(wanted, words[cut])) for wanted in map(content_words, claims)
+    ]
     blend = Blend.of(classifier.card(ADAPTER))
     found = [[0.0] * len(passages) for _ in claims]
-    for (index, cut), score in zip(asked, scores, strict=True):
-        item, (start, end) = cuts[cut]
-        inside = [
-            number
-            for number, passage in enumerate(passages)
-            if passage.evidence.marker == item.marker and passage.unit.start < end and passage.unit.end > start
-        ]
-        best = max((overlaps[index][number] for number in inside), default=0.0)
-        support = blend.support(float(score), best)
-        for number in inside:
-            share = (overlaps[index][number] / best) ** 0.5 if best else 1.0
-            found[index][number] = max(found[index][number], support * share)
+    left = list(range(len(claims)))
+    for first, last in ROUNDS:
+        asked = [(index, cut) for index in left for cut in orders[index][first:last]]
+        scores = classifier.score(ADAPTER, [(claims[index], shown[cut]) for index, cut in asked])
+        for (index, cut), score in zip(asked, scores, strict=True):
+            _raise(found[index], float(score), overlaps[index], inside[cut], blend)
+        left = [index for index in left if not settled(index, found[index])]
     return found
+
+
+def _raise(row: list[float], score: float, overlaps: Sequence[float], inside: Sequence[int], blend: Blend) -> None:
+    """Raise the scores of the passages inside a window to what the model's score of it makes of each."""
+    best = max((overlaps[number] for number in inside), default=0.0)
+    support = blend.support(score, best)
+    for number in inside:
+        share = (overlaps[number] / best) ** 0.5 if best else 1.0
+        row[number] = max(row[number], support * share)
+
+
+def _within(item: Evidence, cut: tuple[int, int], passages: Sequence[Passage]) -> list[int]:
+    """Return the places of the passages that a window holds, if only in part."""
+    start, end = cut
+    return [
+        number
+        for number, passage in enumerate(passages)
+        if passage.evidence.marker == item.marker and passage.unit.start < end and passage.unit.end > start
+    ]
 
 
 def _by_meaning(

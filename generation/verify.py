@@ -26,6 +26,9 @@ from generation.support import Limits, limits, support_scores
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
+SURE = 0.8
+"""Score from which a supported claim meets no further evidence. No verdict hangs on it, only the score shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -126,8 +129,13 @@ class Verifier:
     def _judge(self, claims: Sequence[DraftClaim], passages: Sequence[Passage]) -> list[Checked]:
         if not claims or not passages:
             return [Checked(claim, "unsupported", 0.0, ()) for claim in claims]
-        scores = support_scores([claim.text for claim in claims], passages, self._settings, self._classifier)
         bounds = limits(self._classifier)
+
+        def settled(index: int, scores: Sequence[float]) -> bool:
+            return _settles(_settle(claims[index], scores, passages, bounds))
+
+        texts = [claim.text for claim in claims]
+        scores = support_scores(texts, passages, self._settings, self._classifier, settled)
         return [_settle(claim, row, passages, bounds) for claim, row in zip(claims, scores, strict=True)]
 
 
@@ -143,6 +151,12 @@ def _settle(claim: DraftClaim, scores: Sequence[float], passages: Sequence[Passa
     keep = [index for index in cited if _verdict(capped[index], bounds) == verdict] or order[:1]
     places = {passages[index].evidence.marker: _place(passages[index], capped[index]) for index in reversed(keep)}
     return Checked(claim, verdict, best, tuple(sorted(places.values(), key=lambda place: -place.score)))
+
+
+def _settles(checked: Checked) -> bool:
+    """Whether further evidence would change little: well supported, and by everything that the claim cites."""
+    found = {place.evidence.marker for place in checked.places}
+    return checked.verdict == "supported" and checked.score >= SURE and found.issuperset(checked.claim.markers)
 
 
 def _place(passage: Passage, score: float) -> Place:
