@@ -8,6 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from guardrails.exit_gate import REMOVED, ExitGate
+from guardrails.rail import Context
 from tests.guardrails.conftest import evidence
 from tests.guardrails.markdown_fuzz import attack
 
@@ -112,11 +113,14 @@ def active(text: str, allowed: tuple[str, ...] = (*ALLOWED, CITED)) -> list[str]
 @pytest.mark.parametrize("text", HARMLESS)
 def test_harmless_text_leaves_as_it_is(text):
     assert GATE.clean(text, evidence("x", source=CITED)) == text
+    assert GATE.check(Context("output", text, None, evidence("x", source=CITED))).score < GATE.threshold
 
 
 @pytest.mark.parametrize("text", ACTIVE)
 def test_active_content_is_taken_out(text):
-    clean = GATE.clean(text, evidence("x", source=CITED))
+    finding = GATE.check(Context("output", text, None, evidence("x", source=CITED)))
+    assert finding.score >= GATE.threshold
+    clean = finding.redacted
     assert clean != text
     assert active(clean) == []
     assert "evil.example/a" not in clean
