@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import AttestError
 from ingest.prepared import Prepared
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 BATCH_CHUNKS = 512
 """Passages encoded at once: enough that sorting by length pays, few enough that commits flow."""
+
+
+MAX_SEEN = 8192
+"""Passages remembered, 3 kB each."""
 
 
 class _Stopped(Exception):
@@ -52,6 +57,8 @@ class EmbeddingStage:
     ) -> None:
         self.busy_s = 0.0
         self._encoder, self._done, self._failed, self._on_batch = encoder, done, failed, on_batch
+        self._seen: dict[str, NDArray[np.float32]] = {}
+        """Passage → its vector: what pages repeat, in one batch or in another, is encoded once."""
         self._inbox: SimpleQueue[Prepared | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
@@ -99,11 +106,16 @@ class EmbeddingStage:
 
     def _encode(self, places: list[tuple[Prepared, int]]) -> None:
         self._heard(0)
+        texts = [prepared.chunks[number].embedded for prepared, number in places]
+        new = [text for text in dict.fromkeys(texts) if text not in self._seen]
         began = time.perf_counter()
-        vectors = self._encoder.encode([p.chunks[number].embedded for p, number in places], "document", self._heard)
+        vectors = self._encoder.encode(new, "document", self._heard) if new else ()
         self.busy_s += time.perf_counter() - began
-        for (prepared, number), vector in zip(places, np.asarray(vectors, dtype=np.float32), strict=True):
-            prepared.vectors[number] = vector
+        if len(self._seen) + len(new) > MAX_SEEN:
+            self._seen = {text: self._seen[text] for text in texts if text in self._seen}
+        self._seen.update(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
+        for (prepared, number), text in zip(places, texts, strict=True):
+            prepared.vectors[number] = self._seen[text]
         self._on_batch(len(places))
 
 

@@ -25,7 +25,7 @@ from models.encoder import Encoder
 
 
 def prepared(name: str, passages: int) -> Prepared:
-    chunks = [ChunkDraft(n, n + 1, None, "", "x") for n in range(passages)]
+    chunks = [ChunkDraft(n, n + 1, None, "", f"{name} {n}") for n in range(passages)]
     document = ParsedDocument("x", [], name, "text/plain", "text")
     vectors = np.zeros((passages, 2), dtype=np.float32)
     return Prepared(Source(name, Path(), name), document, "", chunks, vectors, list(range(passages)))
@@ -48,6 +48,24 @@ def test_a_giant_goes_on_and_does_not_keep_short_documents_waiting() -> None:
     stage.close()
     assert [one.source.name for one in ended] == ["short0", "short1", "short2", "short3", "short4", "giant"]
     assert all(one.vectors.all() for one in ended)
+
+
+def test_what_pages_repeat_is_encoded_once() -> None:
+    encoded, done = list[str](), SimpleQueue[Prepared]()
+
+    class Counts:
+        def encode(self, texts: list[str], *_: Any) -> np.ndarray:
+            encoded.extend(texts)
+            return np.array([[len(encoded) - len(texts) + n, 1] for n in range(len(texts))], dtype=np.float32)
+
+    pages = [prepared("page", 3), prepared("page", 5), prepared("other", 2)]
+    stage = EmbeddingStage(Counts(), done.put, lambda error: None, lambda count: None)  # type: ignore[arg-type]
+    for page in pages:
+        stage.put(page)
+        done.get(timeout=10)
+    stage.close()
+    assert encoded == ["page 0", "page 1", "page 2", "page 3", "page 4", "other 0", "other 1"]
+    assert [page.vectors[:, 0].tolist() for page in pages] == [[0, 1, 2], [0, 1, 2, 3, 4], [5, 6]]
 
 
 def test_a_text_without_a_sentence_is_cut_between_its_words(encoder: Encoder) -> None:
