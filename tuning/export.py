@@ -24,7 +24,7 @@ from core.errors import InvalidInput
 from core.types import PromptName
 from generation.stops import stop_ids
 from generation.tasks import TASK_FILE
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.judge import pad_left
 from tuning.ptune_rows import messages_of, read_rows
 from tuning.task_store import check_name
@@ -133,7 +133,7 @@ def export(
                 f"{task}={run}: no {TOKENS_FILE} there; give a p-tuned run or task (adapters need no export)"
             )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer, base = load_plain(model_path)
+    tokenizer, base = load_causal(model_path)
     base = base.to(device).eval()
     tasks = {task: load_file(run / TOKENS_FILE, device)["virtual_tokens"] for task, run in runs.items()}
     for task, rows in tasks.items():

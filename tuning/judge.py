@@ -23,7 +23,7 @@ from core.types import PromptName
 from generation.prompts import NOT_FOUND
 from generation.stops import stop_ids
 from generation.tasks import TASK_FILE
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.ptune_rows import messages_of, read_rows
 
 NEW_TOKENS = 40
@@ -121,7 +121,7 @@ class Answerer:
 
         self.variant = variant
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.tokenizer, model = load_plain(model_path)
+        self.tokenizer, model = load_causal(model_path)
         self.trained, self.virtual = 0, None
         if variant.adapter:
             from peft import PeftModel

