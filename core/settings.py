@@ -136,10 +136,12 @@ class GenerationSettings(Section):
 class AnswerSettings(Section):
     """When to answer and what to do with a claim that fails."""
 
-    accepted_wrong_per_hundred: float = Field(default=8.0, gt=0, le=100)
+    accepted_wrong_per_hundred: float = Field(default=5.0, gt=0, le=100)
     """Wrong answers accepted per hundred; sets the threshold by the calibration curve."""
     unsupported_claims: Literal["remove", "mark"] = "remove"
     verify: bool = True
+    second_reader: bool = True
+    """Whether a small language model reads the likeliest passages again before a question is answered or refused."""
     stream_unverified: bool = False
 
 

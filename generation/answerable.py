@@ -11,7 +11,7 @@ from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
 from generation.passages import names_a_row, passages_of, rank_passages
-from generation.readings import read_evidence
+from generation.readings import read_again, read_evidence, reads_again
 
 NAMED = 1.0
 """Logit of a question that names a row and its column, in small tables of prose; the reader is poor at tables."""
@@ -22,14 +22,17 @@ class Answerability:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._calibration: Calibration | None = load_calibration(settings.home)
+        self._calibration: Calibration | None = load_calibration(settings.home, second=reads_again(settings))
 
     def warm(self) -> None:
-        """Load the reader, so that the first question does not wait."""
+        """Load the readers, so that the first question does not wait."""
         from models.reader import has_reader, load_reader
+        from models.second_reader import load_second_reader
 
         if has_reader():
             load_reader(self._settings.embedder).warm()
+        if reads_again(self._settings):
+            load_second_reader(self._settings.embedder)
 
     @property
     def threshold(self) -> float:
@@ -51,7 +54,9 @@ class Answerability:
             tables = figures(evidence)
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
-            return {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
+            found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
+            again = read_again(question, evidence, self._settings)
+            return found if again is None else found | {"second": max(again) * (1 - tables)}
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)

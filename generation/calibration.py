@@ -32,8 +32,10 @@ WITHOUT_ANSWER = 0.2
 """Share of the questions asked that we take to have no answer. Question sets hold as many as their makers put in,
 half or more; the curve is weighted to this share, or its wrong answers in a hundred would be those of the set."""
 FILE = "calibration.json"
-SCORES = ({"read", "figures", "tables"}, {"unit", "coverage"})
-"""What a calibration may weigh: the scores with a reader, and without one (`generation.answerable`)."""
+ONE_READER = "calibration-one-reader.json"
+"""The packaged calibration where no second reader reads."""
+SCORES = ({"read", "figures", "tables", "second"}, {"read", "figures", "tables"}, {"unit", "coverage"})
+"""What a calibration may weigh: the scores with two readers, with one and without (`generation.answerable`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +160,24 @@ def curve(scores: Numbers, labels: Numbers, weight: Numbers) -> list[Point]:
     return points
 
 
-def load_calibration(home: Path) -> Calibration | None:
+def load_calibration(home: Path, *, second: bool) -> Calibration | None:
     """Return the operator's calibration, the packaged one where there is none, `None` where neither is.
+
+    `second` says whether a second reader reads.
 
     Raises:
         InvalidSetting: the operator's file is damaged, or was fitted to scores that are not given any more.
     """
     own = home / FILE
-    if own.is_file():
-        return _read(own.read_text(encoding="utf-8"), str(own))
-    return _packaged()
+    if not own.is_file():
+        return _packaged(FILE if second else ONE_READER)
+    found = _read(own.read_text(encoding="utf-8"), str(own))
+    if "second" in found.names and not second:
+        raise InvalidSetting(
+            f"{own} was fitted with the second reader, which is off or not installed; set answers.second_reader, or "
+            "run: attest calibrate --questions FILE"
+        )
+    return found
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -182,9 +192,9 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
 
 
 @cache
-def _packaged() -> Calibration | None:
-    file = files("generation") / FILE
-    return _read(file.read_text(encoding="utf-8"), FILE) if file.is_file() else None
+def _packaged(name: str) -> Calibration | None:
+    file = files("generation") / name
+    return _read(file.read_text(encoding="utf-8"), name) if file.is_file() else None
 
 
 def _read(text: str, name: str) -> Calibration:

@@ -1,11 +1,11 @@
-"""What the reader sees in each passage of the evidence; one pass a question, shared by refusing and quoting."""
+"""What the readers see in each passage of the evidence; one pass a question, shared by refusing and quoting."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from core.settings import Settings
 from core.types import Evidence
@@ -17,11 +17,41 @@ KEPT = 512
 """Readings kept: one question asks for the same ones two or three times within a second."""
 READ_AT_MOST = 5
 """Passages read a question: 30 to 50 ms each on one free core; what ranks lower seldom answers."""
+READ_AGAIN = 3
+"""Passages that the second reader reads of them, the likeliest: six times the work of a first reading."""
 
 Key: TypeAlias = tuple[str, int, str]
+Read = TypeVar("Read")
 
-_kept: OrderedDict[Key, Reading] = OrderedDict()
-_lock = threading.Lock()
+
+class _Kept(Generic[Read]):
+    """The latest readings of one reader."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Key, Read] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(
+        self, question: str, evidence: Sequence[Evidence], reader: Callable[[str, Sequence[str]], Sequence[Read]]
+    ) -> list[Read]:
+        """Return one reading an evidence; only those not kept are read."""
+        keys = [(question, item.hit.chunk.id, context_of(item)) for item in evidence]
+        with self._lock:
+            known = {key: self._found[key] for key in keys if key in self._found}
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        if missing:
+            known |= zip(missing, reader(question, [context for _, _, context in missing]), strict=True)
+        with self._lock:
+            for key in keys:
+                self._found[key] = known[key]
+                self._found.move_to_end(key)
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        return [known[key] for key in keys]
+
+
+_first: _Kept[Reading] = _Kept()
+_second: _Kept[float] = _Kept()
 
 
 def read_evidence(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[Reading | None] | None:
@@ -31,14 +61,32 @@ def read_evidence(question: str, evidence: Sequence[Evidence], settings: Setting
     if not has_reader() or not evidence:
         return None
     chosen = sorted(range(len(evidence)), key=lambda index: -evidence[index].hit.score)[:READ_AT_MOST]
-    found = {index: _recall(_key(question, evidence[index])) for index in chosen}
-    missing = [index for index in chosen if found[index] is None]
-    if missing:
-        read = load_reader(settings.embedder).read(question, [context_of(evidence[index]) for index in missing])
-        for index, reading in zip(missing, read, strict=True):
-            found[index] = reading
-            _keep(_key(question, evidence[index]), reading)
+    read = _first.read(question, [evidence[index] for index in chosen], load_reader(settings.embedder).read)
+    found = dict(zip(chosen, read, strict=True))
     return [found.get(index) for index in range(len(evidence))]
+
+
+def reads_again(settings: Settings) -> bool:
+    """Whether a second reader is wanted and installed."""
+    from models.reader import has_reader
+    from models.second_reader import has_second_reader
+
+    return settings.answers.second_reader and has_reader() and has_second_reader()
+
+
+def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[float] | None:
+    """Return the second reader's logits of the passages that the reader finds likeliest to answer.
+
+    `None` where no second one reads.
+    """
+    from models.second_reader import load_second_reader
+
+    if not evidence or not reads_again(settings):
+        return None
+    readings = read_evidence(question, evidence, settings) or ()
+    seen = [(reading.logit, item) for reading, item in zip(readings, evidence, strict=True) if reading]
+    likeliest = [item for _, item in sorted(seen, key=lambda pair: -pair[0])[:READ_AGAIN]]
+    return _second.read(question, likeliest, load_second_reader(settings.embedder).score)
 
 
 def context_of(item: Evidence) -> str:
@@ -50,21 +98,3 @@ def context_of(item: Evidence) -> str:
 def offset_of(item: Evidence) -> int:
     """Return how many characters stand before the passage in `context_of`."""
     return len(context_of(item)) - len(item.hit.chunk.text)
-
-
-def _key(question: str, item: Evidence) -> Key:
-    return question, item.hit.chunk.id, context_of(item)
-
-
-def _recall(key: Key) -> Reading | None:
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-        return _kept.get(key)
-
-
-def _keep(key: Key, reading: Reading) -> None:
-    with _lock:
-        _kept[key] = reading
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)

@@ -45,17 +45,17 @@ def test_an_operators_calibration_comes_before_the_packaged_one_and_a_damaged_on
     given = [{"read": row["good"], "figures": row["noise"], "tables": 0.0} for row in rows]
     own = fit(given, labels, "own questions")
     save_calibration(own, tmp_path / FILE)
-    assert load_calibration(tmp_path) == own
+    assert load_calibration(tmp_path, second=True) == own
     (tmp_path / FILE).write_text(json.dumps({"curve": []}))
     with pytest.raises(InvalidInput, match="attest calibrate"):
-        load_calibration(tmp_path)
+        load_calibration(tmp_path, second=True)
 
 
 def test_a_calibration_of_scores_no_longer_given_is_told(tmp_path: Path) -> None:
     rows, labels = questions()
     save_calibration(fit(rows, labels, "old scores"), tmp_path / FILE)
     with pytest.raises(InvalidInput, match=r"weighs good, noise, which an earlier version gave; delete it and run"):
-        load_calibration(tmp_path)
+        load_calibration(tmp_path, second=True)
 
 
 def test_evidence_about_something_else_scores_lower_and_none_is_its_own_reason(tmp_path: Path) -> None:

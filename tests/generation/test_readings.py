@@ -1,0 +1,85 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from core.errors import InvalidSetting
+from core.settings import Settings, load_settings
+from generation.answerable import Answerability
+from generation.calibration import FILE, fit, load_calibration, save_calibration
+from generation.readings import READ_AGAIN, read_again, read_evidence, reads_again
+from models.reader import has_reader
+from models.second_reader import has_second_reader
+from tests.generation.passages import CONTACT, LEAVE, evidence_of
+
+pytestmark = pytest.mark.skipif(not (has_reader() and has_second_reader()), reason="the readers' weights are missing")
+
+ASKED = "Which tool do I use to report a phishing email?"
+TABLE = "| | 2022 | 2021 |\n|---|---|---|\n| Revenue | 34,229 | 35,355 |\n| Cost | 19,232 | 18,795 |\n"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path)
+
+
+def without(settings: Settings) -> Settings:
+    return settings.model_copy(update={"answers": settings.answers.model_copy(update={"second_reader": False})})
+
+
+def test_the_second_reader_reads_the_likeliest_passages_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    class Reader:
+        def score(self, question: str, passages: Sequence[str]) -> list[float]:
+            read.extend(passages)
+            return [float(len(read))] * len(passages)
+
+    monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
+    evidence = evidence_of(LEAVE, CONTACT, LEAVE + " It ends there.", CONTACT + " So it is.", LEAVE[:80])
+    asked = "Which tool do I use to report a phishing email today?"
+    first = read_again(asked, evidence, settings)
+    assert first is not None
+    assert len(first) == len(read) == READ_AGAIN
+    readings = [reading.logit for reading in read_evidence(asked, evidence, settings) or () if reading]
+    assert any(text.endswith(CONTACT) for text in read)
+    assert len(readings) > READ_AGAIN
+    assert read_again(asked, evidence, settings) == first
+    assert len(read) == READ_AGAIN
+
+
+def test_its_word_is_a_score_of_its_own_unless_it_is_switched_off(settings: Settings) -> None:
+    evidence = evidence_of(LEAVE, CONTACT)
+    found = Answerability(settings).features(ASKED, evidence)
+    assert found["second"] > 0
+    assert reads_again(settings)
+    assert not reads_again(without(settings))
+    assert "second" not in Answerability(without(settings)).features(ASKED, evidence)
+    assert Answerability(settings).score(ASKED, evidence) > Answerability(settings).threshold
+    assert Answerability(without(settings)).score(ASKED, evidence) > Answerability(without(settings)).threshold
+
+
+def test_over_figures_it_counts_no_more_than_the_reader(settings: Settings) -> None:
+    found = Answerability(settings).features("What was the revenue in 2022?", evidence_of(TABLE))
+    assert found["figures"] == 1.0
+    assert found["second"] == found["read"] == 0.0
+
+
+def test_a_calibration_fitted_with_it_is_not_used_without_it(tmp_path: Path) -> None:
+    rows = [
+        {"read": float(label), "figures": 0.0, "tables": 0.0, "second": float(label)} for label in [True, False] * 20
+    ]
+    save_calibration(fit(rows, [True, False] * 20, "own"), tmp_path / FILE)
+    assert load_calibration(tmp_path, second=True) is not None
+    with pytest.raises(InvalidSetting, match=r"set answers\.second_reader"):
+        load_calibration(tmp_path, second=False)
+
+
+def test_both_packaged_calibrations_weigh_what_is_given(tmp_path: Path) -> None:
+    two, one = (load_calibration(tmp_path, second=second) for second in (True, False))
+    assert two is not None
+    assert one is not None
+    assert "second" in two.names
+    assert "second" not in one.names

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import NotFound
+from core.settings import EmbedderSettings
+from models.second_reader import (
+    FOLDER,
+    fast_dtype,
+    has_second_reader,
+    in_eight_bits,
+    in_floats,
+    load_second_reader,
+    prompt_of,
+)
+from tests.generation.passages import CONTACT, LEAVE
+
+
+def test_an_adapter_in_eight_bits_is_nearly_itself() -> None:
+    given = {"w.a": torch.randn(4, 50), "w.b": torch.randn(30, 4) * torch.tensor([1.0, 10.0, 0.1, 0.0])}
+    found = in_floats(in_eight_bits(given))
+    assert set(found) == set(given)
+    for name, tensor in given.items():
+        assert torch.allclose(found[name], tensor, atol=float(tensor.abs().max()) / 250)
+    assert torch.allclose(found["w.b"][:, 2], given["w.b"][:, 2], atol=0.002)
+
+
+def test_a_missing_adapter_says_how_to_get_it(tmp_path: Path) -> None:
+    assert not has_second_reader(tmp_path)
+    with pytest.raises(NotFound, match=r"tuning\.reader_teacher"):
+        load_second_reader(EmbedderSettings(), tmp_path)
+
+
+def test_what_is_too_long_is_cut_and_the_question_stands_twice() -> None:
+    prompt = prompt_of("Why? " * 100, "Because. " * 1000)
+    assert len(prompt) < 2 * 300 + 1400 + 100
+    assert prompt.count("Question: Why?") == 2
+
+
+def test_bfloat16_only_where_the_processor_has_it() -> None:
+    able = torch.cpu.get_capabilities()
+    assert (fast_dtype("cpu") is torch.bfloat16) == bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    assert fast_dtype("cuda") is torch.bfloat16
+
+
+@pytest.mark.skipif(
+    not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
+)
+def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
+    reader = load_second_reader(EmbedderSettings(device="cpu"))
+    asked = "Which tool do I use to report a phishing email?"
+    right, beside, wrong = reader.score(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
+    assert right > 0 > max(beside, wrong)
+    assert reader.score(asked, []) == []
