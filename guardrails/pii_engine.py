@@ -1,7 +1,8 @@
 """Presidio's pattern recognisers, set up so that nothing is downloaded and no language model runs.
 
-The recognisers check what they find (card numbers by Luhn, IBANs by their checksum); ours add national
-ids and phone numbers in more spellings. Context words are compared with plain lower-case tokens.
+The recognisers check what they find (IBANs by their checksum); ours add phone numbers and driving licences in more
+spellings, national ids (`national_ids.py`), and cards by issuer and Luhn. Context words are compared with plain
+lower-case tokens. An NHS number needs one: its check is that of an ISBN of ten digits.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from guardrails.national_ids import BESIDE_A_WORD, Checked, national_ids
 from guardrails.presidio_import import without_transformers
 
 with without_transformers():
     from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer, RecognizerRegistry
     from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
     from presidio_analyzer.predefined_recognizers import (
-        CreditCardRecognizer,
         CryptoRecognizer,
         IbanRecognizer,
         IpRecognizer,
@@ -34,9 +35,24 @@ with without_transformers():
 MINIMUM = 0.4
 """Presidio's confidence below which a match without context or checksum is not reported."""
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "CH", "AT", "NL", "IN")
+_PHONE_WORDS = ["phone", "telephone", "cell", "mobile", "call", "fax"]
+"""Not Presidio's `number`, which stands before any other number as well and made a phone number of it."""
+_ISSUED = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2[2-7]\d{14}|(?:2131|1800)\d{11}|3[47]\d{13}|3[0689]\d{12}|35\d{14}"
+    r"|(?:5[06-8]|6\d)\d{10,17}"
+)
+"""How many digits the issuers of cards put behind their first ones; Luhn's check alone lets one number in ten pass."""
 _lock = threading.Lock()
 _NEEDED = re.compile(r"[\d@:]|www\.", re.IGNORECASE)
 """Every pattern wants a digit, an at sign, a colon or `www.`: a text without one is spared two milliseconds."""
+
+_LICENCE = (
+    r"(?<![\w-])(?:[A-Z][ -]?\d{3}(?:[ -]\d{3}){3}|[A-Z]\d{3}-\d{4}-\d{4}(?:-\d\d)?|[A-Z]\d{3}-\d{3}-\d\d-\d{3}-\d"
+    r"|[A-Z]\d{4}[ -]\d{5}[ -]\d{5}|[A-Z]\d\d-\d{3}-\d{3}|[A-Z]\d\d-\d\d-\d{4}|[A-Z]{2}-?\d\d-\d\d-\d\d)(?![\w-])"
+)
+"""Driving licences as states print them, in groups, of which Presidio's pattern takes the first for the whole."""
+_LICENCE_WORDS = ["driver", "driving", "license", "licence", "permit"]
+"""Not Presidio's `lic`: words are looked for inside words, and `policy` and `public` hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,31 +123,18 @@ class _PlainTokens(NlpEngine):  # type: ignore[misc]
 def _engine() -> AnalyzerEngine:
     registry = RecognizerRegistry(supported_languages=["en"])
     registry.recognizers = [
-        CreditCardRecognizer(),
         CryptoRecognizer(),
         IbanRecognizer(),
         IpRecognizer(),
-        NhsRecognizer(),
-        PhoneRecognizer(supported_regions=_REGIONS),
+        PhoneRecognizer(supported_regions=_REGIONS, context=_PHONE_WORDS),
         UsItinRecognizer(),
-        UsLicenseRecognizer(),
+        UsLicenseRecognizer(context=_LICENCE_WORDS),
         UsPassportRecognizer(),
-        UsSsnRecognizer(),
+        UsSsnRecognizer(patterns=_ssn_beside_a_word()),
         *_own(),
+        *national_ids(),
     ]
     return AnalyzerEngine(registry=registry, nlp_engine=_PlainTokens(), supported_languages=["en"])
-
-
-class _Checked(PatternRecognizer):  # type: ignore[misc]
-    """A pattern with a check of the digits."""
-
-    def __init__(self, entity: str, pattern: str, check: Any, context: list[str]) -> None:
-        super().__init__(entity, patterns=[Pattern(entity, pattern, 0.5)], context=context, supported_language="en")
-        self._check = check
-
-    def validate_result(self, pattern_text: str) -> bool:
-        """Whether the digits add up."""
-        return bool(self._check(pattern_text))
 
 
 def _own() -> list[PatternRecognizer]:
@@ -143,17 +146,21 @@ def _own() -> list[PatternRecognizer]:
     return [
         pattern("EMAIL_ADDRESS", r"(?<![\w.+-])[\w.+'-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", 1.0),
         pattern("URL", r"\bhttps?://[^\s<>\"')\]]+|\bwww\.[\w-]+(?:\.[\w-]+)+[^\s<>\"')\]]*", 0.9),
-        pattern("US_SSN", r"(?<![\d-])(?!000|666|9\d\d)\d{3}[- ](?!00)\d{2}[- ](?!0000)\d{4}(?![\d-])", 0.9),
-        pattern("PHONE_NUMBER", r"(?<![\w.-])\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?:x\d{1,5})?\b", 0.75),
-        pattern("PHONE_NUMBER", r"(?<![\w.-])(?:001-)?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?: ?x\d{1,5})?(?![\w-])", 0.75),
+        pattern("US_SSN", r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", 0.9),
+        pattern("PHONE_NUMBER", r"(?<![\w.-])\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?:x\d{1,5})?\b", 0.7),
+        pattern("PHONE_NUMBER", r"(?<![\w.-])(?:001-)?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?: ?x\d{1,5})?(?![\w-])", 0.7),
         pattern("PHONE_NUMBER", r"(?<![\w.-])0\d(?:[. ]\d\d){4}(?![\w.-])", 0.7),
+        pattern("US_DRIVER_LICENSE", _LICENCE, 0.3, *_LICENCE_WORDS),
         pattern("UK_NINO", r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", 0.7),
-        _Checked("CREDIT_CARD", r"(?<![\d-])(?:\d[ -]?){11,18}\d(?![\d-])", _is_card, ["card", "credit", "cc", "visa"]),
+        Checked("UK_NHS", r"\b\d{3}([ -]?)\d{3}\1\d{4}\b", NhsRecognizer().validate_result, ["nhs"], alone=False),
+        Checked("CREDIT_CARD", r"(?<![\d-])(?:\d[ -]?){11,18}\d(?![\d-])", _is_card, ["card", "credit", "cc", "visa"]),
         pattern("CREDIT_CARD", r"(?<![\d-])[3-6]\d{11,18}(?![\d-])", 0.1, "card", "credit", "cc", "visa", "mastercard"),
-        _Checked("NATIONAL_ID", r"\b\d{2} ?\d{3} ?\d{3} ?\d{3}\b", _is_german_tax_id, ["tax", "steuer", "id"]),
-        _Checked("NATIONAL_ID", r"\b\d{8}[A-HJ-NP-TV-Z]\b", _is_spanish_dni, ["dni", "nif"]),
-        _Checked("NATIONAL_ID", r"\b756\.?\d{4}\.?\d{4}\.?\d{2}\b", _is_swiss_ahv, ["ahv", "avs"]),
     ]
+
+
+def _ssn_beside_a_word() -> list[Pattern]:
+    """Presidio's forms of a social security number: with hyphens it is ours already, with spaces a row of a table."""
+    return [Pattern(known.name, known.regex, min(known.score, BESIDE_A_WORD)) for known in UsSsnRecognizer.PATTERNS]
 
 
 def luhn(digits: str) -> bool:
@@ -164,21 +171,4 @@ def luhn(digits: str) -> bool:
 
 def _is_card(text: str) -> bool:
     digits = re.sub(r"\D", "", text)
-    return 12 <= len(digits) <= 19 and digits[0] in "23456" and len(set(digits)) > 2 and luhn(digits)
-
-
-def _is_german_tax_id(text: str) -> bool:
-    digits = re.sub(r"\D", "", text)
-    product = 10
-    for digit in digits[:10]:
-        product = ((int(digit) + product) % 10 or 10) * 2 % 11
-    return digits[0] != "0" and (11 - product) % 10 == int(digits[10]) and len(set(digits[:10])) in (8, 9)
-
-
-def _is_spanish_dni(text: str) -> bool:
-    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(text[:8]) % 23] == text[8]
-
-
-def _is_swiss_ahv(text: str) -> bool:
-    digits = [int(d) for d in re.sub(r"\D", "", text)]
-    return (10 - sum(d * (3 if i % 2 else 1) for i, d in enumerate(digits[:12])) % 10) % 10 == digits[12]
+    return bool(_ISSUED.fullmatch(digits)) and len(set(digits)) > 1 and luhn(digits)

@@ -29,6 +29,23 @@ FOUND = [
     ("NINO QQ123456C".replace("QQ", "AB"), "UK_NINO"),
     ("DNI 12345678Z", "NATIONAL_ID"),
     ("AHV 756.1234.5678.97", "NATIONAL_ID"),
+    ("NIF 12.345.678-Z", "NATIONAL_ID"),
+    ("mi número es X-1234567-L", "NATIONAL_ID"),
+    ("Il codice è RSSMRA85T10A562S.", "NATIONAL_ID"),
+    ("Personalausweis L01X00T47", "NATIONAL_ID"),
+    ("Ausweisnummer T220001293", "NATIONAL_ID"),
+    ("Steuer-ID 86 095 742 719", "NATIONAL_ID"),
+    ("2 55 08 14 168 025 38", "NATIONAL_ID"),
+    ("NIR 255081416802538", "NATIONAL_ID"),
+    ("BSN 111222333", "NATIONAL_ID"),
+    ("burgerservicenummer 1112.22.333", "NATIONAL_ID"),
+    ("mój PESEL: 44051401359", "NATIONAL_ID"),
+    ("529.982.247-25", "NATIONAL_ID"),
+    ("cpf 52998224725", "NATIONAL_ID"),
+    ("my Aadhaar number is 2341 2341 2346", "NATIONAL_ID"),
+    ("NI number AB 12 34 56 C", "UK_NINO"),
+    ("NHS number 943 476 5919", "UK_NHS"),
+    ("ssn 215 40 1905", "US_SSN"),
 ]
 PASSED = [
     "Order 1234567890123456 was shipped.",
@@ -52,6 +69,24 @@ PASSED = [
     "There are 86400 seconds in a day.",
     "Form SF-1164 is for travel.",
     "10-K for the year 2022",
+    "DNI 12345678A, NIE X-1234567-M",
+    "Codice fiscale RSSMRA85T10A562T",
+    "Ausweisnummer T220001294",
+    "Item L01X00T47 is in stock.",
+    "NIR 2 55 08 14 168 025 39",
+    "BSN 111222334",
+    "Order 111222333 was shipped.",
+    "PESEL 44051401358",
+    "Order 44051401359 was shipped.",
+    "CPF 529.982.247-26, or 111.111.111-11",
+    "Order 52998224725 was shipped.",
+    "Aadhaar 2341 2341 2347",
+    "Order 2341 2341 2346 was shipped.",
+    "See https://books.example/dp/0692563636, or call 415-556-2766.",
+    "West Ham 5,000 250,564 215 40 1905",
+    "Under our public policy, H1 and A1234 are next.",
+    "Item S123-4567-8901 was sold.",
+    "Order 701234567891 was shipped.",
 ]
 REDACTED = [
     *(text for text, kind in FOUND if kind in SENSITIVE),
@@ -99,6 +134,15 @@ def test_redaction_keeps_the_sentence_readable(classifier):
     finding = Pii(classifier).check(Context("output", "Pay with 4111 1111 1111 1111 or mail a@example.org."))
     assert finding.redacted == "Pay with [credit card] or mail a@example.org."
     assert finding.score == 1.0
+
+
+LICENCES = ["S123-4567-8901", "S123-456-78-901-0", "A1234 56789 01234", "S 123 456 789 012", "K12-345-678", "D1234567"]
+
+
+@pytest.mark.parametrize("number", LICENCES)
+def test_a_driving_licence_is_redacted_whole(number):
+    finding = Pii(None).check(Context("output", f"Her driver's license is {number}."))  # type: ignore[arg-type]
+    assert finding.redacted == "Her driver's license is [us driver license]."
 
 
 def test_the_policy_says_what_is_redacted(classifier):
