@@ -72,7 +72,7 @@ class Classifier:
         self._passes: Passes | None = None
         self._memory = ScoreMemory()
         self._scoring: Batcher[tuple[str, Input], float] = Batcher(self._scored, "classifier")
-        self._tokens = TokenScorer(self._adapter, self._loaded_base, self._batch_rows)
+        self._tokens = TokenScorer(self._adapter, self._loaded_base, self._batch_rows, lambda: self._on_gpu)
         self._loading = threading.RLock()
 
     @property
@@ -140,6 +140,9 @@ class Classifier:
         adapters = [self._adapter(name) for name in names if self._on_gpu and self._scores(name)]
         if adapters:
             self._scorer().warm(adapters)
+        for name in names:
+            if self.card(name).get("pooling") == "tokens":
+                self._tokens.warm(name)
 
     @property
     def _on_gpu(self) -> bool:

@@ -1,7 +1,11 @@
-"""What an adapter with a label for each token says of texts: windows of a text overlap, each tells about its middle."""
+"""What an adapter with a label for each token says of texts: windows of a text overlap, each tells about its middle.
+
+On a CPU the windows share a pass without padding; on a GPU each adapter has recorded passes of its own.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -12,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from models.adapter_files import Adapter
-    from models.lora import AdaptedBert
+    from models.launcher import Launcher, Row
+    from models.lora import AdaptedBert, Batch
     from models.packed import PackedEncoders
 
 Piece: TypeAlias = tuple[str, list[int]]
@@ -33,12 +38,19 @@ class TokenScorer:
     """Labels tokens with named adapters; safe to call from several threads."""
 
     def __init__(
-        self, adapter: Callable[[str], Adapter], base: Callable[[], tuple[AdaptedBert, Tokenizer]], batch_rows: int
+        self,
+        adapter: Callable[[str], Adapter],
+        base: Callable[[], tuple[AdaptedBert, Tokenizer]],
+        batch_rows: int,
+        on_gpu: Callable[[], bool],
     ) -> None:
         self._adapter = adapter
         self._base = base
         self._batch_rows = batch_rows
+        self._on_gpu = on_gpu
         self._packed: PackedEncoders | None = None
+        self._launchers: dict[str, tuple[Adapter, Launcher]] = {}
+        self._making = threading.Lock()
         self._labelling: Batcher[Piece, list[list[float]]] = Batcher(self._labelled, "tagger")
 
     def __call__(self, name: str, texts: Sequence[str]) -> list[Told]:
@@ -58,6 +70,11 @@ class TokenScorer:
             for encoding, own in zip(encodings, cuts, strict=True)
         ]
 
+    def warm(self, name: str) -> None:
+        """On a GPU, record every shape of an adapter's passes."""
+        if self._on_gpu():
+            self._launcher(self._adapter(name)).warm()
+
     def _labelled(self, pieces: Sequence[Piece]) -> list[list[list[float]]]:
         """Return the probabilities of every label for each token of each piece."""
         import torch
@@ -76,21 +93,57 @@ class TokenScorer:
 
     def _probabilities(self, adapter: Adapter, pieces: Sequence[list[int]]) -> list[Tensor]:
         """Return the probabilities of each piece's tokens, shape (tokens, labels); one pass for all."""
-        import torch
-
         from models.launcher import framed
-        from models.packed import PackedEncoders
         from models.passes import special_tokens
 
-        bert, tokenizer = self._base()
-        special = special_tokens(tokenizer)
-        if self._packed is None:
-            self._packed = PackedEncoders(bert)
+        special = special_tokens(self._base()[1])
         rows = [framed(None, ids, cls=special["cls"], sep=special["sep"]) for ids in pieces]
+        found = self._launched(adapter, rows) if self._on_gpu() else self._passed(adapter, rows)
+        return [one[1 : len(row.ids) - 1] for one, row in zip(found, rows, strict=True)]
+
+    def _passed(self, adapter: Adapter, rows: Sequence[Row]) -> Sequence[Tensor]:
+        import torch
+
+        from models.packed import PackedEncoders
+
+        if self._packed is None:
+            self._packed = PackedEncoders(self._base()[0])
         states = torch.cat(self._packed.of(adapter).hidden(rows))
         logits = torch.nn.functional.linear(states, adapter.head_weight, adapter.head_bias)
-        found = torch.split(logits.softmax(-1).cpu(), [len(row.ids) for row in rows])
-        return [row[1:-1] for row in found]
+        return torch.split(logits.softmax(-1), [len(row.ids) for row in rows])
+
+    def _launched(self, adapter: Adapter, rows: Sequence[Row]) -> Sequence[Tensor]:
+        import torch
+
+        labels = len(adapter.head_weight)
+        return [torch.from_numpy(found).view(-1, labels) for found in self._launcher(adapter)(rows)]
+
+    def _launcher(self, adapter: Adapter) -> Launcher:
+        """Return the passes of an adapter, made anew where another version of it was put in force."""
+        from models.launcher import Launcher
+
+        with self._making:
+            known = self._launchers.get(adapter.name)
+            if known is None or known[0] is not adapter:
+                bert, _ = self._base()
+                known = self._launchers[adapter.name] = (adapter, Launcher(_told_by(bert, adapter), bert.device))
+            return known[1]
+
+
+def _told_by(bert: AdaptedBert, adapter: Adapter) -> Callable[[Batch, Tensor], Tensor]:
+    """Return a pass that gives the probabilities of a row's labels, those of one token behind those of another."""
+    from torch.nn import functional
+
+    from models.lora import merged
+    from models.slots import as_dtype, served_dtype
+
+    own = as_dtype(merged(bert, adapter.lora), served_dtype(bert.device))
+
+    def told(batch: Batch, _labels: Tensor) -> Tensor:
+        states = own.hidden(batch, {}).float()
+        return functional.linear(states, adapter.head_weight, adapter.head_bias).softmax(-1).flatten(1)
+
+    return told
 
 
 def _cuts(tokens: int, room: int) -> list[_Cut]:

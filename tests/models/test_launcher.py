@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.adapter_files import WEIGHTS, read_adapter
 from models.adapters import Classifier
 from models.launcher import HEAD, ROWS, TOKENS, Launcher, Row, framed, packed
 from models.questions import QuestionPass
@@ -47,6 +48,30 @@ def test_the_path_of_a_gpu_gives_the_scores_of_the_other(classifier, tmp_path, m
     found = other.score_many(asked)
     monkeypatch.undo()
     np.testing.assert_allclose(found, classifier.score_many(asked), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["indirect_injection", "pii"])
+def test_the_path_of_a_gpu_labels_tokens_as_the_other(classifier, tmp_path, monkeypatch, name):
+    other = Classifier("cpu", tmp_path)
+    texts = [*TEXTS, "Maria Lopez met us in Berlin. " * 60, ""]
+    expected = classifier._tokens(name, texts)
+    monkeypatch.setattr(Classifier, "_on_gpu", True)
+    other.warm()
+    found = other._tokens(name, texts)
+    for (places, rows), (other_places, other_rows) in zip(expected, found, strict=True):
+        assert other_places == places
+        np.testing.assert_allclose(np.array(other_rows), np.array(rows), atol=1e-5)
+    assert len(expected[4][1]) > 300  # several windows
+    assert [*other._tokens._launchers] == ["indirect_injection", "pii"]
+    assert other._tokens._packed is None
+
+
+def test_an_adapter_put_in_force_anew_gets_passes_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(Classifier, "_on_gpu", True)
+    scorer = Classifier("cpu", tmp_path)._tokens
+    adapter = read_adapter(WEIGHTS / "pii", "pii", "cpu")
+    assert scorer._launcher(adapter) is scorer._launcher(adapter)
+    assert scorer._launcher(read_adapter(WEIGHTS / "pii", "pii", "cpu")) is not scorer._launcher(adapter)
 
 
 def test_rows_come_back_in_their_order_however_they_are_batched():

@@ -1,12 +1,9 @@
 """Texts one behind the other, without padding, get the states they get alone; so do claims beside evidence."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 
-from models import packed
 from models.adapter_files import WEIGHTS, read_adapter, read_base
 from models.adapters import Classifier
 from models.launcher import framed
@@ -30,13 +27,7 @@ def adapter():
     return read_adapter(WEIGHTS / "groundedness", "groundedness", "cpu")
 
 
-def as_on_a_gpu(lengths, device):
-    return partial(packed._side_by_side, padding=packed._Padding.of(lengths, device))
-
-
-@pytest.mark.parametrize("attention", [packed._attention, as_on_a_gpu])
-def test_rows_of_any_length_have_the_states_of_the_padded_pass(base, adapter, attention, monkeypatch):
-    monkeypatch.setattr(packed, "_attention", attention)
+def test_rows_of_any_length_have_the_states_of_the_padded_pass(base, adapter):
     batch = batch_of([*PAIRS, (None, SINGLE)], cls=101, sep=102, pad=0)
     rows = [framed(first, second, cls=101, sep=102) for first, second in [*PAIRS, (None, SINGLE)]]
     with torch.inference_mode():
