@@ -6,14 +6,18 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.sentences import Unit, split_units
 from core.settings import Settings
 from core.types import Evidence
 from core.words import content_words
 from generation.ranges import fits
-from generation.readings import offset_of, read_evidence
+from generation.readings import offset_of, read_again, read_evidence
 from generation.tables import cells, match
+
+if TYPE_CHECKING:
+    from models.reader import Reading
 
 SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
@@ -34,6 +38,10 @@ FITTING = 1.6
 """What a tier ("15+ years") gains where the amount asked about falls into it, and loses where not."""
 SAID = 0.3
 """What a word of the conversation before weighs beside one that only the question has."""
+SECOND = 0.75
+"""What the second reader's word of a passage weighs beside the reader's, about as in the calibration."""
+ASKING = 0.5
+"""What a piece keeps of its score that asks itself: a question among the headings or examples answers none."""
 FLOOR = 0.35
 """What a piece keeps of its score in a passage that the reader gives up on."""
 
@@ -107,6 +115,8 @@ def rank_passages(
     shared = overlaps(question, passages, said)
     scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
     for index, passage in enumerate(passages):
+        if passage.text.rstrip(" *_\"'”»)").endswith("?"):
+            scores[index] *= ASKING
         if passage.unit.kind == "row":
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
@@ -126,6 +136,8 @@ def _read_scores(
     if readings is None:
         return None
     by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
+    logits = _logits(readings, read_again(question, evidence, settings))
+    likely = {item.marker: logit for item, logit in zip(evidence, logits, strict=True)}
     best = max((reading.margin for reading in readings if reading), default=0.0)
     scores = []
     for passage, overlap in zip(passages, shared, strict=True):
@@ -137,8 +149,23 @@ def _read_scores(
         start, end = passage.unit.start + shift, passage.unit.end + shift
         points = math.exp(min(0.0, reading.margin_within(start, end) - best) / SPREAD)
         piece = SUPPORT * reading.support_of(start, end) + POINTS * points + OVERLAP * overlap
-        scores.append(piece * (FLOOR + (1 - FLOOR) / (1 + math.exp(-reading.logit))))
+        scores.append(piece * (FLOOR + (1 - FLOOR) / (1 + math.exp(-likely[passage.evidence.marker]))))
     return scores
+
+
+def _logits(readings: Sequence[Reading | None], again: Sequence[float | None] | None) -> list[float]:
+    """Return how likely each passage answers by both readers; what was not read again is no likelier than what was."""
+    if again is None:
+        return [reading.logit if reading else -math.inf for reading in readings]
+    both = [
+        None if reading is None or second is None else (1 - SECOND) * reading.logit + SECOND * second
+        for reading, second in zip(readings, again, strict=True)
+    ]
+    least = min((logit for logit in both if logit is not None), default=math.inf)
+    return [
+        logit if logit is not None else min(least, reading.logit) if reading else -math.inf
+        for reading, logit in zip(readings, both, strict=True)
+    ]
 
 
 def names_a_row(question: str, passages: Sequence[Passage]) -> bool:

@@ -74,8 +74,8 @@ def reads_again(settings: Settings) -> bool:
     return settings.answers.second_reader and has_reader() and has_second_reader()
 
 
-def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[float] | None:
-    """Return the second reader's logits of the passages that the reader finds likeliest to answer.
+def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[float | None] | None:
+    """Return the second reader's logit of each evidence, `None` for those that the reader finds less likely to answer.
 
     `None` where no second one reads.
     """
@@ -84,9 +84,11 @@ def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) 
     if not evidence or not reads_again(settings):
         return None
     readings = read_evidence(question, evidence, settings) or ()
-    seen = [(reading.logit, item) for reading, item in zip(readings, evidence, strict=True) if reading]
-    likeliest = [item for _, item in sorted(seen, key=lambda pair: -pair[0])[:READ_AGAIN]]
-    return _second.read(question, likeliest, load_second_reader(settings.embedder).score)
+    seen = [(reading.logit, index) for index, reading in enumerate(readings) if reading]
+    likeliest = [index for _, index in sorted(seen, key=lambda pair: -pair[0])[:READ_AGAIN]]
+    read = _second.read(question, [evidence[index] for index in likeliest], load_second_reader(settings.embedder).score)
+    found = dict(zip(likeliest, read, strict=True))
+    return [found.get(index) for index in range(len(evidence))]
 
 
 def context_of(item: Evidence) -> str:

@@ -7,8 +7,9 @@ from core.errors import InvalidSetting
 from core.settings import Settings, load_settings
 from generation.answerable import Answerability
 from generation.calibration import FILE, fit, load_calibration, save_calibration
-from generation.readings import READ_AGAIN, read_again, read_evidence, reads_again
-from models.reader import has_reader
+from generation.passages import SECOND, _logits, passages_of, rank_passages
+from generation.readings import READ_AGAIN, _Kept, read_again, read_evidence, reads_again
+from models.reader import Reading, has_reader
 from models.second_reader import has_second_reader
 from tests.generation.passages import CONTACT, LEAVE, evidence_of
 
@@ -42,12 +43,51 @@ def test_the_second_reader_reads_the_likeliest_passages_once(
     asked = "Which tool do I use to report a phishing email today?"
     first = read_again(asked, evidence, settings)
     assert first is not None
-    assert len(first) == len(read) == READ_AGAIN
+    assert sum(logit is not None for logit in first) == len(read) == READ_AGAIN
     readings = [reading.logit for reading in read_evidence(asked, evidence, settings) or () if reading]
     assert any(text.endswith(CONTACT) for text in read)
     assert len(readings) > READ_AGAIN
     assert read_again(asked, evidence, settings) == first
     assert len(read) == READ_AGAIN
+
+
+def test_its_word_decides_which_passage_is_quoted_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = evidence_of(
+        "Requests for the shuttle go to Ana Petrova by Friday.", "Requests for the shuttle go to Leo Braun by Friday."
+    )
+    asked = "Who do requests for the shuttle go to?"
+    for right in (0, 1):
+
+        class Reader:
+            wanted = evidence[right].hit.chunk.text
+
+            def score(self, question: str, passages: Sequence[str]) -> list[float]:
+                return [4.0 if passage.endswith(self.wanted) else -4.0 for passage in passages]
+
+        monkeypatch.setattr("models.second_reader.load_second_reader", lambda _, reader=Reader: reader())
+        monkeypatch.setattr("generation.readings._second", _Kept())
+        ranked = rank_passages(asked, passages_of(evidence), settings)
+        assert ranked[0][1].evidence is evidence[right]
+        assert ranked[0][0] > 1.5 * ranked[1][0]
+
+
+def test_a_passage_not_read_again_is_no_likelier_than_those_that_were() -> None:
+    def reading(logit: float) -> Reading:
+        return Reading(logit, 0.0, (0, 0), (), ())
+
+    readings = [reading(3.0), reading(2.0), reading(1.0), None]
+    assert _logits(readings, None) == [3.0, 2.0, 1.0, float("-inf")]
+    again = [-2.0, 4.0, None, None]
+    first, second, third, fourth = _logits(readings, again)
+    assert first == pytest.approx(3.0 * (1 - SECOND) - 2.0 * SECOND)
+    assert second > first == third
+    assert fourth == float("-inf")
+
+
+def test_a_question_among_the_documents_is_not_quoted_before_what_answers_it(settings: Settings) -> None:
+    evidence = evidence_of("How do I get a new badge? Badges are printed at the front desk of the head office.")
+    ranked = rank_passages("How do I get a new badge?", passages_of(evidence), settings)
+    assert ranked[0][1].text.startswith("Badges are printed")
 
 
 def test_its_word_is_a_score_of_its_own_unless_it_is_switched_off(settings: Settings) -> None:
