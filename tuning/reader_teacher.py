@@ -61,7 +61,8 @@ class Teacher:
             config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS))
             model = inject_adapter_in_model(config, model)
         self._rank = rank
-        self._before = {name: weight.detach().clone() for name, weight in model.named_parameters()} if maps_only else {}
+        learning = {name: weight for name, weight in model.named_parameters() if maps_only and weight.requires_grad}
+        self._before = {name: weight.detach().clone() for name, weight in learning.items()}
         self._model = model.to(device)
         self._device = device
         self._end = int(self._tokenizer.eos_token_id)
@@ -115,7 +116,7 @@ class Teacher:
         """Cut what the maps learnt to a low rank, in place, and return it as `models/llama.py` adds it."""
         found: dict[str, Tensor] = {}
         for name, weight in self._model.named_parameters():
-            if not weight.requires_grad:
+            if name not in self._before:
                 continue
             before = self._before[name].to(weight.device)
             left, sizes, right = torch.linalg.svd(weight.detach() - before, full_matrices=False)
@@ -257,6 +258,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="rows to use of each file, for a trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    if given.second_reader and (given.rank or given.keep):
+        parser.error("--second-reader tunes the maps in full; --rank and --keep are for an adapter that learns as such")
     torch.manual_seed(11)
     teacher = Teacher(given.model, given.device, given.rank, maps_only=given.second_reader is not None)
     teacher.fit(

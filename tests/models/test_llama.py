@@ -17,7 +17,7 @@ WORDS = ["<end>", "a", "b", "c", "ab", "Ġ", "Ġa"]
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
     """A random Llama in a GGUF file, and the same in transformers."""
     from gguf import GGMLQuantizationType, GGUFWriter
-    from gguf.quants import quantize
+    from gguf.quants import dequantize, quantize
     from transformers import LlamaConfig, LlamaModel
 
     torch.manual_seed(3)
@@ -29,8 +29,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Modul
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,
-            rope_theta=1000.0,
+            rope_parameters={"rope_type": "default", "rope_theta": 100.0},
             rms_norm_eps=1e-5,
+            initializer_range=0.3,  # with small weights all tokens see all others alike, and turns would not matter
         )
     ).eval()
     path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
@@ -38,7 +39,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Modul
     writer.add_block_count(2)
     writer.add_head_count(4)
     writer.add_head_count_kv(2)
-    writer.add_rope_freq_base(1000.0)
+    writer.add_rope_freq_base(100.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(WORDS)
@@ -55,6 +56,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Modul
         layer = f"blk.{parts[1]}." if parts[0] == "layers" else ""
         if parts[-2] == "down_proj":  # one packed kind beside plain numbers
             blocks = quantize(np.ascontiguousarray(values), GGMLQuantizationType.Q8_0)
+            weight.data = torch.from_numpy(dequantize(blocks, GGMLQuantizationType.Q8_0))
             writer.add_tensor(f"{layer}{names[parts[-2]]}.weight", blocks, raw_dtype=GGMLQuantizationType.Q8_0)
         else:
             writer.add_tensor(f"{layer}{names[parts[-2]]}.weight", np.ascontiguousarray(values))
@@ -67,13 +69,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Modul
 
 def test_states_are_those_of_transformers_for_texts_of_any_lengths(tiny: tuple[Path, torch.nn.Module]) -> None:
     path, theirs = tiny
-    texts = [[3, 7, 9, 1], [5], [2, 4, 6, 8, 10, 12, 14]]
+    texts = [[3, 7, 9, 1], [5], [number * 7 % 40 for number in range(1, 31)]]
     found = Llama(read_gguf(path), "cpu", torch.float32, {}).last_states(texts)
     for text, state in zip(texts, found, strict=True):
         with torch.inference_mode():
             wanted = theirs(input_ids=torch.tensor([text]))[0][0, -1]
-        assert torch.allclose(state, wanted, atol=0.03)  # one map is packed in eight bits
-        assert not torch.allclose(state, wanted.flip(0), atol=0.03)
+        assert torch.allclose(state, wanted, atol=1e-3)
+        assert not torch.allclose(state, wanted.flip(0), atol=1e-3)
 
 
 def test_an_adapter_is_added_to_the_map_it_names(tiny: tuple[Path, torch.nn.Module]) -> None:
@@ -88,8 +90,8 @@ def test_an_adapter_is_added_to_the_map_it_names(tiny: tuple[Path, torch.nn.Modu
     weight.data = before
     found = Llama(read_gguf(path), "cpu", torch.float32, change).last_states([[3, 7, 9, 1]])[0]
     plain = Llama(read_gguf(path), "cpu", torch.float32, {}).last_states([[3, 7, 9, 1]])[0]
-    assert torch.allclose(found, wanted, atol=0.03)
-    assert not torch.allclose(found, plain, atol=0.03)
+    assert torch.allclose(found, wanted, atol=1e-3)
+    assert not torch.allclose(found, plain, atol=1e-3)
 
 
 def test_the_tokeniser_joins_as_the_file_says(tiny: tuple[Path, torch.nn.Module]) -> None:
