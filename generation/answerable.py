@@ -40,7 +40,7 @@ class Answerability:
         if has_reader():
             load_reader(self._settings.embedder).warm()
         if reads_again(self._settings):
-            load_second_reader(self._settings.embedder)
+            load_second_reader(self._settings.embedder).warm()
 
     @property
     def threshold(self) -> float:

@@ -51,10 +51,18 @@ class _Recorded:
 class Launcher:
     """Runs one kind of pass over rows of any number and length; for one thread at a time."""
 
-    def __init__(self, compute: Compute, device: torch.device | str, most_tokens: int = MOST_TOKENS) -> None:
+    def __init__(
+        self,
+        compute: Compute,
+        device: torch.device | str,
+        most_tokens: int = MOST_TOKENS,
+        widths: Sequence[int] = TOKENS,
+    ) -> None:
+        """`widths` are the lengths that are recorded, in tokens; rows longer than the last run step by step."""
         self._compute = compute
         self._device = torch.device(device)
         self._most = most_tokens
+        self._widths = widths
         self._recorded: dict[tuple[int, int], _Recorded] = {}
         self._stream: Any = None
         self._pool: Any = None
@@ -76,7 +84,7 @@ class Launcher:
         if self._device.type != "cuda":
             return
         with self._turn, torch.inference_mode():
-            for tokens in TOKENS:
+            for tokens in self._widths:
                 for rows in ROWS:
                     if rows * tokens <= self._most:
                         self._shape(rows, tokens)
@@ -96,7 +104,7 @@ class Launcher:
 
     def _run(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         longest = max(len(row.ids) for row in rows)
-        if self._device.type != "cuda":
+        if self._device.type != "cuda" or longest > self._widths[-1]:
             given = torch.from_numpy(packed(rows, len(rows), longest))
             return np.asarray(self._computed(given.to(self._device)).cpu().numpy())
         recorded = self._shape(*self._padded(len(rows), longest))
@@ -110,7 +118,7 @@ class Launcher:
         """Return the shape that is run for so many rows of so many tokens: on a CPU padding costs what it pads."""
         if self._device.type != "cuda":
             return rows, tokens
-        return _at_least(ROWS, rows), _at_least(TOKENS, tokens)
+        return _at_least(ROWS, rows), _at_least(self._widths, tokens)
 
     def _computed(self, given: Tensor) -> Tensor:
         length, second, label = (given[:, column].long() for column in range(HEAD))

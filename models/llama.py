@@ -1,12 +1,13 @@
-"""The states of a Llama model (Touvron et al. 2023) after texts of any lengths, in one pass without padding.
+"""The states of a Llama model (Touvron et al. 2023) after texts of any lengths, in one pass.
 
-The maps run over the tokens of all texts joined; only attention goes text by text. Reads the weights of a packed file
-(`models/gguf_file.py`). Nothing is generated here: `generation/embedded.py` does that, with transformers.
+On a CPU without padding: the maps run over the tokens of all texts joined, only attention goes text by text. For a GPU,
+where a pass of one shape is recorded, over padded rows. Reads the weights of a packed file (`models/gguf_file.py`).
+Nothing is generated here: `generation/embedded.py` does that, with transformers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.gguf_file import GgufFile
+from models.lora import Batch
 
 MAPS = {
     "self_attn.q_proj": "attn_q",
@@ -57,7 +59,7 @@ class Llama:
         self._norm = self._plain("output_norm.weight")
         self._layers = [self._layer(number) for number in range(int(file.number("block_count")))]
         size = self.embedding.shape[1] // self.heads
-        turns = torch.arange(0, size, 2, dtype=torch.float32) / size
+        turns = torch.arange(0, size, 2, dtype=torch.float32, device=self.device) / size
         self._turns = file.number("rope.freq_base") ** -turns
         del self._file, self._adapter
 
@@ -65,34 +67,47 @@ class Llama:
         """Return the state after the last token of each text, (texts, width), in float32."""
         lengths = [len(text) for text in texts]
         ids = torch.tensor([token for text in texts for token in text], device=self.device)
-        turned = self._rotation(lengths)
+        places = torch.cat([torch.arange(length, device=self.device) for length in lengths])
+
+        def attend(turned: Tensor) -> Tensor:
+            return torch.cat([self._seen(text[None])[0] for text in torch.split(turned, lengths)])
+
         with torch.inference_mode():
-            states = self.embedding[ids]
-            for layer in self._layers:
-                asked = functional.linear(self._scaled(states, layer.attention_norm), layer.asked)
-                states = states + functional.linear(self._attended(asked, lengths, turned), layer.answered)
-                gate, up = functional.linear(self._scaled(states, layer.fed_norm), layer.gated).chunk(2, dim=-1)
-                states = states + functional.linear(functional.silu(gate) * up, layer.down)
-            ends = torch.tensor(lengths, device=self.device).cumsum(0) - 1
-            return self._scaled(states[ends], self._norm).float()
+            states = self._states(ids, places, attend)
+            return self._ended(states[torch.tensor(lengths, device=self.device).cumsum(0) - 1])
 
-    def _attended(self, asked: Tensor, lengths: Sequence[int], turned: tuple[Tensor, Tensor]) -> Tensor:
-        size = asked.shape[-1] // (self.heads + 2 * self.pairs)
-        parts = asked.view(len(asked), -1, size)
-        query, key, value = torch.split(parts, [self.heads, self.pairs, self.pairs], dim=1)
-        joined = torch.cat([_rotated(query, *turned), _rotated(key, *turned), value], dim=1)
-        found = []
-        for text in torch.split(joined, list(lengths)):
-            q, k, v = torch.split(text.transpose(0, 1)[None], [self.heads, self.pairs, self.pairs], dim=1)
-            seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-            found.append(seen[0].transpose(0, 1).flatten(1))
-        return torch.cat(found)
+    def last_states_of(self, batch: Batch) -> Tensor:
+        """Return the same of padded rows: no token sees those behind it, so padding changes nothing."""
+        rows, tokens = batch.ids.shape
+        with torch.inference_mode():
+            states = self._states(batch.ids, torch.arange(tokens, device=self.device), self._seen)
+            return self._ended(states[torch.arange(rows, device=self.device), batch.mask.sum(1) - 1])
 
-    def _rotation(self, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine of each token's turns (Su et al. 2021), (tokens, 1, half a head)."""
-        places = torch.cat([torch.arange(length, dtype=torch.float32) for length in lengths])
-        angles = torch.outer(places, self._turns)[:, None, :].to(self.device)
-        return angles.cos().to(self._dtype), angles.sin().to(self._dtype)
+    def _states(self, ids: Tensor, places: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the states of tokens, (…, tokens, width), that stand at these places of their texts."""
+        angles = torch.outer(places.float(), self._turns)[:, None, :]  # rotary embedding, Su et al. 2021
+        cosine, sine = angles.cos().to(self._dtype), angles.sin().to(self._dtype)
+        states = self.embedding[ids]
+        for layer in self._layers:
+            asked = functional.linear(self._scaled(states, layer.attention_norm), layer.asked)
+            query, key, value = self._split(torch.unflatten(asked, -1, (self.heads + 2 * self.pairs, -1)))
+            turned = torch.cat([_rotated(query, cosine, sine), _rotated(key, cosine, sine), value], dim=-2)
+            states = states + functional.linear(attend(turned), layer.answered)
+            gate, up = functional.linear(self._scaled(states, layer.fed_norm), layer.gated).chunk(2, dim=-1)
+            states = states + functional.linear(functional.silu(gate) * up, layer.down)
+        return states
+
+    def _seen(self, turned: Tensor) -> Tensor:
+        """Return what the tokens of each row see of those before them, (rows, tokens, heads x size)."""
+        query, key, value = (part.transpose(-3, -2) for part in self._split(turned))
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        return seen.transpose(-3, -2).flatten(-2)
+
+    def _split(self, parts: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(parts, [self.heads, self.pairs, self.pairs], dim=-2)
+
+    def _ended(self, states: Tensor) -> Tensor:
+        return self._scaled(states, self._norm).float()
 
     def _scaled(self, states: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(states, weight.shape, weight, self.epsilon)

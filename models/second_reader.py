@@ -22,15 +22,19 @@ from core.settings import EmbedderSettings
 from models.batching import Batcher
 from models.devices import pick_device
 from models.gguf_file import read_gguf, tokenizer_of
+from models.launcher import Launcher, Row
 from models.llama import Llama
+from models.lora import Batch
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "second_reader"
 LONGEST_QUESTION, LONGEST_PASSAGE = 300, 1400
 """Characters; what is longer is cut, as in training."""
 YES, NO = " yes", " no"
-TOGETHER = 16
-"""Passages of one pass."""
+TOGETHER = {"cpu": 16, "cuda": 128}
+"""Passages of one pass, by device."""
+RECORDED = (128, 192, 256, 320, 384, 448, 512, 768)
+"""Tokens of the passes that a GPU is given in one launch; a passage under its question has some 300."""
 
 
 def prompt_of(question: str, passage: str) -> str:
@@ -48,18 +52,31 @@ class SecondReader:
         self._model = Llama(file, device, fast_dtype(device), adapter)
         yes, no = (self._tokenizer.encode(word).ids[0] for word in (YES, NO))
         self._told = (self._model.embedding[yes].float() - self._model.embedding[no].float())[:, None]
-        self._scoring: Batcher[str, float] = Batcher(self._score, "second-reader", TOGETHER)
+        self._launch = Launcher(self._padded, device, widths=RECORDED) if device == "cuda" else None
+        self._together = TOGETHER[device]
+        self._scoring: Batcher[str, float] = Batcher(self._score, "second-reader", self._together)
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
         """Return for each passage the logit of its answering the question."""
         return list(self._scoring([prompt_of(question, passage) for passage in passages]))
 
+    def warm(self) -> None:
+        """On a GPU, record every shape of a pass, so that no question waits for one."""
+        if self._launch:
+            self._launch.warm()
+
     def _score(self, prompts: Sequence[str]) -> list[float]:
+        texts = [row.ids for row in self._tokenizer.encode_batch(list(prompts))]
+        if self._launch:
+            return [float(found[0]) for found in self._launch([Row(text) for text in texts])]
         found: list[float] = []
-        for begin in range(0, len(prompts), TOGETHER):
-            texts = [row.ids for row in self._tokenizer.encode_batch(list(prompts[begin : begin + TOGETHER]))]
-            found.extend((self._model.last_states(texts) @ self._told)[:, 0].tolist())
+        for begin in range(0, len(texts), self._together):
+            states = self._model.last_states(texts[begin : begin + self._together])
+            found.extend((states @ self._told)[:, 0].tolist())
         return found
+
+    def _padded(self, batch: Batch, _labels: Tensor) -> Tensor:
+        return self._model.last_states_of(batch) @ self._told
 
 
 def fast_dtype(device: str) -> torch.dtype:

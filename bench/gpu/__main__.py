@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-STEPS = ("retrieval", "rails", "tuning", "serving")
+STEPS = ("retrieval", "rails", "readers", "tuning", "serving")
 
 
 def main() -> None:
@@ -47,6 +47,7 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
     commands: dict[str, list[list[Any]]] = {
         "retrieval": [["bench.gpu.retrieval", "--base", options.base, "--out", out / "retrieval.json"]],
         "rails": [["bench.gpu.rails", "--out", out / "rails.json"]],
+        "readers": [],
         "tuning": [],
         "serving": [
             ["bench.gpu.serving", "--model", served, "--out", out / "serving.json"],
@@ -62,8 +63,10 @@ def _ran(step: str, options: argparse.Namespace) -> bool:
         exported = ["bench.gpu.exported", "--model", tuned, "--data", options.tune / "test.jsonl"]
         commands["tuning"].append([*exported, "--out", out / "exported.json"])
     if options.home:
+        asked = ["--home", options.home, "--questions", options.questions]
+        commands["readers"] = [["bench.gpu.readers", *asked, "--out", out / "readers.json"]]
         for command in commands["serving"]:
-            command += ["--home", options.home, "--questions", options.questions]
+            command += asked
     for command in commands[step]:
         print(f"== {step}: {' '.join(map(str, command))}", flush=True)
         if subprocess.run([sys.executable, "-m", *map(str, command)], check=False).returncode:
@@ -80,7 +83,7 @@ def table(out: Path) -> list[str]:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3f}"
         floor = "" if row["floor"] is None else f"{row['floor']:.4g}"
         lines.append(f"| {row['name']} | {row['value']:.4g} {row['unit']} | {floor} | {ratio} | {more} |")
-    for step in ("rails", "exported"):
+    for step in ("rails", "readers", "exported"):
         for name, value in _read(out / f"{step}.json").items():
             lines.append(f"| {step}: {name} | {json.dumps(value)} | | | |")
     for name in ("serving", "serving-8b"):

@@ -38,14 +38,17 @@ class Watched(VllmGenerator):
         self.salt = ""
         self.sent: list[dict[str, Any]] = []
         self.asking = threading.local()
+        self.open = threading.Semaphore()
+        """As many drafts as are let into the server at a time."""
 
     def draft(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> Iterator[str]:
         """Yield the draft."""
         reply, since = self.asking.reply, self.asking.since
-        for piece in super().draft(question, evidence, history):
-            reply.first_piece_s = reply.first_piece_s or time.perf_counter() - since
-            reply.pieces += 1
-            yield piece
+        with self.open:
+            for piece in super().draft(question, evidence, history):
+                reply.first_piece_s = reply.first_piece_s or time.perf_counter() - since
+                reply.pieces += 1
+                yield piece
 
     def _body(
         self, messages: list[dict[str, str]], max_tokens: int, evidence: Sequence[Evidence], task: ServedTask | None
@@ -65,16 +68,16 @@ class Asker:
         self._at = self._reached = 0
         """Where the pass began in the questions, and how far it has come."""
 
-    def run(self, arm: str, places: int, ramp_s: float, seconds: float) -> Window:
-        """Run one pass of an arm."""
+    def run(self, arm: str, callers: int, places: int, ramp_s: float, seconds: float) -> Window:
+        """Run one pass of an arm: so many callers, of whom `places` are in the model server at a time."""
         self._passes += 1
         salt = f"{self._name}-{self._passes}"
         if arm == "bare":
             sent = list(self._watched.sent)
             return closed_loop(lambda number: self._bare(sent, number, salt), places, ramp_s, seconds)
-        self._watched.salt = salt
+        self._watched.salt, self._watched.open = salt, threading.Semaphore(places)
         self._watched.sent.clear()
-        window = closed_loop(lambda number: self._ask(self._at + number), places, ramp_s, seconds)
+        window = closed_loop(lambda number: self._ask(self._at + number), callers, ramp_s, seconds)
         self._at = self._reached
         return window
 
@@ -119,7 +122,7 @@ def main() -> None:
         runtime._parts["generator:vllm"] = runtime._parts["generator:auto"] = watched
         warm(runtime)
         asker = Asker(runtime, watched, questions, options.url, f"{options.number}/{options.of}")
-        asker.run("asks", 4, 0.0, WARMING_S)
+        asker.run("asks", 4, 4, 0.0, WARMING_S)
         print("ready", flush=True)
         for line in sys.stdin:
             window = asker.run(**json.loads(line))

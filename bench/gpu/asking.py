@@ -6,6 +6,9 @@ sent again without the pipeline, from as many processes and places. Each pass ha
 server has seen nothing of it before.
 
     python -m bench.gpu.asking --url http://127.0.0.1:8000 --home HOME --questions FILE --concurrency 16 64
+
+A question that is being searched for leaves its place in the model server empty, where a bare caller's is always
+taken. `--callers 1.5` lets half as many more ask, with no more drafts in the server at a time than bare callers.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ class Plan:
     questions: Path
     task: str = "auto"
     seconds: float = 8.0
+    callers: float = 1.0
+    """Of whole answers, to a place in the model server."""
 
 
 def measure_asking(plan: Plan, processes: Sequence[int], concurrency: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -48,12 +53,13 @@ def measure_asking(plan: Plan, processes: Sequence[int], concurrency: Sequence[i
             with _askers(plan, home, count) as children:
                 for places in concurrency:
                     if places >= count:
-                        yield _row(children, places, plan.seconds)
+                        yield _row(children, places, plan)
 
 
-def _row(children: Sequence[subprocess.Popen[str]], places: int, seconds: float) -> dict[str, Any]:
-    asked = _pass(children, "asks", places, seconds)
-    bare = _pass(children, "bare", places, seconds)
+def _row(children: Sequence[subprocess.Popen[str]], places: int, plan: Plan) -> dict[str, Any]:
+    seconds = plan.seconds
+    asked = _pass(children, "asks", places, plan)
+    bare = _pass(children, "bare", places, plan)
     drafts = [reply for reply in asked["replies"] if reply["pieces"]]
     if not drafts or not bare["replies"]:
         raise SystemExit(f"no question reached the model within {seconds} s, so there is nothing to compare")
@@ -70,6 +76,7 @@ def _row(children: Sequence[subprocess.Popen[str]], places: int, seconds: float)
     return {
         "processes": len(children),
         "concurrency": places,
+        "callers": plan.callers,
         "seconds": seconds,
         "questions": len(asked["replies"]),
         "outcomes": dict(outcomes),
@@ -95,12 +102,13 @@ def _row(children: Sequence[subprocess.Popen[str]], places: int, seconds: float)
     }
 
 
-def _pass(children: Sequence[subprocess.Popen[str]], arm: str, places: int, seconds: float) -> dict[str, Any]:
+def _pass(children: Sequence[subprocess.Popen[str]], arm: str, places: int, plan: Plan) -> dict[str, Any]:
     """Let all processes run one pass side by side and return what they report, put together."""
     shares = [places // len(children) + (number < places % len(children)) for number in range(len(children))]
     for child, share in zip(children, shares, strict=True):
         assert child.stdin is not None
-        child.stdin.write(json.dumps({"arm": arm, "places": share, "ramp_s": RAMP_S, "seconds": seconds}) + "\n")
+        asks = {"arm": arm, "callers": round(share * plan.callers), "places": share}
+        child.stdin.write(json.dumps({**asks, "ramp_s": RAMP_S, "seconds": plan.seconds}) + "\n")
         child.stdin.flush()
     told = [json.loads(_line(child)) for child in children]
     return {
@@ -150,8 +158,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--callers", type=float, default=1.0)
     options = parser.parse_args()
-    plan = Plan(options.url, options.home, options.questions, options.task, options.seconds)
+    plan = Plan(options.url, options.home, options.questions, options.task, options.seconds, options.callers)
     for row in measure_asking(plan, options.processes, options.concurrency):
         print(json.dumps(row), flush=True)
 

@@ -7,6 +7,7 @@ import torch
 from core.errors import InvalidSetting
 from models.causal import load_causal
 from models.gguf_file import read_gguf, tokenizer_of
+from models.launcher import Launcher, Row
 from models.llama import Llama
 from models.sources import find_weights
 
@@ -76,6 +77,14 @@ def test_states_are_those_of_transformers_for_texts_of_any_lengths(tiny: tuple[P
             wanted = theirs(input_ids=torch.tensor([text]))[0][0, -1]
         assert torch.allclose(state, wanted, atol=1e-3)
         assert not torch.allclose(state, wanted.flip(0), atol=1e-3)
+
+
+def test_padded_rows_give_the_same_states(tiny: tuple[Path, torch.nn.Module]) -> None:
+    texts = [[3, 7, 9, 1], [5], [number * 7 % 40 for number in range(1, 31)]]
+    model = Llama(read_gguf(tiny[0]), "cpu", torch.float32, {})
+    launch = Launcher(lambda batch, _: model.last_states_of(batch), "cpu")
+    found = np.stack(launch([Row(text) for text in texts]))
+    np.testing.assert_allclose(found, model.last_states(texts).numpy(), atol=1e-4)
 
 
 def test_an_adapter_is_added_to_the_map_it_names(tiny: tuple[Path, torch.nn.Module]) -> None:
