@@ -107,6 +107,7 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "style": {name: value for name, value in asdict(question.style).items() if value is not None},
         "model": answer.model,
         "embedder": settings.embedder.model,
+        "judges": trace.judges,
         "prompts": prompt_hashes(),
         "index_seq": answer.index_seq,
         "evidence": [item.hit.chunk.id for item in trace.evidence],

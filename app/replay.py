@@ -12,6 +12,7 @@ from app.ask import ask
 from app.audit import digest, find_record, prompt_hashes
 from app.conversations import messages_of
 from app.runtime import Runtime
+from app.steps import judges_in_force
 from core.db.models import AuditRow, Turn
 from core.errors import InvalidInput
 from core.types import Answer, Filters, Json, Message, Principal, Question, Style
@@ -120,6 +121,9 @@ def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
         "verdicts": [claim["verdict"] for claim in record["claims"]],
         "rails": sorted({(v["rail"], v["stage"], v["action"]) for v in record["rails"]}),
     }
+    if judged := record.get("judges"):  # records of earlier versions do not say
+        then |= judged
+        now |= {name: value for name, value in judges_in_force(runtime).items() if name in judged}
     return [{"what": name, "recorded": then[name], "replayed": now[name]} for name in now if then[name] != now[name]]
 
 

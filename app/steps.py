@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.runtime import Runtime
 from app.trace import Trace
-from core.types import Evidence, Query, Question, Retrieval, Verdict
+from core.types import Evidence, Json, Query, Question, Retrieval, Verdict
 
 PRIVATE = frozenset({"pii", "secrets"})
 """Rails whose finding must not be kept where the policy redacts or blocks it."""
@@ -62,6 +62,12 @@ def select(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> tuple[Eviden
     return trace.evidence
 
 
+def judges_in_force(runtime: Runtime) -> Json:
+    """Return what weighs evidence and claims: readers, calibration, threshold and verifier."""
+    return runtime.answerability.judges | {"verifier": runtime.verifier.revision}
+
+
 def weigh(runtime: Runtime, trace: Trace) -> str | None:
     """Say why the evidence cannot hold an answer, `None` where it may."""
+    trace.judges = judges_in_force(runtime)
     return runtime.answerability.reason(trace.standalone, trace.evidence)

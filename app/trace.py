@@ -15,6 +15,7 @@ from core.types import (
     Claim,
     Evidence,
     GeneratorName,
+    Json,
     NearestPassage,
     Outcome,
     Query,
@@ -54,6 +55,8 @@ class Trace:
     query: Query | None = None
     hits: tuple[ScoredChunk, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    judges: Json = field(default_factory=dict)
+    """What weighed the evidence, as it is recorded; empty where the question did not come that far."""
     verdicts: list[Verdict] = field(default_factory=list)
     index_seq: int = 0
     timings_ms: dict[str, float] = field(default_factory=dict)

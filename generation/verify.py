@@ -22,6 +22,7 @@ from generation.fragments import answering, fragments
 from generation.passages import Passage, flat, passage_text, passages_of
 from generation.prompts import NOT_FOUND
 from generation.support import Limits, limits, support_scores
+from models.grounding import ADAPTER
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
@@ -76,6 +77,13 @@ class Verifier:
     def __init__(self, settings: Settings, classifier: Classifier | None = None) -> None:
         self._settings = settings
         self._classifier = classifier
+
+    @property
+    def revision(self) -> str | None:
+        """A short name of the trained judge's weights, for the record; `None` where shared words judge."""
+        if self._classifier is None or not self._classifier.has(ADAPTER):
+            return None
+        return str(self._classifier.card(ADAPTER)["adapter_sha256"])[:16]
 
     def verify(self, question: str, draft: Draft, evidence: Sequence[Evidence]) -> Verified:
         """Return what the evidence supports of a draft."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+from functools import cache
 from pathlib import Path
 
 from core.errors import NotFound
@@ -40,6 +42,16 @@ def weights_revision(weights: Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()[:16]
+
+
+@cache
+def adapter_revision(folder: Path) -> str:
+    """Return a short name of an adapter and of the weights it changes, for the record of what judged.
+
+    Read once a process: what is replaced on disk is not what this process reads with.
+    """
+    base = json.loads((folder / "card.json").read_text(encoding="utf-8"))["base"]
+    return f"{weights_revision(folder)}+{weights_revision(find_weights(base))}"
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -182,3 +182,35 @@ def test_a_summary_is_recorded_and_not_replayed(runtime: Runtime, own_knowledge_
     assert find_record(runtime.database, answer.id).record["kind"] == "summary"
     with pytest.raises(InvalidInput):
         replay(runtime, answer.id)
+
+
+def test_a_replay_names_a_calibration_that_was_refitted_since(runtime: Runtime) -> None:
+    from dataclasses import replace
+
+    from generation.calibration import FILE, load_calibration, save_calibration
+
+    [answer_id] = asked(runtime, LEAVE)
+    assert set(find_record(runtime.database, answer_id).record["judges"]) >= {"reader", "calibration", "threshold"}
+    packaged = load_calibration(runtime.settings.home, second=True)
+    assert packaged is not None
+    save_calibration(replace(packaged, bias=packaged.bias - 50), runtime.settings.home / FILE)
+    with open_runtime(runtime.settings, follow=False) as later:
+        differs = {difference["what"] for difference in replay(later, answer_id).differences}
+    assert {"outcome", "calibration"} <= differs
+    assert not differs & {"reader", "second_reader", "verifier"}
+
+
+def test_a_replay_names_a_reader_that_is_switched_off_since(runtime: Runtime) -> None:
+    [answer_id] = asked(runtime, LEAVE)
+    answers = runtime.settings.answers.model_copy(update={"second_reader": False})
+    with open_runtime(runtime.settings.model_copy(update={"answers": answers}), follow=False) as later:
+        differs = {difference["what"]: difference for difference in replay(later, answer_id).differences}
+    assert differs["second_reader"]["recorded"]
+    assert differs["second_reader"]["replayed"] is None
+
+
+def test_a_record_of_before_readers_were_noted_replays(runtime: Runtime) -> None:
+    [answer_id] = asked(runtime, LEAVE)
+    with runtime.database.write() as session:
+        session.execute(text("UPDATE audit SET record = json_remove(record, '$.judges')"))
+    assert replay(runtime, answer_id).to_json()["same"]

