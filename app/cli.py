@@ -169,7 +169,7 @@ def _dispatch(call: Invocation, command: Command) -> int:
     def invoke() -> None:
         importlib.import_module(command.module).cli(args=arguments, prog_name=program)
 
-    return guarded(invoke, verbose=call.verbose)
+    return guarded(invoke, verbose=call.verbose, as_json="--json" in call.rest)
 
 
 def _show_version() -> int:

@@ -38,8 +38,11 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
-    """Run a command and return its exit status; an expected error becomes one line, not a traceback."""
+def guarded(command: Callable[[], None], *, verbose: bool = False, as_json: bool = False) -> int:
+    """Run a command and return its exit status; an error becomes one line, not a traceback.
+
+    With `as_json` it becomes an object too: whoever reads one from standard output finds one whatever happened.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     configure_logging(verbose)
@@ -48,7 +51,7 @@ def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
     except SystemExit as stop:
         return _status(stop)
     except AttestError as error:
-        note(f"attest: {error}")
+        _tell(error.kind, str(error), as_json)
         log.debug("%s", error.kind, exc_info=True)
         return _failed(error)
     except BrokenPipeError:
@@ -56,10 +59,16 @@ def guarded(command: Callable[[], None], *, verbose: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # the process's edge: a person gets a line, `--verbose` the traceback
-        note(f"attest: {_unexpected(error)}")
+        _tell("Unexpected", _unexpected(error), as_json)
         log.debug("unexpected", exc_info=True)
         return 1
     return 0
+
+
+def _tell(kind: str, message: str, as_json: bool) -> None:
+    note(f"attest: {message}")
+    if as_json:
+        emit({"error": {"kind": kind, "message": message}}, as_json=True, text=str)
 
 
 def _failed(error: AttestError) -> int:

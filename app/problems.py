@@ -16,6 +16,7 @@ from core.types import Json
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+JSON_OBJECT = "a JSON object, sent with Content-Type: application/json"
 OPENAI_ROUTES = ("/v1/chat/", "/v1/models")
 
 
@@ -93,4 +94,5 @@ def _plain(message: str) -> str:
     if "UploadFile" in message:
         return "a file is needed, with a name"
     message = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "not a known field")
+    message = message.replace("a valid dictionary or object to extract fields from", JSON_OBJECT)
     return message.replace("Input should be", "must be").replace("String should", "must").partition(", unable")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -11,19 +12,25 @@ from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Qu
 
 QUESTION_CHARACTERS = 4000
 """Longer than any question; a pasted document belongs in the knowledge base."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]+")
 MOST_INTEGER = 2**31 - 1
 """What every database can hold; a larger number names no version, no row and no change."""
 
 
+def printable(text: str) -> str:
+    """Return a text without control characters, which nobody types and PostgreSQL does not keep."""
+    return _CONTROL.sub(" ", text).strip()
+
+
 def holds_words(text: str) -> str:
-    """Return a text that can be looked up.
+    """Return a text that can be looked up, without control characters.
 
     Raises:
         ValueError: there is no letter and no digit in it.
     """
     if not any(character.isalnum() for character in text):
         raise ValueError("must hold a word")
-    return text
+    return printable(text)
 
 
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), AfterValidator(holds_words)]
@@ -128,7 +135,7 @@ class FeedbackBody(Body):
     )
     answer_id: str
     rating: Literal["up", "down", 1, -1]
-    comment: str = Field(default="", max_length=4000)
+    comment: Annotated[str, AfterValidator(printable)] = Field(default="", max_length=4000)
 
     @property
     def value(self) -> int:

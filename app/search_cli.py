@@ -11,7 +11,7 @@ import typer
 
 from app.console import emit
 from app.runtime import Runtime, open_runtime
-from app.schemas import QUESTION_CHARACTERS
+from app.schemas import QUESTION_CHARACTERS, holds_words
 from app.search import explained, search_json
 from core.db.access import principal_named
 from core.db.grants import require_principal
@@ -39,11 +39,13 @@ def asked(text: str) -> str:
     Raises:
         BadParameter: it holds no word, or is longer than the REST API takes either.
     """
-    if not any(character.isalnum() for character in text):
-        raise typer.BadParameter("there is no word in it")
+    try:
+        text = holds_words(text)
+    except ValueError as error:
+        raise typer.BadParameter("there is no word in it") from error
     if len(text) > QUESTION_CHARACTERS:
         raise typer.BadParameter(f"it is longer than {QUESTION_CHARACTERS} characters")
-    return text.strip()
+    return text
 
 
 Collection = Annotated[str | None, typer.Option("--collection", help="Search only this collection.")]

@@ -27,6 +27,7 @@ from app.metrics import Metrics
 from app.runtime import Runtime
 from core.blobs import flush_folder, write_durably
 from core.db.changes import last_seq
+from core.db.grants import require_principal
 from core.db.models import IngestRun
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound, TooLarge
@@ -238,7 +239,7 @@ def upload_request(
         principal=principal.name,
         operator=principal.operator,
         collection=collection or "default",
-        allow=tuple(allow) if allow else None,
+        allow=tuple(map(require_principal, allow)) if allow else None,
         files=tuple(_file_name(name) for name in names),
         **more,
     )

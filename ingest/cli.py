@@ -52,7 +52,7 @@ def ingest_command(
     settings = load_settings()
     options = IngestOptions(
         collection=collection,
-        allow=tuple(allow) if allow else None,
+        allow=tuple(map(require_principal, allow)) if allow else None,
         sync=sync,
         dry_run=dry_run,
         retry=retry,

@@ -14,7 +14,7 @@ from app.api.answers import start
 from app.ask import ask
 from app.auth import Asking, Parts
 from app.footnotes import footnotes, with_footnotes
-from app.schemas import QUESTION_CHARACTERS, ChatBody
+from app.schemas import QUESTION_CHARACTERS, ChatBody, holds_words
 from app.streams import Stream
 from core.errors import InvalidInput, NotFound, TooLarge
 from core.types import Citation, Filters, GeneratorChoice, Json, Message, Principal, Question
@@ -70,10 +70,14 @@ def _question(body: ChatBody, principal: Principal) -> Question:
         raise InvalidInput("the last message must be the user's question")
     if len(said[-1].content) > QUESTION_CHARACTERS:
         raise TooLarge(f"the question is longer than {QUESTION_CHARACTERS} characters")
+    try:
+        text = holds_words(said[-1].content)
+    except ValueError as error:
+        raise InvalidInput(f"the question {error}") from error
     wanted = body.model.removeprefix(f"{MODEL}-")
     generator: GeneratorChoice = next((choice for choice in CHOICES if choice == wanted), "auto")
     return Question(
-        text=said[-1].content,
+        text=text,
         principal=principal,
         filters=Filters(collection=body.collection),
         generator=generator,

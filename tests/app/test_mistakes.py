@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def test_a_database_that_cannot_be_is_told_without_its_password(
     monkeypatch.setenv("ATTEST_STORAGE__DATABASE_URL", url)
     assert run(["documents", "list", "--json"]) == 1
     shown = capsys.readouterr()
-    assert shown.out == ""
+    assert "storage.database_url" in json.loads(shown.out)["error"]["message"]
     assert "storage.database_url" in shown.err
-    assert "hunter2" not in shown.err
+    assert "hunter2" not in shown.err + shown.out
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
@@ -79,7 +80,7 @@ def test_a_bug_is_a_line_and_not_a_traceback(
     shown = capsys.readouterr()
     assert "unexpected ZeroDivisionError" in shown.err
     assert "Traceback" not in shown.err
-    assert shown.out == ""
+    assert json.loads(shown.out)["error"]["kind"] == "Unexpected"
 
 
 def test_a_body_that_grows_past_the_limit_is_too_large(api: Api) -> None:
@@ -119,6 +120,39 @@ def test_a_question_without_words_is_malformed(api: Api, question: str) -> None:
     with api.client() as client:
         assert client.post("/v1/ask", json={"question": question}).status_code == 422
         assert client.post("/v1/search", json={"query": question}).status_code == 422
+
+
+@pytest.mark.parametrize("asked", ["🙂🙂", "?!"])
+def test_a_chat_without_words_is_malformed(api: Api, asked: str) -> None:
+    body = {"messages": [{"role": "user", "content": asked}]}
+    with api.client() as client:
+        response = client.post("/v1/chat/completions", json=body)
+    assert response.status_code == 422
+    assert response.json()["error"]["message"] == "the question must hold a word"
+
+
+def test_control_characters_are_no_part_of_a_question(api: Api) -> None:
+    with api.client() as client:
+        told = client.post("/v1/ask", json={"question": "How many\u0000 hours of\u0007 leave?"}).json()
+    assert told["question"] == "How many  hours of  leave?"
+
+
+def test_a_body_of_another_type_is_told_which_one_is_read(api: Api) -> None:
+    with api.client() as client:
+        told = client.post("/v1/ask", content=b'{"question": "x"}', headers={"content-type": "text/plain"}).json()
+    assert "must be a JSON object, sent with Content-Type: application/json" in told["detail"]
+
+
+def test_a_misspelt_reader_is_refused_and_shuts_nobody_out(
+    api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\nSome words of it.\n")
+    assert run(["ingest", str(page), "--allow", "staff"]) == 2
+    assert "'staff' is no principal" in capsys.readouterr().err
+    with api.client() as client:
+        response = client.post("/v1/documents", files={"file": ("a.md", b"# A")}, data={"allow": "staff"})
+    assert response.status_code == 422
 
 
 def test_a_summary_of_nothing_is_not_found(api: Api) -> None:
