@@ -7,6 +7,7 @@ from typing import Any
 from core.errors import Unparseable
 from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.docx_numbers import Numbers
+from ingest.parsers.lists import BULLET, item_text
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
@@ -121,7 +122,11 @@ class _Reader:
             properties = next((child for child in node if local(child) == "pPr"), ())
             kind, level = self._kind(properties)
             label = self._numbers.label(properties)
-            self.blocks.append(Block(kind, f"{label} {text.lstrip()}" if label else text, level=level))
+            if label and kind != "heading":
+                kind, text = "list", item_text(text, label)
+            elif label not in ("", BULLET):
+                text = f"{label} {text.lstrip()}"
+            self.blocks.append(Block(kind, text, level=level))
         for box in boxes:
             self.read(box)
 

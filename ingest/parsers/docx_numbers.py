@@ -1,4 +1,4 @@
-"""The numbers that Word prints before headings and list items; they are counted, not written, in the file."""
+"""The numbers and bullets that Word prints before headings and items; they are counted, not written, in the file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ingest.parsers.lists import BULLET
 from ingest.parsers.package import attribute, local
 
 LEVELS = 9
@@ -131,7 +132,7 @@ def _read_list(node: Any) -> _List:
 
 def _printed(found: _List, level: int) -> str:
     if found.levels[level].format in ("bullet", "none"):
-        return ""
+        return BULLET if found.levels[level].format == "bullet" else ""
 
     def one(place: re.Match[str]) -> str:
         at = int(place[1]) - 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.encodings import guess_encoding
+from ingest.parsers.lists import BULLET, item_text
 from ingest.parsers.tables import Cell, markdown_table, spread_cells
 from ingest.parsers.text import decode
 
@@ -15,7 +18,7 @@ _DROP = {
     "input", "textarea", "head", "video", "audio", "map", "dialog", "datalist",
 }  # fmt: skip
 _BLOCKS = {
-    "p", "div", "section", "article", "main", "body", "html", "ul", "ol", "dl", "dt", "dd", "blockquote", "figure",
+    "p", "div", "section", "article", "main", "body", "html", "dl", "dt", "dd", "blockquote", "figure",
     "figcaption", "address", "details", "summary", "form", "fieldset", "hr", "center", "header", "footer", "aside",
     "legend", "caption", "tr", "td", "th", "tbody", "thead", "tfoot", "title",
 }  # fmt: skip
@@ -92,6 +95,10 @@ class _Walker:
         self._inline: list[str] = []
         self._kind: Kind = "text"
         self._level = 0
+        self._counts: list[Iterator[int] | None] = []
+        """Of each list around: its numbers, nothing where it has bullets."""
+        self._mark = ""
+        """What stands before the next text, the first of its item."""
         self._keep_named = not _named_boilerplate_is_small(root)
 
     def counts(self) -> dict[str, Any]:
@@ -134,7 +141,9 @@ class _Walker:
             self.flush()
             self.blocks.append(Block("code", "".join(node.itertext())))
         elif tag == "li":
-            self._block(node, "list", 0)
+            self._item(node)
+        elif tag in ("ul", "ol"):
+            self._list(node, tag)
         elif tag == "br":
             self._inline.append(_BREAK)
         elif tag == "img":
@@ -153,6 +162,20 @@ class _Walker:
         self._children(node)
         self.flush()
         self._kind, self._level = before
+
+    def _list(self, node: Any, tag: str) -> None:
+        self.flush()
+        self._counts.append(count(_span(node, "start")) if tag == "ol" else None)
+        self._children(node)
+        self.flush()
+        self._counts.pop()
+
+    def _item(self, node: Any) -> None:
+        self.flush()
+        counted = self._counts[-1] if self._counts else None
+        self._mark = BULLET if counted is None else f"{next(counted)}."
+        self._block(node, "list", 0)
+        self._mark = ""
 
     def _children(self, node: Any) -> None:
         if node.text:
@@ -178,7 +201,9 @@ class _Walker:
         lines = (" ".join(line.split()) for line in "".join(self._inline).split(_BREAK))
         text = "\n".join(line for line in lines if line)
         if text:
-            self.blocks.append(Block(self._kind, text, level=self._level))
+            marked = self._kind == "list" and self._mark
+            self.blocks.append(Block(self._kind, item_text(text, self._mark) if marked else text, level=self._level))
+            self._mark = ""
         self._inline = []
 
 

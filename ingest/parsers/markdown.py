@@ -9,6 +9,7 @@ from ingest.parsed import Block, RawDocument
 from ingest.parsers.text import decode
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_NAMED = re.compile(r"\s*(?:\*\*|__)?[^\W\d_][^.!?:]{0,40}:(?:\*\*|__)?\s+\S")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
@@ -89,6 +90,23 @@ def inline(text: str) -> str:
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 
+def _printed_lines(lines: list[str]) -> list[str]:
+    """Return the lines of a paragraph as they are printed: broken where it says so, and where each names its value."""
+    named = all(_NAMED.match(line) for line in lines)
+    found: list[str] = []
+    broken = True
+    for line in lines:
+        text = line.strip()
+        ends = line.endswith(("  ", "\\"))
+        text = text.removesuffix("\\").rstrip() if ends else text
+        if broken:
+            found.append(text)
+        else:
+            found[-1] += f" {text}"
+        broken = ends or named
+    return found
+
+
 class _Reader:
     """Collects blocks from lines."""
 
@@ -150,6 +168,6 @@ class _Reader:
             if self._kind == "table":
                 text = "\n".join(inline(line).strip() for line in self._pending)
             else:
-                text = inline(" ".join(line.strip() for line in self._pending))
+                text = "\n".join(map(inline, _printed_lines(self._pending)))
             self.blocks.append(Block(self._kind, text))
         self._pending, self._kind = [], "text"

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import Encrypted, Unparseable
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.lists import item_text
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
 from ingest.parsers.request import ParseRequest
@@ -67,9 +68,11 @@ class _Reader:
                 self.read(child)
 
     def _item(self, node: Any) -> None:
+        marked = False
         for child in node:
             if local(child) in ("p", "h"):
-                self._add("list", _text(child))
+                self._add("list", _text(child) if marked else item_text(_text(child)))
+                marked = True
             else:
                 self.read([child])
 

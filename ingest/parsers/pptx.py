@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.lists import item_text
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
@@ -96,11 +97,9 @@ def _shape(node: Any, page: int, blocks: list[Block]) -> None:
         if title:
             blocks.append(Block("heading", title, level=1, page=page))
         return
-    for paragraph in node.iter():
-        if local(paragraph) == "p":
-            text = _text(paragraph)
-            if text.strip():
-                blocks.append(Block("list", text, page=page))
+    texts = [text for paragraph in node.iter() if local(paragraph) == "p" and (text := _text(paragraph)).strip()]
+    for text in texts:
+        blocks.append(Block("list", item_text(text) if len(texts) > 1 else text, page=page))
 
 
 def _paragraphs(node: Any) -> str:
