@@ -70,4 +70,17 @@ def judges_in_force(runtime: Runtime) -> Json:
 def weigh(runtime: Runtime, trace: Trace) -> str | None:
     """Say why the evidence cannot hold an answer, `None` where it may."""
     trace.judges = judges_in_force(runtime)
-    return runtime.answerability.reason(trace.standalone, trace.evidence)
+    reason = runtime.answerability.reason(trace.standalone, trace.evidence)
+    if reason == "insufficient_evidence" and _may_stand_alone(trace):
+        # A short question in a conversation may be a new one, which the words it was lent only blur.
+        reason = runtime.answerability.reason(trace.question.text, trace.evidence)
+        if reason is None and trace.query is not None:
+            trace.query = replace(trace.query, text=trace.question.text)
+    return reason
+
+
+def _may_stand_alone(trace: Trace) -> bool:
+    """Whether a question was lent words of the conversation though no word of it says that it is about them."""
+    from generation.rewrite import points_back
+
+    return trace.standalone != trace.question.text and not points_back(trace.question.text)

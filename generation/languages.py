@@ -43,6 +43,18 @@ def message(name: str, language: str, **values: str) -> str:
     return _messages(chosen)[name].format(**values)
 
 
+def is_own_words(text: str) -> bool:
+    """Whether a reply is one of the product's own sentences, such as a refusal, in whatever language."""
+    return text.startswith(_beginnings())
+
+
+@cache
+def _beginnings() -> tuple[str, ...]:
+    """Return how the product's own sentences begin, up to what is filled in."""
+    texts = (text.partition("{")[0] for language in languages() for text in _messages(language).values())
+    return tuple(text for text in texts if len(text) >= SHORTEST)
+
+
 @cache
 def _messages(language: str) -> dict[str, str]:
     return tomllib.loads((files("generation") / "messages" / f"{language}.toml").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from core.errors import GenerationError
 from core.types import Message, Query, Question
 from core.words import STOPWORDS, content_words, stem, words
 from generation.generators import Completer, Generator
+from generation.languages import is_own_words
 from generation.prompts import render
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ QUESTION_WEIGHTS = (0.2, 0.1)
 REPLY_WEIGHT = 0.1
 REPLY_CHARACTERS = 1000
 """Of a long reply the beginning is searched with."""
+_MARKER = re.compile(r"\s?\[\d+\]")
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
     r"|^(?:and|or|but|so|what about|how about|why|then|also|ok|yes|no|really|more|else)\b",
@@ -56,19 +58,30 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
 def _earlier(history: Sequence[Message]) -> tuple[tuple[str, float], ...]:
     """Return the last questions, the latest first, and the last reply, each with its weight in a search."""
     asked = [message.content for message in history if message.role == "user"]
-    replies = [message.content for message in history if message.role == "assistant"]
+    replies = _replies(history)
     questions = zip(reversed(asked[-len(QUESTION_WEIGHTS) :]), QUESTION_WEIGHTS, strict=False)
     return (*questions, *((reply[:REPLY_CHARACTERS], REPLY_WEIGHT) for reply in replies[-1:]))
 
 
+def _replies(history: Sequence[Message]) -> list[str]:
+    """Return what was answered, without markers; a refusal says nothing that a follow-up could be about."""
+    replies = (message.content for message in history if message.role == "assistant")
+    return [_MARKER.sub("", reply) for reply in replies if not is_own_words(reply)]
+
+
+def points_back(text: str) -> bool:
+    """Whether a question says by a word of its own that it is about something said before."""
+    return _POINTS_BACK.search(text.strip()) is not None
+
+
 def _leans_back(text: str) -> bool:
-    return bool(_POINTS_BACK.search(text.strip())) or len(content_words(text)) <= FEW_WORDS
+    return points_back(text) or len(content_words(text)) <= FEW_WORDS
 
 
 def _with_words_before(question: Question) -> str:
     """Return the question followed by the content words of earlier questions, the latest first, then of the reply."""
     asked = [message.content for message in question.history if message.role == "user"]
-    replies = [message.content for message in question.history if message.role == "assistant"]
+    replies = _replies(question.history)
     known = {stem(word) for word in words(question.text)}
     carried: list[str] = []
     for text in [*reversed(asked[-2:]), *(reply[:200] for reply in replies[-1:])]:
@@ -77,6 +90,15 @@ def _with_words_before(question: Question) -> str:
                 known.add(stem(word))
                 carried.append(word)
     return " ".join([question.text, *carried])
+
+
+def own_words(query: str, history: Sequence[Message]) -> frozenset[str]:
+    """Return the content words of a query of `rewrite` without those at its end that it was lent by earlier turns."""
+    said = frozenset().union(*(words(message.content) for message in history))
+    own = query.split(" ")
+    while own and own[-1] in said:
+        own.pop()
+    return content_words(" ".join(own)) or content_words(query)
 
 
 def _conversation(history: Sequence[Message]) -> str:

@@ -12,12 +12,14 @@ from app.conversations import recall
 from app.gaps import find_gaps
 from app.refusals import EXPLAINED, blocked
 from app.runtime import Runtime
+from app.steps import weigh
 from app.trace import Trace
 from core.db.access import readable
 from core.db.models import Document
 from core.settings import RailSettings
 from core.types import OPERATOR, Filters, Message, Principal, Question, Verdict
 from generation.greetings import greeting_language
+from generation.rewrite import rewrite
 from guardrails.rails import UNAVAILABLE
 
 ENGLISH, GERMAN = "How many days of leave do I have?", "Wie viele Urlaubstage habe ich im Jahr?"
@@ -117,3 +119,19 @@ def test_a_greeting_in_between_does_not_stand_before_a_follow_up(runtime: Runtim
     given = (Message("user", "Who books flights?"), Message("assistant", "Ana."), Message("user", "merci"))
     told = Question("and trains?", OPERATOR, history=(*given, Message("assistant", "I look up questions.")))
     assert recall(runtime.database, told).history == given[:2]
+
+
+@pytest.mark.parametrize(("question", "reason"), [("lead time C-3001", None), ("And C-3001?", "insufficient_evidence")])
+def test_a_short_question_is_weighed_alone_too_unless_it_points_back(question: str, reason: str | None) -> None:
+    """Few words lean on the conversation by their number alone; they may as well be about something else."""
+    weighed = SimpleNamespace(
+        judges={},
+        reason=lambda text, _: None if text in ("lead time C-3001", "And C-3001?") else "insufficient_evidence",
+    )
+    runtime = SimpleNamespace(answerability=weighed, verifier=SimpleNamespace(revision=None))
+    history = (Message("user", "Who books flights?"), Message("assistant", "The travel desk books all flights. [1]"))
+    trace = Trace(Question(question, OPERATOR, history=history))
+    trace.query = rewrite(trace.question)
+    assert trace.standalone != question
+    assert weigh(runtime, trace) == reason
+    assert (trace.standalone == question) == (reason is None)

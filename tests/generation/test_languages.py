@@ -32,7 +32,7 @@ def test_every_language_has_every_message_with_the_same_variables() -> None:
 
 
 def test_a_language_without_a_file_is_spoken_to_in_english() -> None:
-    assert message("searched", "fi", query="loma") == "I searched for: loma"
+    assert message("searched", "fi", query="loma") == "I searched for “loma”."
     assert message("no_evidence", "de") != message("no_evidence", "en")
     with pytest.raises(KeyError):
         message("no such", "en")

@@ -2,7 +2,9 @@ from pathlib import Path
 
 from core.settings import load_settings
 from core.types import OPERATOR, Message, Question
-from generation.rewrite import rewrite
+from core.words import content_words
+from generation.languages import message
+from generation.rewrite import own_words, rewrite
 from generation.vllm import VllmGenerator
 from tests.wire_double import wire_double
 
@@ -38,3 +40,16 @@ def test_a_model_server_rewrites_and_its_failure_falls_back_to_words(tmp_path: P
         assert rewrite(question, VllmGenerator(generation)).text == "When does annual leave expire?"
         double.mode = "error"
         assert "annual" in rewrite(question, VllmGenerator(generation)).text
+
+
+def test_a_refusal_lends_a_follow_up_no_words() -> None:
+    told = message("insufficient_evidence", "en") + " " + message("searched_in", "en", collection="hr")
+    history = (Message("user", "Are speeding fines reimbursed?"), Message("assistant", told))
+    query = rewrite(Question("And parking?", OPERATOR, history=history))
+    assert set(query.text.split()) == {"And", "parking?", "speeding", "fines", "reimbursed"}
+    assert [said for said, _ in query.earlier] == ["Are speeding fines reimbursed?"]
+
+
+def test_own_words_are_those_that_were_not_lent() -> None:
+    question = Question("And for interns?", OPERATOR, history=HISTORY)
+    assert own_words(rewrite(question).text, HISTORY) == content_words("And for interns?")
