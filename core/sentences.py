@@ -1,7 +1,8 @@
 """Text cut into the units that an answer may quote: sentences, list items, table rows; all with character offsets.
 
 A list item, a table row and a sentence that begins with "They" make sense only with what introduces them, so each
-carries its lead: the sentence that ends before the list, the table's header row, the sentence before.
+carries its lead: the sentence that ends before the list, the table's header row, the sentence before, the question
+that a "Yes" answers; and its section, the heading above it.
 """
 
 from __future__ import annotations
@@ -10,21 +11,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["sentence", "item", "row", "header", "heading"]
+from core.blocks import LONGEST_TITLE, RULE, Kind, blocks_of, lines_of, trim
+
 LONGEST = 600
 """Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
 
-LONGEST_TITLE = 80
-"""Characters of a line over a list that names it without a colon."""
-
-_HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
-_ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
-_RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
 _FIGURE = re.compile(r"\d")
-_POINTS_BACK = re.compile(r"(?:it|its|they|their|these|those|this|that|he|she|his|her|such|both)\b", re.IGNORECASE)
-_COMMENT = re.compile(r"\s*<!--.*-->\s*$")
+_NAMED = re.compile(r"[^\W\d_][^.!?:\n]{0,40}:[ \t]+\S")
+_POINTS_BACK = re.compile(
+    r"(?:it|its|they|their|these|those|this|that|he|she|his|her|such|both|otherwise|"
+    r"if (?:so|not|it|this|that|these|those|they)|in (?:this|that|such|these|those) cases?)\b",
+    re.IGNORECASE,
+)
+_REPLY = re.compile(r"(?:yes|no)\b(?=\s*(?:[,.;:!]|[–—-]\s))", re.IGNORECASE)
 _BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」』）]*""")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|cf|no|nos|fig|eq|sec|art|inc|ltd|co|corp|jr|sr|gen|col|lt|sgt|rev|hon|"
@@ -45,6 +45,8 @@ class Unit:
     lead: tuple[int, int] | None = None
     listed: tuple[int, int] | None = None
     """The whole list, from its lead to its last item, of an item or a lead."""
+    section: tuple[int, int] | None = None
+    """The heading above it in the text."""
 
 
 @lru_cache(maxsize=2048)  # the same passages are cut for quoting, weighing and checking, question after question
@@ -52,34 +54,52 @@ def split_units(text: str) -> tuple[Unit, ...]:
     """Return the units of a text in order; whitespace, markers of lists and table rules belong to none."""
     units: list[Unit] = []
     lead: tuple[int, int] | None = None
-    blocks = list(_blocks(text))
+    titled = False
+    blocks = blocks_of(text)
     for (kind, start, end), after in zip(blocks, [*blocks, None][1:], strict=True):
         if kind == "sentence":
-            units.extend(_with_antecedents(text, list(_sentences(text, start, end))))
-            lead = (units[-1].start, units[-1].end)
+            above = units[-1] if units and units[-1].kind == "heading" else None
+            units.extend(_with_antecedents(text, list(_sentences(text, start, end)), above))
+            lead, titled = (units[-1].start, units[-1].end), False
         elif kind == "item":
-            introduces = lead if lead and _introduces(text[slice(*lead)]) else None
+            introduces = lead if lead and (titled or _introduces(text[slice(*lead)])) else None
             units.extend(Unit(part.start, part.end, "item", introduces) for part in _sentences(text, start, end))
         elif kind == "heading":
             units.append(Unit(start, end, "heading"))
-            lead = None
+            lead, titled = (start, end), True
         elif units and units[-1].kind in ("row", "header") and not _gap(text, units[-1].end, start):
             units.append(Unit(start, end, "row", lead))
         else:
             header = after is not None and after[0] == "row" and _is_header(text, (start, end), after[1:])
             lead = (start, end) if header else None
             units.append(Unit(start, end, "header" if header else "row"))
-    return tuple(_in_lists(units))
+    return tuple(_in_sections(_in_lists(units)))
 
 
-def _with_antecedents(text: str, sentences: list[Unit]) -> list[Unit]:
-    """Return the sentences of a paragraph, each that points back led by the one before."""
-    return [
-        replace(unit, lead=(before.start, before.end))
-        if before is not None and _POINTS_BACK.match(text, unit.start)
-        else unit
-        for before, unit in zip([None, *sentences[:-1]], sentences, strict=True)
-    ]
+def replies(text: str) -> bool:
+    """Whether a text is a reply that needs its question: it begins with a yes or a no."""
+    return _REPLY.match(text) is not None
+
+
+def _with_antecedents(text: str, sentences: list[Unit], heading: Unit | None) -> list[Unit]:
+    """Return the sentences of a paragraph, each that points back led by the one before, a reply by its question."""
+    found = []
+    for before, unit in zip([heading, *sentences[:-1]], sentences, strict=True):
+        asked = before is not None and text[before.end - 1] == "?" and _REPLY.match(text, unit.start)
+        points = before is not None and before is not heading and _POINTS_BACK.match(text, unit.start)
+        found.append(replace(unit, lead=(before.start, before.end)) if before and (asked or points) else unit)
+    return found
+
+
+def _in_sections(units: list[Unit]) -> Iterator[Unit]:
+    """Yield the units, each with the heading above it."""
+    section: tuple[int, int] | None = None
+    for unit in units:
+        if unit.kind == "heading":
+            section = (unit.start, unit.end)
+            yield unit
+        else:
+            yield replace(unit, section=section) if section else unit
 
 
 def _introduces(text: str) -> bool:
@@ -91,7 +111,7 @@ def _introduces(text: str) -> bool:
 def _is_header(text: str, row: tuple[int, int], below: tuple[int, int]) -> bool:
     """Whether the first row of a table names its columns: a rule follows, or figures under words."""
     between = text[row[1] : below[0]].strip("\n")
-    ruled = any(_RULE.match(line) for line in between.splitlines() if line.strip())
+    ruled = any(RULE.match(line) for line in between.splitlines() if line.strip())
     return ruled or (not _FIGURE.search(text[slice(*row)]) and _FIGURE.search(text[slice(*below)]) is not None)
 
 
@@ -136,58 +156,20 @@ def windows(spans: list[tuple[int, int]], text: str, longest: int) -> list[tuple
     return found
 
 
-def _blocks(text: str) -> Iterator[tuple[Kind, int, int]]:
-    """Yield headings, items, rows, and runs of prose lines, each with its span without outer whitespace."""
-    open_kind: Kind | None = None
-    begin = end = 0
-    for start, stop in _lines(text):
-        line = text[start:stop]
-        kind = _kind(line)
-        joins = kind == "sentence" and open_kind in ("sentence", "item")
-        if joins:
-            end = stop
-            continue
-        if open_kind is not None:
-            yield open_kind, *_trim(text, begin, end)
-            open_kind = None
-        if kind is None:
-            continue
-        marker = _ITEM.match(line)
-        skip = (
-            marker.end()
-            if kind == "item" and marker
-            else len(line) - len(line.lstrip("# \t"))
-            if kind == "heading"
-            else 0
-        )
-        open_kind, begin, end = kind, start + skip, stop
-    if open_kind is not None:
-        yield open_kind, *_trim(text, begin, end)
-
-
-def _lines(text: str) -> Iterator[tuple[int, int]]:
-    position = 0
-    for line in text.splitlines(keepends=True):
-        yield position, position + len(line.rstrip("\r\n"))
-        position += len(line)
-
-
-def _kind(line: str) -> Kind | None:
-    if not line.strip() or _COMMENT.match(line) or _RULE.match(line):
-        return None
-    if _HEADING.match(line):
-        return "heading"
-    if line.lstrip().startswith("|") or line.count("\t") >= 1:
-        return "row"
-    return "item" if _ITEM.match(line) else "sentence"
-
-
 def _sentences(text: str, start: int, end: int) -> Iterator[Unit]:
-    begin = start
-    for stop in _boundaries(text, start, end):
-        for piece in _short(text, begin, stop):
-            yield Unit(*piece, "sentence")
-        begin = stop
+    for first, last in _named_lines(text, start, end):
+        begin = first
+        for stop in _boundaries(text, first, last):
+            for piece in _short(text, begin, stop):
+                yield Unit(*piece, "sentence")
+            begin = stop
+
+
+def _named_lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a paragraph before each line of the form "Name: value" where it is a run of them; whole where it is none."""
+    starts = [start + first for first, _ in lines_of(text[start:end]) if _NAMED.match(text, start + first, end)]
+    cuts = starts if len(starts) > 1 and starts[0] == start else [start]
+    yield from zip(cuts, [*cuts[1:], end], strict=True)
 
 
 def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
@@ -206,25 +188,17 @@ def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
 
 def _short(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cut what is too long to be a sentence at its line ends."""
-    start, end = _trim(text, start, end)
+    start, end = trim(text, start, end)
     if end - start <= LONGEST:
         if start < end:
             yield start, end
         return
-    for first, last in _lines(text[start:end]):
-        left, right = _trim(text, start + first, start + last)
+    for first, last in lines_of(text[start:end]):
+        left, right = trim(text, start + first, start + last)
         if left < right:
             yield left, right
 
 
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
 def _gap(text: str, start: int, end: int) -> bool:
     """Whether a blank line lies between two rows, so that the second opens another table."""
-    return text[start:end].count("\n") > 1 and not _RULE.match(text[start:end].strip("\n") or "x")
+    return text[start:end].count("\n") > 1 and not RULE.match(text[start:end].strip("\n") or "x")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.sentences import Unit, split_units
+from core.sentences import Unit, replies, split_units
 from core.settings import Settings
 from core.types import Evidence
-from core.words import content_words
+from core.words import content_words, coverage
 from generation.ranges import fits
 from generation.readings import offset_of, read_again, read_evidence
 from generation.tables import cells, match
@@ -19,6 +19,8 @@ from generation.tables import cells, match
 if TYPE_CHECKING:
     from models.reader import Reading
 
+BELOW = " › "
+"""What stands between the headings above a passage."""
 SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
 MEANING = 0.6
@@ -36,12 +38,16 @@ NAMES = 0.8
 """Share of the names of a row and column that a question has, and in the mean of the question that they have."""
 FITTING = 1.6
 """What a tier ("15+ years") gains where the amount asked about falls into it, and loses where not."""
+SECTION = 0.5
+"""What a word counts that stands only in the heading above a piece: it is about the whole section."""
 SAID = 0.3
 """What a word of the conversation before weighs beside one that only the question has."""
 SECOND = 0.75
 """What the second reader's word of a passage weighs beside the reader's, about as in the calibration."""
 ASKING = 0.5
-"""What a piece keeps of its score that asks itself: a question among the headings or examples answers none."""
+"""What a piece keeps of its score that asks itself, or is a heading: it names what is asked and tells nothing of it."""
+REPLY = 0.3
+"""What a "Yes" keeps of its score at least, where its own question shares no word with the one that is asked."""
 FLOOR = 0.35
 """What a piece keeps of its score in a passage that the reader gives up on."""
 
@@ -60,8 +66,12 @@ class Passage:
 
     @property
     def lead(self) -> str:
-        """What introduces the unit, empty for a plain sentence."""
-        return self.evidence.hit.chunk.text[slice(*self.unit.lead)] if self.unit.lead else ""
+        """What introduces the unit, empty for a plain sentence; over a list that opens its passage, the heading."""
+        unit, chunk = self.unit, self.evidence.hit.chunk
+        if unit.lead:
+            return chunk.text[slice(*unit.lead)]
+        opens = unit.kind == "item" and unit.listed and not any(map(str.isalpha, chunk.text[: unit.listed[0]]))
+        return chunk.heading.splitlines()[0].split(BELOW)[-1] if opens and BELOW in chunk.heading else ""
 
     @property
     def span(self) -> tuple[int, int]:
@@ -80,19 +90,33 @@ class Passage:
         return above[-1] if above else self.lead
 
     @property
+    def section(self) -> str:
+        """The heading above the unit in its passage."""
+        return self.evidence.hit.chunk.text[slice(*self.unit.section)] if self.unit.section else ""
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return self.evidence.hit.chunk.heading, self.lead, self.text
+
+    @property
+    def own_words(self) -> frozenset[str]:
+        """The content words of the unit, its lead and the headings above its passage."""
+        return content_words("\n".join(self._own))
+
+    @property
     def in_context(self) -> str:
         """The unit after its headings and lead, as it is compared with a question."""
-        parts = (self.evidence.hit.chunk.heading, self.lead, self.text)
-        return "\n".join(part for part in parts if part)
+        parts = (*self._own, self.section)
+        return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
 def passages_of(evidence: Sequence[Evidence]) -> list[Passage]:
-    """Return every quotable piece of the evidence; headings and the heads of columns are context, never quotes."""
+    """Return every quotable piece of the evidence; the heads of columns are context, never quotes."""
     return [
         Passage(item, unit)
         for item in evidence
         for unit in split_units(item.hit.chunk.text)
-        if unit.kind not in ("heading", "header") and _says_something(item.hit.chunk.text[unit.start : unit.end], unit)
+        if unit.kind != "header" and _says_something(item.hit.chunk.text[unit.start : unit.end], unit)
     ]
 
 
@@ -115,8 +139,10 @@ def rank_passages(
     shared = overlaps(question, passages, said)
     scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
     for index, passage in enumerate(passages):
-        if passage.text.rstrip(" *_\"'”»)").endswith("?"):
+        if passage.unit.kind == "heading" or passage.text.rstrip(" *_\"'”»)").endswith("?"):
             scores[index] *= ASKING
+        if replies(passage.text):
+            scores[index] *= max(REPLY, coverage(question, passage.in_context))
         if passage.unit.kind == "row":
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
@@ -196,7 +222,9 @@ def passage_text(passage: Passage) -> str:
     text, lead = passage.text, passage.lead
     if passage.unit.kind == "row":
         return _row(text, passage.header)
-    return flat(f"{lead} {text}" if lead and passage.unit.kind == "item" else text)
+    if not lead or passage.unit.kind != "item":
+        return flat(text)
+    return flat(f"{lead}{':' if lead[-1].isalnum() or lead[-1] == ')' else ''} {text}")
 
 
 def _row(row: str, header: str) -> str:
@@ -228,11 +256,15 @@ def overlaps(question: str, passages: Sequence[Passage], said: frozenset[str] = 
     """
     wanted = content_words(question)
     held = [content_words(passage.in_context) & wanted for passage in passages]
+    own = [passage.own_words for passage in passages]
     weight = {word: math.log(1 + len(held) / (1 + sum(word in words for words in held))) for word in wanted}
     if not wanted <= said:
         weight = {word: value * (SAID if word in said else 1.0) for word, value in weight.items()}
     total = sum(weight.values())
-    return [sum(weight[word] for word in words) / total if total else 0.0 for words in held]
+    return [
+        sum(weight[word] * (1.0 if word in mine else SECTION) for word in words) / total if total else 0.0
+        for words, mine in zip(held, own, strict=True)
+    ]
 
 
 def _says_something(text: str, unit: Unit) -> bool:

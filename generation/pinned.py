@@ -9,7 +9,7 @@ it is the organisation's own); what that does to an answer, `generation.answerab
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import PurePosixPath
 
 from core.sentences import split_units
@@ -22,31 +22,65 @@ ALIKE = 6
 """Letters in which two words of one name agree: Aristotle and Aristotelian."""
 _PARTS = re.compile(r"[-/_–]")
 _WORD = re.compile(r"[^\W_]+")
+_ONE = r"[A-Z0-9][\w.’'-]*"
+_VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)")
+_MAIL = re.compile(r"(?:(?:Subject|From|To|Cc|Date): [^\n]*(?:\n|$)){3,}")
+_LISTING = re.compile(rf"{_ONE}(?:(?:,\s|,?\s(?:and|or|und|oder|et|ou|y|o|vs\.?|versus)\s(?:the\s|in\s)?){_ONE})+")
+"""Names of one word each, set side by side."""
 
 
-def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[str]:
-    """Return the names and years of a question that some evidence has; a word also written small is no name."""
+def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[frozenset[str]]:
+    """Return the names and years of a question that some evidence has; a word also written small is no name.
+
+    Names that a question sets side by side ("Germany and Austria") are one pin: a piece has to speak of one of them.
+    """
     names, years = anchors(question)
     if not names and not years:
         return frozenset()
     texts = [_around(item) + item.hit.chunk.text for item in evidence]
     have = frozenset().union(*map(_stems, texts))
     small = {stem(word) for text in texts for word in _WORD.findall(text) if word.islower()}
-    return frozenset(name for name in names | years if name not in small and _held(name, have))
+    found = {name for name in names | years if name not in small and _held(name, have)}
+    return frozenset(_side_by_side(question, name, found) for name in found)
 
 
-def speaks_of(pins: frozenset[str], passage: Passage) -> bool:
+def _side_by_side(question: str, name: str, found: Set[str]) -> frozenset[str]:
+    """Return a name with those that stand beside it in an enumeration."""
+    beside = {name}
+    for listing in _LISTING.findall(question):
+        listed = _stems(listing) & found
+        if name in listed:
+            beside |= listed
+    return frozenset(beside)
+
+
+def speaks_of(pins: frozenset[frozenset[str]], passage: Passage) -> bool:
     """Whether a piece has every name and year of the question that evidence has."""
     if not pins:
         return True
     own = f"{_around(passage.evidence)}{passage.header}\n{passage.in_context}\n{_before(passage)}"
     have = _stems(own)
-    return all(_held(name, have) for name in pins)
+    return all(any(_held(name, have) for name in alike) for alike in pins)
 
 
 def _around(item: Evidence) -> str:
     hit = item.hit
-    return f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n"
+    return f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n{_letter_head(hit.chunk.text)}"
+
+
+def _letter_head(text: str) -> str:
+    """Return who writes to whom, where a passage begins a mail: all of it speaks of them."""
+    found = _MAIL.match(text)
+    return found[0] if found else ""
+
+
+def of_version(question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+    """Return the pieces that are of no other version ("2.4.1") than the one asked about, where any is of that one."""
+    asked = set(_VERSION.findall(question))
+    named = [set(_VERSION.findall(passage.in_context)) for passage in passages] if asked else []
+    if not any(asked & versions for versions in named):
+        return passages
+    return [one for one, versions in zip(passages, named, strict=True) if not versions or asked & versions]
 
 
 def _before(passage: Passage) -> str:

@@ -11,7 +11,9 @@ from core.words import content_words, coverage
 from generation.conflicts import opposing
 from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
-from generation.pinned import pinned_by, speaks_of
+from generation.pinned import of_version, pinned_by, speaks_of
+from generation.ranges import fits
+from generation.rewrite import own_words
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -54,7 +56,9 @@ class QuoteGenerator:
     def choose(self, question: str, passages: Sequence[Passage], history: Sequence[Message] = ()) -> list[Passage]:
         """Return the quotable pieces that answer best, the best first."""
         said = frozenset().union(*(content_words(message.content) for message in history))
+        said -= own_words(question, history) if said else said
         terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
+        passages = of_version(question, passages)
         ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
         chosen: list[Passage] = []
@@ -86,7 +90,18 @@ def _on_the_point(question: str, said: frozenset[str], chosen: Sequence[Passage]
     wanted = content_words(question) - said or content_words(question)
     held = [coverage(wanted, content_words(passage_text(passage))) for passage in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -held[index])
-    return [chosen[index] for index in order if held[index] >= ON_THE_POINT * max(held)]
+    best = chosen[order[0]]
+    return [
+        chosen[index]
+        for index in order
+        if held[index] >= (1.0 if _beside(best, chosen[index]) else ON_THE_POINT) * max(held)
+    ]
+
+
+def _beside(best: Passage, other: Passage) -> bool:
+    """Whether a piece is another row of the table of the best one: it is another thing where it is named less well."""
+    rows = best.unit.kind == other.unit.kind == "row"
+    return rows and best.evidence is other.evidence and best.header == other.header
 
 
 def _dated(passage: Passage) -> date:
@@ -99,7 +114,8 @@ def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list
     marker = f"[{passage.evidence.marker}]"
     whole = _list_of(passage, passages)
     if whole and _asks_for_all(question, passage, whole):
-        lead = "" if passage in whole and not passage.lead else f"{flat(passage.lead or passage.text)} {marker}\n"
+        led = passage.unit.lead is not None or passage not in whole
+        lead = f"{flat(passage.lead or passage.text)} {marker}\n" if led else ""
         return (lead + "\n".join(f"- {text} {marker}" for text in _items(whole))).split("\n")
     if passage.unit.kind == "sentence" and 0 < len(passage.lead) <= LONGEST_LEAD:
         return [f"{flat(passage.lead)} {marker} {flat(passage.text)} {marker}"]
@@ -131,12 +147,15 @@ def _items(whole: Sequence[Passage]) -> list[str]:
 
 
 def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> bool:
-    """Whether a question asks for a list, not for one item: the item adds no word of the question to its lead."""
+    """Whether a question asks for a list, not for one item: the item alone adds no word of the question to its lead."""
     if passage.unit.kind != "item":
         return True
+    if fits(question, passage.text):
+        return False
     wanted = content_words(question)
     lead = content_words(passage.lead) & wanted
-    return bool(lead) and not (content_words(passage.text) & wanted) - lead
+    others = frozenset().union(*(content_words(item.text) for item in whole if item is not passage))
+    return bool(lead) and not (content_words(passage.text) & wanted) - lead - others
 
 
 def _same(one: Passage, other: Passage) -> bool:

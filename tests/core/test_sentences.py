@@ -71,3 +71,77 @@ def test_windows_cover_every_sentence_within_their_length() -> None:
 
 def test_an_empty_text_has_no_units():
     assert split_sentences("") == []
+
+
+MANUAL = """Printer manual
+
+Labels are blank
+
+The labels are loaded upside down.
+
+Can I use a public network?
+
+Yes, but only through the tunnel.
+
+4. Parental leave
+
+Parents may take leave. If that is not possible, they are paid.
+
+2.4.1 (12 May 2026)
+
+- Fixes labels
+- Fixes zones
+
+5. Office
+The move to the new office in Leipzig is postponed until September.
+"""
+
+
+def test_short_lines_above_prose_and_lists_are_headings_and_the_section_of_what_follows() -> None:
+    found = [
+        (MANUAL[unit.start : unit.end], MANUAL[slice(*unit.section)] if unit.section else "")
+        for unit in split_units(MANUAL)
+        if unit.kind != "heading"
+    ]
+    assert found == [
+        ("The labels are loaded upside down.", "Labels are blank"),
+        ("Yes, but only through the tunnel.", "Can I use a public network?"),
+        ("Parents may take leave.", "Parental leave"),
+        ("If that is not possible, they are paid.", "Parental leave"),
+        ("Fixes labels", "2.4.1 (12 May 2026)"),
+        ("Fixes zones", "2.4.1 (12 May 2026)"),
+        ("The move to the new office in Leipzig is postponed until September.", "Office"),
+    ]
+
+
+def test_items_are_led_by_their_heading_and_replies_by_their_question() -> None:
+    leads = {MANUAL[unit.start : unit.end]: MANUAL[slice(*unit.lead)] for unit in split_units(MANUAL) if unit.lead}
+    assert leads == {
+        "Yes, but only through the tunnel.": "Can I use a public network?",
+        "If that is not possible, they are paid.": "Parents may take leave.",
+        "Fixes labels": "2.4.1 (12 May 2026)",
+        "Fixes zones": "2.4.1 (12 May 2026)",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Phone 030 123456\n\nMail us at x@y.example\n\nOpen 9 to 5",  # facts in a row
+        "1. first thing\n\n2. second thing\n\n3. third thing\n\nThat is all.",
+        "- a badge\n\nThat is all.",
+        "The last line of a text",
+    ],
+)
+def test_facts_and_items_are_no_headings(text: str) -> None:
+    assert "heading" not in {unit.kind for unit in split_units(text)}
+
+
+def test_lines_that_each_name_a_value_are_units_and_a_wrapped_sentence_is_one() -> None:
+    assert pieces("Flash point: 12 °C\nBoiling point: 82 °C\nStorage: in a cool\nplace") == [
+        "Flash point: 12 °C",
+        "Boiling point: 82 °C",
+        "Storage: in a cool\nplace",
+    ]
+    wrapped = "This is said in the\nAppendix: see there."
+    assert pieces(wrapped) == [wrapped]

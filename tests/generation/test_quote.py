@@ -1,5 +1,6 @@
 """What a quoted answer is made of: whole lists, the right row, the right tier, what a sentence points back to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from core.settings import Settings, load_settings
 from core.types import Message
 from generation.generators import write_draft
+from generation.passages import passage_text, passages_of
+from generation.pinned import pinned_by, speaks_of
 from generation.quote import QuoteGenerator
 from generation.ranges import fits
 from generation.tables import label_of, match
@@ -129,3 +132,81 @@ def test_a_follow_up_names_another_row(settings: Settings) -> None:
     history = (Message("user", "What is the hotel limit in Spain?"), Message("assistant", "Spain: 120 EUR"))
     done = answer(settings, "and in France? hotel limit spain", MEALS, LEAVE, history=history)
     assert [claim.text[:15] for claim in done.claims] == ["Country: France"]
+
+
+BENEFITS = """Northwind offers the following benefits:
+
+- a ticket (the company pays 49 EUR a month)
+- a company pension
+- a bicycle on lease
+"""
+
+
+def test_a_word_that_several_items_hold_does_not_single_one_out(settings: Settings) -> None:
+    done = answer(settings, "What benefits does the company offer?", BENEFITS)
+    assert "a bicycle on lease" in done.text
+    assert "bicycle" not in answer(settings, "Which benefits are there for a pension?", BENEFITS).text
+
+
+NOTES = """2.4.1 (12 May 2026)
+
+- Fixes labels printed twice after a paper jam.
+
+2.4.0 (3 February 2026)
+
+- Adds printing from a telephone.
+"""
+
+
+def test_a_section_is_told_by_its_version_and_named_before_its_items(settings: Settings) -> None:
+    done = answer(settings, "What changed in firmware 2.4.0?", NOTES)
+    assert "Adds printing from a telephone." in done.text
+    assert "2.4.0 (3 February 2026)" in done.text
+    assert "paper jam" not in done.text
+
+
+def test_a_heading_that_repeats_the_question_gives_way_to_what_stands_below_it(settings: Settings) -> None:
+    text = "Labels are blank\n\nThe roll is loaded upside down, or paper of another kind is used."
+    assert answer(settings, "Why are the labels blank?", text).text.startswith("The roll is loaded upside down")
+
+
+def test_a_reply_to_another_question_is_not_quoted(settings: Settings) -> None:
+    text = (
+        "Remote work from outside the EU is not permitted.\n\n"
+        "Can I use a public network?\n\nYes, but only with the tunnel switched on."
+    )
+    assert "Yes" not in answer(settings, "Can I work remotely from Canada?", text).text
+    assert "Can I use a public network?" in answer(settings, "Can I use a public network?", text).text
+
+
+def test_both_rows_of_a_comparison_are_quoted(settings: Settings) -> None:
+    done = answer(settings, "Compare the hotel limit of Spain and France", MEALS)
+    assert "Spain" in done.text
+    assert "France" in done.text
+
+
+def test_another_row_that_is_named_less_well_is_not_quoted_beside_the_right_one(settings: Settings) -> None:
+    sales = (
+        "| Quarter | Region | Orders |\n|---|---|---|\n| Q1 2025 | North | 88 |\n| Q1 2025 | South | 71 |\n"
+        "| Q2 2025 | North | 95 |\n| Q2 2025 | South | 77 |\n"
+    )
+    claims = answer(settings, "Orders in Q2 2025 in the South?", sales).claims
+    assert [claim.text for claim in claims] == ["Quarter: Q2 2025; Region: South; Orders: 77"]
+
+
+def test_a_list_at_the_head_of_a_passage_is_led_by_the_heading_above_it(settings: Settings) -> None:
+    [item] = evidence_of("- a laptop\n- a monitor\n- a headset")
+    chunk = replace(item.hit.chunk, heading="Remote work › Equipment provided")
+    evidence = (replace(item, hit=replace(item.hit, chunk=chunk)),)
+    text = write_draft(QuoteGenerator(settings), "What equipment is provided?", evidence).text
+    assert text.splitlines() == ["- a laptop [1]", "- a monitor [1]", "- a headset [1]"]
+    assert passage_text(passages_of(evidence)[0]) == "Equipment provided: a laptop"
+
+
+def test_a_mail_speaks_of_its_sender_throughout(settings: Settings) -> None:
+    mail = (
+        "Subject: Damaged units\nFrom: Laura Smith <laura@cobalt.example>\nTo: service@x.example\n\n"
+        "Two units arrived broken. Please send replacements by 20 March."
+    )
+    pins = pinned_by("What does Laura Smith want?", evidence_of(mail))
+    assert [speaks_of(pins, passage) for passage in passages_of(evidence_of(mail))[-2:]] == [True, True]
