@@ -106,19 +106,22 @@ def encode_rows(rows: Sequence[Row], tokenizer: Tokenizer, rules: TokenRules) ->
 
 
 def folds_by_group(rows: Sequence[Row], folds: int, seed: int) -> list[int]:
-    """Assign each row to a fold; a group never straddles two, and folds hold about as many scored rows each."""
+    """Assign each row to a fold; a group never straddles two, and folds hold about as many scored rows each.
+
+    A group without a scored row is in no fold (-1): there is nothing to hold out, so every fold trains on it.
+    """
     sizes: dict[str, int] = {}
     for row in rows:
         sizes[row.group] = sizes.get(row.group, 0) + (0 if row.train_only else 1)
     groups = sorted(sizes)
     random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: -sizes[group])
+    groups = sorted((group for group in groups if sizes[group]), key=lambda group: -sizes[group])
     load, home = [0] * folds, {}
     for group in groups:
         fold = load.index(min(load))
         home[group] = fold
         load[fold] += sizes[group]
-    return [home[row.group] for row in rows]
+    return [home.get(row.group, -1) for row in rows]
 
 
 def batches(rows: Sequence[Encoded], size: int, shuffle: random.Random | None) -> Iterator[list[int]]:

@@ -66,7 +66,7 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
     rows = _labelled(order)
     homes = folds_by_group(rows, 5, order.seed)
     kept = [row for row, home in zip(rows, homes, strict=True) if home]
-    held = [row for row, home in zip(rows, homes, strict=True) if not home]
+    held = [row for row, home in zip(rows, homes, strict=True) if not home and not row.train_only]
     before = None if order.from_scratch else adapter_folder(order.name, settings.home or default_home())
     card_before = json.loads((before / "card.json").read_text(encoding="utf-8")) if before else {}
     kind = _kind(order)

@@ -24,13 +24,18 @@ from tuning.classifier_cli import sha256_of, write_adapter
 from tuning.classifier_rows import Row, folds_by_group, read_rows
 
 FOLDS = 3
+ALL = -1
+"""In place of a fold: train on all rows."""
 JUDGED_WINDOWS = 8
 """Windows of a context that are scored when measuring: all but the longest contexts whole."""
 
 
-def homes_of(rows: Sequence[Row], seed: int) -> dict[str, int]:
-    """Return the fold of each group."""
-    return {row.group: home for row, home in zip(rows, folds_by_group(rows, FOLDS, seed), strict=True)}
+def homes_of(rows: Sequence[Row], judged: Sequence[Row], seed: int) -> dict[str, int]:
+    """Return the fold of each group of which something is trained on and something is judged."""
+    held = {row.group for row in judged}
+    counted = [dataclasses.replace(row, train_only=row.group not in held) for row in rows]
+    homes = zip(rows, folds_by_group(counted, FOLDS, seed), strict=True)
+    return {row.group: home for row, home in homes if row.group in held}
 
 
 def run(given: argparse.Namespace, options: Options) -> None:
@@ -38,9 +43,9 @@ def run(given: argparse.Namespace, options: Options) -> None:
     began = time.monotonic()
     rows = [row for path in given.train for row in read_rows(path)]
     judged = read_rows(given.judge)
-    homes = homes_of(rows, options.seed)
-    rest = [row for row in rows if homes[row.group] != given.fold]
-    own = [row for row in judged if homes.get(row.group, -1) == given.fold]
+    homes = homes_of(rows, judged, options.seed)
+    rest = [row for row in rows if given.fold == ALL or homes.get(row.group) != given.fold]
+    own = [row for row in judged if homes.get(row.group, ALL) == given.fold]
     base = load_base(given.base, options.device)
     trained = train(rest, base, options)
     served = {name: tensor.half().float().to(base.bert.device) for name, tensor in trained.tensors.items()}

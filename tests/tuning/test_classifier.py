@@ -13,6 +13,7 @@ from tuning.classifier_cli import main
 from tuning.classifier_folds import fit
 from tuning.classifier_report import auc, choose_threshold, confusion, report
 from tuning.classifier_rows import Row, folds_by_group, read_rows
+from tuning.verifier_training import FOLDS, homes_of
 
 OPTIONS = Options(rank=4, epochs=3, batch=8, max_tokens=32, learning_rate=2e-3)
 
@@ -112,6 +113,22 @@ def test_groups_stay_together_and_folds_are_even():
     found = folds_by_group(rows(40), 5, seed=1)
     assert all(found[i] == found[i + 1] for i in range(0, 40, 2))
     assert sorted(np.bincount(found)) == [8] * 5
+
+
+def test_rows_that_only_train_are_in_every_fold_unless_their_group_is_held_out():
+    made = [replace(row, group=f"made-{i}", train_only=True) for i, row in enumerate(rows(30))]
+    changed = replace(rows(1)[0], train_only=True)
+    homes = folds_by_group([*rows(40), *made, changed], 5, seed=1)
+    assert set(homes[40:70]) == {-1}
+    assert homes[-1] == homes[0] >= 0
+
+
+def test_the_verifier_holds_out_what_is_judged_and_trains_every_fold_on_the_rest():
+    built = [replace(row, group=f"built-{i}", train_only=True) for i, row in enumerate(rows(30))]
+    judged = [*rows(12), *built[:6], replace(rows(1)[0], group="never trained on")]
+    homes = homes_of([*rows(12), *built], judged, seed=1)
+    assert sorted(homes) == sorted({*(row.group for row in rows(12)), *(row.group for row in built[:6])})
+    assert set(homes.values()) == set(range(FOLDS))
 
 
 def test_a_row_without_a_label_is_left_out_and_a_bad_line_is_named(tmp_path):
