@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     card = make_card(args, options, rows, threshold, metrics) | {"seconds": round(time.monotonic() - started)}
     write_adapter(args.out, fitted.trained, card)
     write_scores(args.out / "held_out_scores.jsonl", scored, scores)
+    for number, trained in enumerate(fitted.folds if args.keep_folds else ()):
+        write_adapter(args.out / f"fold-{number}", trained, card | {"metrics": {}})
     print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
 
 
@@ -140,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--metric", choices=("f1", "balanced_accuracy", "accuracy"), default="f1")
     parser.add_argument("--cap", action="append", default=[], help="KIND=RATE: highest false-positive rate of a kind")
     parser.add_argument("--aside", action="append", default=[], help="kinds that begin so are reported apart")
+    parser.add_argument("--keep-folds", action="store_true", help="write the folds' adapters too, to score other texts")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, each in a process of its own")
     defaults = Options()
     parser.add_argument("--lr", dest="learning_rate", type=float, default=defaults.learning_rate)

@@ -27,11 +27,12 @@ Tensors = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Scores of the rows that were held out, by position, and the adapter that was trained on all."""
+    """Scores of the rows that were held out, by position, the adapter trained on all, and those of the folds."""
 
     scores: Scores
     measured: list[int]
     trained: Trained
+    folds: list[Trained]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ def fit(rows: Sequence[Row], base: Path, options: Options, *, folds: int, jobs: 
     for out, (held, _, _) in zip(parts, found, strict=False):
         scores[out] = held
     measured = sorted(i for part in parts for i in part)
-    _, tensors, epochs = found[-1]
-    return Fitted(scores[measured], measured, Trained({n: torch.from_numpy(t) for n, t in tensors.items()}, epochs))
+    *of_folds, trained = [
+        Trained({n: torch.from_numpy(t) for n, t in tensors.items()}, epochs) for _, tensors, epochs in found
+    ]
+    return Fitted(scores[measured], measured, trained, of_folds)
 
 
 def on_device(trained: Trained, base: Base) -> Mapping[str, torch.Tensor]:

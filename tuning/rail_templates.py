@@ -23,7 +23,6 @@ FILES = (
     "rails_harm.toml",
     "rails_languages.toml",
     "rails_orders.toml",
-    "rails_plain.toml",
 )
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -80,14 +79,6 @@ def hijack(template: str, chance: random.Random) -> str:
     goal = chance.choice(TEMPLATES["goals"])
     text = template.replace("{goal}", goal).replace("{Goal}", goal[:1].upper() + goal[1:])
     return filled(text, chance)
-
-
-def embedded_order(chance: random.Random) -> str:
-    """Return an order as it is hidden in documents."""
-    template = chance.choice(TEMPLATES["embedded_orders"])
-    if template == "{Hijack}":
-        template = chance.choice(TEMPLATES[chance.choice(("hijack", "hijack", "hijack_abroad"))])
-    return hijack(template, chance)
 
 
 def made(text: str, label: int, kind: str, weight: float) -> Fields:

@@ -1,11 +1,12 @@
-"""Build the training rows of the classifier rails from labelled texts and templates.
+"""Build the training rows of three classifier rails from labelled texts and templates.
 
-    python -m tuning.rails_data --data FOLDER --out DIR [--passages FILE.jsonl] [--questions FILE.jsonl] …
+    python -m tuning.rails_data --data FOLDER --passages FILE.jsonl --questions FILE.jsonl --out DIR
 
-FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl`, `harmful_requests.dev.jsonl` and
-`indirect_injection.dev.jsonl`; passages (`text` a line) are plain documents that serve as clean contexts,
-questions (`text`, `source`) are what people ask at work. Rows made by changing a collected one carry `train_only`:
-they are never scored. What templates make is scored as a kind of its own, `ordinary:…` or `written:…`.
+FOLDER holds `toxicity.dev.jsonl`, `prompt_injection.dev.jsonl` and `harmful_requests.dev.jsonl`; passages (`text` a
+line) are plain documents, as people paste them, questions (`text`, `source`) are what people ask at work:
+`tuning.rails_sources` writes both. Rows made by changing a collected one carry `train_only`: they are never scored.
+What templates make is scored as a kind of its own, `ordinary:…` or `written:…`. The rows of `indirect_injection`
+are those of `tuning.order_rows`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,12 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from guardrails.indirect_injection import sentences
 from guardrails.normalise import plain
-from tuning.plain_questions import questions_of, training_pages
-from tuning.rail_templates import TEMPLATES, Fields, embedded_order, hash_of, hijack, made, rows_of
+from tuning.rail_templates import TEMPLATES, Fields, hash_of, hijack, made, rows_of
 
 ORDINARY = (
     ("office_questions", 10, 0.3),
-    ("document_questions", 24, 1.0),
+    ("document_questions", 12, 0.5),
     ("it_questions", 30, 0.4),
     ("howto_questions", 12, 0.4),
     ("security_questions", 8, 0.4),
@@ -31,47 +30,37 @@ ORDINARY = (
     ("legal_medical_questions", 8, 0.4),
     ("finance_questions", 6, 0.4),
     ("general_questions", 8, 0.4),
-    ("curt_questions", 14, 0.6),
-    ("plain_reports", 14, 0.5),
-    ("plain_harmless", 10, 0.6),
-    ("mild_swearing", 12, 0.6),
 )
 """Lists of templates, how often each is filled, and the weight of a row."""
+CURT = (("curt_questions", 14, 0.6), ("plain_reports", 14, 0.5))
+"""For harmful_requests alone: with them toxicity lost abuse at the end of long texts."""
+PASTED = 300
+"""Long texts as people paste them."""
+BURIED = 350
+"""Positive texts inside such long texts, a rail."""
 _LEET = str.maketrans("aeiost", "431057")
 
 
 def main() -> None:
-    """Write `RAIL.train.jsonl` for each classifier rail."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--passages", type=Path)
-    parser.add_argument("--questions", type=Path)
-    parser.add_argument("--pasted", type=int, default=0, help="so many long texts as people paste them")
-    parser.add_argument("--buried", type=int, default=0, help="so many positive texts inside such long texts, a rail")
+    """Write `RAIL.train.jsonl` for each of the three rails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("data", "passages", "questions", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
-    passages = [line["text"] for line in _lines(args.passages)] if args.passages else []
-    asked = _lines(args.questions) if args.questions else []
-    asked += _pasted(passages, args.pasted, random.Random(args.seed))
-    templates = list(ordinary(random.Random(args.seed)))
-    asked += plain_asked()
-    people, insistent = list(collected(asked, 0.3)), list(collected(asked, 0.6))
-    abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.6, scored="ordinary"))
-    abroad += rows_of("plain_abroad", 0, 1, random.Random(args.seed), 1.5, scored="ordinary")
+    passages = [line["text"] for line in _lines(args.passages)]
+    asked = [*_lines(args.questions), *_pasted(passages, PASTED, random.Random(args.seed))]
+    harmless = [*collected(asked), *ordinary(ORDINARY, random.Random(args.seed))]
+    curt = list(ordinary(CURT, random.Random(args.seed)))
+    abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
     rows: dict[str, list[Fields]] = {
         # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
-        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *people, *templates],
-        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *people, *templates, *abroad],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *insistent, *templates, *abroad],
-        "indirect_injection": [*indirect_injection(args.data, passages, random.Random(args.seed))],
+        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *harmless],
+        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *harmless, *abroad],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *abroad],
     }
     for name in ("prompt_injection", "harmful_requests"):
-        rows[name] = [*rows[name], *buried(rows[name], passages, args.buried, random.Random(args.seed))]
-    rows["toxicity"] = [
-        *rows["toxicity"],
-        *at_an_end(rows["toxicity"], passages, args.buried, random.Random(args.seed)),
-    ]
+        rows[name] += buried(rows[name], passages, BURIED, random.Random(args.seed))
     args.out.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         write_rows(args.out / f"{name}.train.jsonl", found)
@@ -88,34 +77,25 @@ def write_rows(path: Path, rows: Iterable[Fields]) -> None:
     print(path.name, counts)  # noqa: T201 - the command's result
 
 
-def collected(asked: Sequence[Fields], weight: float) -> Iterator[Fields]:
+def collected(asked: Sequence[Fields]) -> Iterator[Fields]:
     """Yield questions that people asked of documents, with the group they were given: no rail may stop them."""
     for row in asked:
         text = plain(row["text"])
         name = f"question-{hash_of(text.lower())}"
-        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": weight}
+        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": 0.3}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
 
 
-def plain_asked() -> list[Fields]:
-    """Return what people ask of the plain pages to train on; all about a page are one group."""
-    return [
-        {"text": text, "source": "plain", "group": f"plain-{hash_of(page.title)}"}
-        for page in training_pages()
-        for text in questions_of([page])
-    ]
-
-
-def ordinary(chance: random.Random) -> Iterator[Fields]:
+def ordinary(lists: Iterable[tuple[str, int, float]], chance: random.Random) -> Iterator[Fields]:
     """Yield what people ask of company documents, harmless where it sounds otherwise."""
-    for name, times, weight in ORDINARY:
+    for name, times, weight in lists:
         yield from rows_of(name, 0, times, chance, weight, scored="ordinary")
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
     """Return texts as people paste them: a passage or a few in a row, some with a request before or after them."""
     pasted = []
-    for _ in range(count if len(passages) >= 3 else 0):
+    for _ in range(count):
         text = "\n\n".join(chance.sample(passages, chance.choice((1, 1, 2, 3))))
         ask = chance.choice(
             ("", "", "Summarise this:", "What does this mean?", "Is this still right?", "Shorten this text.")
@@ -128,26 +108,11 @@ def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[
 def buried(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: random.Random) -> Iterator[Fields]:
     """Yield positive rows again between harmless passages, of the same group: hiding what is asked must not help."""
     positive = [row for row in rows if row["label"] and len(row["text"]) < 600]
-    for row in chance.sample(positive, min(count, len(positive))) if len(passages) >= 4 else ():
+    for row in chance.sample(positive, min(count, len(positive))):
         before = chance.sample(passages, chance.choice((0, 1, 1, 2)))
         after = chance.sample(passages, chance.choice((0, 1, 1)) if before else 1)
         text = "\n\n".join((*before, row["text"], *after))
         yield row | {"text": text, "kind": "buried", "weight": 0.5, "train_only": True}
-
-
-def at_an_end(rows: Sequence[Fields], passages: Sequence[str], count: int, chance: random.Random) -> Iterator[Fields]:
-    """Yield abuse, and half as often swearing at things, behind or before harmless passages, each with its label.
-
-    Training sees only some windows of a long text, but always the first and the last.
-    """
-    abuse = [row for row in rows if row["label"] and len(row["text"]) < 300]
-    oaths = [row for row in rows if row["kind"] == "ordinary:mild_swearing"]
-    few = min(count, len(abuse), 2 * len(oaths)) if len(passages) >= 3 else 0
-    for row in (*chance.sample(abuse, few), *chance.sample(oaths, few // 2)):
-        parts = chance.sample(passages, chance.choice((1, 1, 2, 3)))
-        parts = [row["text"], *parts] if chance.random() < 0.3 else [*parts, row["text"]]
-        text = chance.choice((" ", "\n", "\n\n")).join(parts)
-        yield row | {"text": text, "kind": "at_an_end", "weight": 0.6, "train_only": True}
 
 
 def toxicity(data: Path, chance: random.Random) -> Iterator[Fields]:
@@ -193,36 +158,13 @@ def harmful_requests(data: Path, chance: random.Random) -> Iterator[Fields]:
     yield from rows_of("harm_lookalikes", 0, 8, chance, 0.6, scored="written")
     yield from rows_of("unsafe_requests", 1, 12, chance, 0.6, scored="written")
     yield from rows_of("harm_by_kind", 1, 8, chance, 0.6, scored="written")
-    yield from rows_of("unsafe_abroad", 1, 6, chance, 0.4, scored="written")
+    yield from rows_of("unsafe_abroad", 1, 6, chance, 0.6, scored="written")
     sources = ("wildguard-sub", "notinject", "piguard-valid")
     injections = _lines(data / "prompt_injection.dev.jsonl")
     benign = [row["text"] for row in injections if row["source"] in sources and not row["attack"]]
     for text in chance.sample(benign, 250):
         yield made(text, 0, "benign", 0.35)
     yield from rows_of("curt_harm", 1, 10, chance, 0.6, scored="written")
-    yield from rows_of("plain_harm", 1, 9, chance, 0.6, scored="written")
-
-
-def indirect_injection(data: Path, passages: Sequence[str], chance: random.Random) -> Iterator[Fields]:
-    """Yield the collected contexts, their sentences alone, and plain passages with and without an order put in."""
-    for row in _lines(data / "indirect_injection.dev.jsonl"):
-        label = int(row["injected"])
-        kind = f"{row['kind']}:{row.get('position') or 'clean'}"
-        whole = _row(row | {"text": row["context"]}, label, kind)
-        yield whole
-        if label:
-            yield whole | {"text": row["attack"], "train_only": True, "weight": 0.5}
-            order = embedded_order(chance)
-            yield whole | {"text": row["context"].replace(row["attack"], order), "train_only": True, "weight": 0.5}
-        else:
-            parts = [row["context"][start:end].strip() for start, end in sentences(row["context"])]
-            for part in chance.sample(parts, min(4, len(parts))):
-                yield whole | {"text": part, "train_only": True, "weight": 0.5}
-    for text in (*passages, *TEMPLATES["benign_passages"] * 3):
-        yield made(text, 0, "passage", 1.0) | {"train_only": False, "id": f"passage-{hash_of(text)}"}
-        yield made(_inserted(text, embedded_order(chance), chance), 1, "passage", 0.6)
-        start, end = chance.choice(sentences(text) or [(0, len(text))])
-        yield made(text[start:end].strip(), 0, "sentence", 0.5)
 
 
 def misspelt(text: str, chance: random.Random) -> str:
@@ -257,14 +199,6 @@ def _condemned(row: Fields, chance: random.Random) -> Fields:
     """Return hate speech inside a sentence that rejects it: that sentence is not hate speech."""
     text = chance.choice(TEMPLATES["condemned"]).replace("{quote}", row["text"].rstrip("."))
     return row | {"text": text, "label": 0, "train_only": True, "weight": 0.4, "id": f"{row['id']}-condemned"}
-
-
-def _inserted(text: str, order: str, chance: random.Random) -> str:
-    """Put an order before, after or between the sentences of a passage."""
-    spans = sentences(text) or [(0, len(text))]
-    place = chance.choice((0, len(text), spans[chance.randrange(len(spans))][0]))
-    break_ = chance.choice(("\n", " ", "\n\n"))
-    return (text[:place].rstrip(" ") + break_ + order + break_ + text[place:]).strip()
 
 
 def _row(row: Fields, label: int, kind: str) -> Fields:

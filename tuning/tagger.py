@@ -197,7 +197,7 @@ def main() -> None:
     rows = read_tagged(args.train)
     labels = [OUTSIDE, *sorted({name for row in rows for _, _, name in row.spans})]
     base = load_base(args.base, options.device)
-    scored, found = _out_of_fold(rows, labels, base, options, args.folds)
+    scored, found, of_folds = _out_of_fold(rows, labels, base, options, args.folds)
     truth = [rows[i].spans for i in scored]
 
     def spans_at(threshold: float) -> list[list[TaggedSpan]]:
@@ -212,6 +212,8 @@ def main() -> None:
     card["seconds"] = round(time.monotonic() - started)
     write_adapter(args.out, trained, card)
     _write_found(args.out / "held_out_spans.jsonl", [rows[i] for i in scored], spans_at(threshold))
+    for number, adapter in enumerate(of_folds if args.keep_folds else ()):
+        write_adapter(args.out / f"fold-{number}", adapter, card | {"metrics": {}})
     print(json.dumps({"out": str(args.out), "threshold": threshold, "held_out_folds": metrics}))  # noqa: T201
 
 
@@ -247,17 +249,20 @@ def token_card(
 
 def _out_of_fold(
     rows: Sequence[TaggedRow], labels: Sequence[str], base: Base, options: Options, folds: int
-) -> tuple[list[int], list[tuple[list[tuple[int, int]], list[list[float]]]]]:
+) -> tuple[list[int], list[tuple[list[tuple[int, int]], list[list[float]]]], list[Trained]]:
+    """Return which rows were held out, what was found in each, and the adapter of each fold."""
     homes = folds_by_group([row.row for row in rows], folds, options.seed)
     scored: list[int] = []
     found: list[tuple[list[tuple[int, int]], list[list[float]]]] = []
+    adapters = []
     for fold in range(folds):
         out = [i for i, home in enumerate(homes) if home == fold and not rows[i].row.train_only]
         trained = train_tagger([rows[i] for i, home in enumerate(homes) if home != fold], labels, base, options)
         served = {name: tensor.half().float().to(base.bert.device) for name, tensor in trained.tensors.items()}
+        adapters.append(trained)
         scored += out
         found += tag([rows[i] for i in out], served, labels, base, options)
-    return scored, found
+    return scored, found, adapters
 
 
 def _write_found(path: Path, rows: Sequence[TaggedRow], found: Sequence[Sequence[TaggedSpan]]) -> None:
@@ -274,6 +279,7 @@ def _arguments() -> tuple[argparse.Namespace, Options]:
     for name in ("data", "licence", "base-sha256"):
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--keep-folds", action="store_true", help="write the folds' adapters too")
     parser.add_argument("--lr", dest="learning_rate", type=float, default=1e-3)
     for name, value in (("rank", 16), ("epochs", 4), ("batch", 32), ("max_tokens", 256), ("seed", 7)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)

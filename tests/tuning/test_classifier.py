@@ -97,7 +97,8 @@ def test_kinds_aside_are_reported_apart_and_do_not_choose_the_threshold(tmp_path
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     given = ["--base", str(find_weights(PACKAGED)), "--train", str(tmp_path / "rows.jsonl"), "--device", "cpu"]
     short = ["--folds", "2", "--epochs", "1", "--rank", "4", "--max-tokens", "32"]
-    main([*given, *short, "--out", str(tmp_path / "out"), "--aside", "easy"])
+    main([*given, *short, "--out", str(tmp_path / "out"), "--aside", "easy", "--keep-folds"])
+    assert all((tmp_path / "out" / f"fold-{number}" / "adapter.safetensors").is_file() for number in range(2))
     metrics = json.loads((tmp_path / "out" / "card.json").read_text())["metrics"]
     assert {name: metrics[name]["rows"] for name in metrics} == {"held_out_folds": 12, "easy": 12}
 

@@ -8,7 +8,7 @@ import pytest
 from guardrails.normalise import plain
 from tuning.classifier_rows import Row, folds_by_group
 from tuning.rail_templates import TEMPLATES, filled, hijack, rows_of
-from tuning.rails_data import ORDINARY, collected, ordinary
+from tuning.rails_data import CURT, ORDINARY, collected, ordinary
 
 LISTS = [name for name in TEMPLATES if name != "slots"]
 FILLED_ELSEWHERE = {"goal", "Goal", "Hijack", "quote"}
@@ -44,13 +44,13 @@ def test_rows_read_as_the_rails_will_see_them():
 
 
 def test_ordinary_rows_are_of_every_list_and_harmless():
-    made = list(ordinary(random.Random(1)))
-    assert {row["kind"] for row in made} == {f"ordinary:{name}" for name, _, _ in ORDINARY}
+    made = list(ordinary((*ORDINARY, *CURT), random.Random(1)))
+    assert {row["kind"] for row in made} == {f"ordinary:{name}" for name, _, _ in (*ORDINARY, *CURT)}
     assert not any(row["label"] for row in made)
 
 
 def test_a_question_keeps_the_group_it_was_given():
-    first, second = collected([{"text": "Wer?", "source": "x", "group": "g"}, {"text": "Who?"}], 0.3)
+    first, second = collected([{"text": "Wer?", "source": "x", "group": "g"}, {"text": "Who?"}])
     assert first["group"] == "g"
     assert second["group"].startswith("question-")
 
