@@ -1,8 +1,8 @@
 """Presidio's pattern recognisers, set up so that nothing is downloaded and no language model runs.
 
 The recognisers check what they find (IBANs by their checksum); ours add phone numbers and driving licences in more
-spellings, national ids (`national_ids.py`), and cards by issuer and Luhn. Context words are compared with plain
-lower-case tokens. An NHS number needs one: its check is that of an ISBN of ten digits.
+spellings and national ids (`national_ids.py`), and cards are found without them (`cards.py`). Context words are
+compared with plain lower-case tokens. An NHS number needs one: its check is that of an ISBN of ten digits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from guardrails.cards import find_cards
 from guardrails.national_ids import BESIDE_A_WORD, Checked, national_ids
 from guardrails.presidio_import import without_transformers
 
@@ -37,11 +38,6 @@ MINIMUM = 0.4
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "CH", "AT", "NL", "IN")
 _PHONE_WORDS = ["phone", "telephone", "cell", "mobile", "call", "fax"]
 """Not Presidio's `number`, which stands before any other number as well and made a phone number of it."""
-_ISSUED = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2[2-7]\d{14}|(?:2131|1800)\d{11}|3[47]\d{13}|3[0689]\d{12}|35\d{14}"
-    r"|(?:5[06-8]|6\d)\d{10,17}"
-)
-"""How many digits the issuers of cards put behind their first ones; Luhn's check alone lets one number in ten pass."""
 _lock = threading.Lock()
 _NEEDED = re.compile(r"[\d@:]|www\.", re.IGNORECASE)
 """Every pattern wants a digit, an at sign, a colon or `www.`: a text without one is spared two milliseconds."""
@@ -71,7 +67,8 @@ def find_patterns(text: str) -> list[PatternSpan]:
         return []
     with _lock:
         results = _engine().analyze(text, language="en", score_threshold=MINIMUM)
-    return [PatternSpan(r.start, r.end, str(r.entity_type), float(r.score)) for r in results]
+    found = [PatternSpan(r.start, r.end, str(r.entity_type), float(r.score)) for r in results]
+    return [*found, *(PatternSpan(card.start, card.end, "CREDIT_CARD", card.score) for card in find_cards(text))]
 
 
 class _PlainTokens(NlpEngine):  # type: ignore[misc]
@@ -153,22 +150,9 @@ def _own() -> list[PatternRecognizer]:
         pattern("US_DRIVER_LICENSE", _LICENCE, 0.3, *_LICENCE_WORDS),
         pattern("UK_NINO", r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", 0.7),
         Checked("UK_NHS", r"\b\d{3}([ -]?)\d{3}\1\d{4}\b", NhsRecognizer().validate_result, ["nhs"], alone=False),
-        Checked("CREDIT_CARD", r"(?<![\d-])(?:\d[ -]?){11,18}\d(?![\d-])", _is_card, ["card", "credit", "cc", "visa"]),
-        pattern("CREDIT_CARD", r"(?<![\d-])[3-6]\d{11,18}(?![\d-])", 0.1, "card", "credit", "cc", "visa", "mastercard"),
     ]
 
 
 def _ssn_beside_a_word() -> list[Pattern]:
     """Presidio's forms of a social security number: with hyphens it is ours already, with spaces a row of a table."""
     return [Pattern(known.name, known.regex, min(known.score, BESIDE_A_WORD)) for known in UsSsnRecognizer.PATTERNS]
-
-
-def luhn(digits: str) -> bool:
-    """Whether a number passes the Luhn check."""
-    doubled = [int(d) * (2 if i % 2 else 1) for i, d in enumerate(reversed(digits))]
-    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
-
-
-def _is_card(text: str) -> bool:
-    digits = re.sub(r"\D", "", text)
-    return bool(_ISSUED.fullmatch(digits)) and len(set(digits)) > 1 and luhn(digits)
