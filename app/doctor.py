@@ -12,7 +12,7 @@ from functools import cached_property
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError
+from core.errors import AttestError, Busy, Conflict, HomeUnwritable, InvalidInput, MissingExtra
 from core.settings import Settings
 from core.types import Json
 
@@ -74,13 +74,26 @@ def examine(settings: Settings, *, repair: bool = False) -> list[CheckResult]:
     try:
         database = Database.open(settings)
     except AttestError as error:
-        return [CheckResult("store", False, str(error), "bring the store back with: attest restore DIR")]
+        return [CheckResult("store", False, str(error), _way_in(error))]
     try:
         patient = Patient(settings, database)
         checks = {"store": _opened, **STORE_CHECKS, **INDEX_CHECKS}
         return [_run(name, check, patient, repair) for name, check in checks.items()]
     finally:
         database.close()
+
+
+def _way_in(error: AttestError) -> str:
+    """Return what helps where the store does not open; a backup is brought back only over what is damaged."""
+    if isinstance(error, HomeUnwritable):
+        return "let this user read and write the home and all in it, or name another with ATTEST_HOME"
+    if isinstance(error, Busy):
+        return "wait until the other process is done, then run it again"
+    if isinstance(error, Conflict | InvalidInput | MissingExtra):
+        return "do what the message says, then run it again"
+    if "full" in str(error) or "No space" in str(error):
+        return "make room on the disk, then run it again"
+    return "bring the store back with: attest restore DIR"
 
 
 def _opened(patient: Patient) -> None:

@@ -12,6 +12,7 @@ from app.keys import keys_exist
 from app.limits import is_loopback
 from core.db.session import Database
 from core.errors import Conflict, Forbidden
+from core.home import make_home
 from core.settings import Settings, load_settings
 
 cli = typer.Typer(add_completion=False)
@@ -31,6 +32,7 @@ def serve(
     from app.server import create_app
 
     settings = _at(load_settings(), host, port)
+    make_home(settings.home)
     require_key_beyond_loopback(settings)
     listener = listen(settings.server.host, settings.server.port)
     try:

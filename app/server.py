@@ -20,6 +20,7 @@ from app.runtime import Runtime, answer_many, open_runtime
 from app.streams import RUNNING, Streams
 from app.uploads import Uploads
 from app.warm import warm
+from core.errors import AttestError
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -78,5 +79,7 @@ def _warm(runtime: Runtime) -> None:
     """Warm the parts; what fails here is told by `/readyz` and tried again by the next question."""
     try:
         warm(runtime)
+    except AttestError as error:
+        log.error("%s: %s", error.kind, error)
     except Exception:
         log.exception("a part could not be built; /readyz says which")

@@ -5,7 +5,7 @@ AttestError(500)
 ├─ InvalidSetting 500, an InvalidInput that the request is not to blame for
 ├─ IngestError 422
 │  ├─ Permanent: UnsupportedFormat 415, Unparseable, Encrypted, EmptyDocument, ParseTimeout
-│  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503
+│  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503 ─ HomeUnwritable
 ├─ RetrievalError: IndexMissing 503, IndexMismatch 503
 ├─ GenerationError: GeneratorUnavailable 503, GeneratorTimeout 504, ContextTooLong 422
 └─ MissingExtra 501
@@ -122,6 +122,10 @@ class Busy(TransientIngestError):
 
 class StoreUnavailable(TransientIngestError):
     """The store cannot be read or written: disk full, input/output error, damage, server gone."""
+
+
+class HomeUnwritable(StoreUnavailable):
+    """This process may not write the home: another's folder, a read-only file system."""
 
 
 class RetrievalError(AttestError):

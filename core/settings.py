@@ -235,9 +235,9 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
     home = (home or default_home()).resolve()
     named = config or (Path(os.environ["ATTEST_CONFIG"]) if os.environ.get("ATTEST_CONFIG") else None)
     path = named or home / "attest.toml"
-    if named is not None and not path.is_file():
+    if named is not None and not _is_file(path):
         raise InvalidSetting(f"no settings file at {path}")
-    values = _read_toml(path) if path.is_file() else {}
+    values = _read_toml(path) if _is_file(path) else {}
     _overlay(values, os.environ)
     try:
         return Settings(home=home, **values)
@@ -265,6 +265,13 @@ def name_embedder(settings: Settings, model: str) -> Path:
         raise InvalidInput(f"write by hand into {path}: [embedder] {line}")
     write_durably(path, changed.encode())
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # the folder is another user's
+        raise InvalidSetting(f"{path.parent} cannot be read: {error.strerror}") from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

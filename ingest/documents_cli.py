@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from core.db.models import IngestFailure, IngestRun
+from core.db.models import Document, IngestFailure, IngestRun
 from core.db.session import Database
 from core.errors import NotFound
 from core.settings import Settings, load_settings
@@ -67,7 +68,11 @@ def documents_purge(document_id: Id, as_json: AsJson = False) -> None:
     from ingest.purge import purge_document
 
     with _store() as (settings, database):
+        with database.read() as session:
+            source = session.scalar(select(Document.source).where(Document.id == document_id)) or ""
         result = purge_document(database, settings, document_id, OPERATOR)
+    if os.path.isabs(source) and os.path.isfile(source):  # nothing of it is known any more, its path neither
+        sys.stderr.write(f"{source} still lies there: the next ingest of its folder brings it back\n")
     left = ", ".join(f"{store}: {count}" for store, count in result["verified"].items())
     _emit(result, f"purged {document_id}; left in {left}", as_json)
 

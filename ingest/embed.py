@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from models.encoder import Encoder
 
 BATCH_CHUNKS = 512
-"""Passages encoded at once: enough that sorting by length pays, few enough that commits flow."""
-
-
+"""Passages encoded at once at most: enough that sorting by length pays."""
+LEAST_CHUNKS = 64
+BATCH_S = 8.0
+"""How long one batch may take at the pace so far: commits flow on slow machines too, and a kill loses less."""
 MAX_SEEN = 8192
 """Passages remembered, 3 kB each."""
 
@@ -59,6 +60,7 @@ class EmbeddingStage:
         self._encoder, self._done, self._failed, self._on_batch = encoder, done, failed, on_batch
         self._seen: dict[str, NDArray[np.float32]] = {}
         """Passage → its vector: what pages repeat, in one batch or in another, is encoded once."""
+        self._most = LEAST_CHUNKS
         self._inbox: SimpleQueue[Prepared | None] = SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
@@ -78,7 +80,7 @@ class EmbeddingStage:
         waiting: list[_Waiting] = []
         try:
             while self._gather(waiting):
-                self._encode(_pick(waiting))
+                self._encode(_pick(waiting, self._most))
                 for one in [one for one in waiting if not one.left]:
                     waiting.remove(one)
                     self._done(one.prepared)
@@ -110,7 +112,10 @@ class EmbeddingStage:
         new = [text for text in dict.fromkeys(texts) if text not in self._seen]
         began = time.perf_counter()
         vectors = self._encoder.encode(new, "document", self._heard) if new else ()
-        self.busy_s += time.perf_counter() - began
+        took_s = time.perf_counter() - began
+        self.busy_s += took_s
+        if new:
+            self._most = max(LEAST_CHUNKS, min(BATCH_CHUNKS, int(len(new) * BATCH_S / max(took_s, 1e-3))))
         if len(self._seen) + len(new) > MAX_SEEN:
             self._seen = {text: self._seen[text] for text in texts if text in self._seen}
         self._seen.update(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
@@ -119,13 +124,13 @@ class EmbeddingStage:
         self._on_batch(len(places))
 
 
-def _pick(waiting: list[_Waiting]) -> list[tuple[Prepared, int]]:
+def _pick(waiting: list[_Waiting], most: int) -> list[tuple[Prepared, int]]:
     """Take a batch: half of it from the oldest document, the rest from the shortest first, then the oldest again.
 
     So a document of a hundred thousand passages goes on, and does not keep a hundred short ones from the store.
     """
     oldest = waiting[0]
-    places = oldest.take(BATCH_CHUNKS // 2)
+    places = oldest.take(most // 2)
     for one in [*sorted(waiting[1:], key=lambda one: one.left), oldest]:
-        places += one.take(BATCH_CHUNKS - len(places))
+        places += one.take(most - len(places))
     return places

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.db.schema import WRITER_LOCK, migrate
 from core.errors import Busy, InvalidSetting, MissingExtra, StoreUnavailable
 from core.failpoints import failpoint
+from core.home import make_home
 from core.settings import Settings
 
 BACKENDS = ("sqlite", "postgresql")
@@ -52,13 +53,11 @@ class Database:
 
         Raises:
             Busy: another process kept the store locked past the time-out.
-            StoreUnavailable: the home or the database server cannot be used.
+            HomeUnwritable: this process may not write the home.
+            StoreUnavailable: the database cannot be used.
             Conflict: a newer program wrote this store.
         """
-        try:
-            settings.home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreUnavailable(f"cannot make the home {settings.home}: {error.strerror}") from error
+        make_home(settings.home)
         database = cls(settings.database_url, settings.storage.busy_timeout_s)
         with _translated():
             migrate(database.engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -48,6 +49,27 @@ def test_a_giant_goes_on_and_does_not_keep_short_documents_waiting() -> None:
     stage.close()
     assert [one.source.name for one in ended] == ["short0", "short1", "short2", "short3", "short4", "giant"]
     assert all(one.vectors.all() for one in ended)
+
+
+def test_a_slow_machine_encodes_fewer_at_a_time_so_that_a_kill_loses_less() -> None:
+    sizes, done = list[int](), SimpleQueue[Prepared]()
+
+    class Paced:
+        def __init__(self, pause_s: float) -> None:
+            self.pause_s = pause_s
+
+        def encode(self, texts: list[str], *_: Any) -> np.ndarray:
+            sizes.append(len(texts))
+            time.sleep(self.pause_s)
+            return np.ones((len(texts), 2), dtype=np.float32)
+
+    for pause_s in (8.0 / 5, 0.0):  # a first batch of 64 in a fifth of what one may take, and at once
+        stage = EmbeddingStage(Paced(pause_s), done.put, lambda error: None, lambda count: None)  # type: ignore[arg-type]
+        stage.put(prepared("giant", 500))
+        done.get(timeout=20)
+        stage.close()
+    assert sizes[:2] == [64, pytest.approx(320, abs=5)]
+    assert sizes[-2:] == [64, 436]
 
 
 def test_what_pages_repeat_is_encoded_once() -> None:
