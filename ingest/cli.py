@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,14 +100,17 @@ def _run(
 
 
 def _watch(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> None:
-    from ingest.watch import watch
+    from ingest.watch import Writing, watch
 
     if not paths:
         raise typer.BadParameter("name the folders to watch")
     sys.stderr.write("watching; Ctrl-C stops\n")
-    models, told = _Lazy(settings), set[tuple[str, str]]()
+    models, told, writing = _Lazy(settings), set[tuple[str, str]](), Writing()
+    options = replace(options, busy=writing)
     try:
-        for report in watch([Path(path) for path in paths], lambda: _run(paths, options, database, settings, models)):
+        for report in watch(
+            [Path(path) for path in paths], lambda: _run(paths, options, database, settings, models), writing
+        ):
             report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
             told |= {(failure.source, failure.message) for failure in report.failed}
             _tell(report, as_json=False)

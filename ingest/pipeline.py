@@ -144,7 +144,7 @@ class Pipeline:
         workers = self._workers()
         while self._waiting and self._parsing < 2 * workers + KEEPERS and self._chunks_waiting < MAX_CHUNKS_WAITING:
             source = self._waiting.popleft()
-            if self._failed_before(source):
+            if self._failed_before(source) or self._busy(source):
                 continue
             if self._unchanged(source):
                 self._report.unchanged += 1
@@ -187,6 +187,13 @@ class Pipeline:
                 return hashlib.file_digest(file, "sha256").hexdigest() == known.blob_sha256
         except OSError:
             return False  # reading it again in the parser's seat says what is wrong
+
+    def _busy(self, source: Source) -> bool:
+        """Tell whether a file is still being written: half of it would be no version of it."""
+        busy = not source.depth and self._options.busy is not None and self._options.busy(source.path)
+        if busy:
+            self._progress.found(-1)
+        return busy
 
     def _failed_before(self, source: Source) -> bool:
         """Tell whether a file failed for good and has not been touched since; it is listed again, not tried again."""

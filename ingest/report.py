@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import AttestError, TransientIngestError
@@ -35,6 +36,8 @@ class IngestOptions:
     """A Dask scheduler's address, or `local`."""
     password: str | None = None
     """Tried on files that need one."""
+    busy: Callable[[Path], bool] | None = None
+    """Whether somebody is still writing a file: it stays as it stands until a later run."""
 
 
 @dataclass(frozen=True, slots=True)

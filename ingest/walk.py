@@ -10,6 +10,8 @@ from pathlib import Path
 from core.errors import NotFound
 
 _LEFT_OUT = {"thumbs.db", "desktop.ini", "__macosx", "node_modules", "__pycache__"}
+_UNFINISHED = ("~", ".tmp", ".part", ".partial", ".crdownload", ".swp", ".swx")
+"""How the names end of what editors and browsers keep beside a file while they write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,9 @@ class Source:
 
 
 def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
-    """Yield every file at or below the paths, sorted, each once; hidden files and Office lock files are left out.
+    """Yield every file at or below the paths, sorted, each once; hidden, lock, backup and half-loaded files are left out.
 
-    A `Source` stands for itself: a file that has a name of its own, such as an upload.
+    What is named itself is taken whatever its name; a `Source` stands for itself: a file that has a name of its own, such as an upload.
 
     Raises:
         NotFound: a path does not exist.
@@ -64,7 +66,9 @@ def _below(root: Path) -> Iterator[Path]:
 
 
 def _ignored(name: str) -> bool:
-    return name.startswith((".", "~$")) or name.lower() in _LEFT_OUT
+    lower = name.lower()
+    locked = lower.startswith((".", "~$")) or (lower.startswith("#") and lower.endswith("#"))
+    return locked or lower.endswith(_UNFINISHED) or lower in _LEFT_OUT
 
 
 def _inside(link: Path, root: Path) -> bool:

@@ -1,27 +1,66 @@
-"""Follow folders: a run whenever what lies in them changed."""
+"""Follow folders: a run whenever what lies in them changed; a file that is being written waits until it rests."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from core.errors import NotFound, TransientIngestError
 from ingest.report import IngestReport
 from ingest.walk import walk
 
 POLL_S = 1.0
-"""Listing a hundred thousand files takes about a second; changes are picked up within two polls and a run."""
+"""Listing a hundred thousand files takes about a second; changes are picked up within two polls, the rest and a run."""
+REST_S = 2.0
+"""A file written to since is taken for unfinished: programs that save piece by piece pause less than this."""
+LONGEST_S = 600.0
+"""A file that never rests, as a log, is read after so long as it stands."""
+
+Stamp: TypeAlias = tuple[Path, int, int]
+
+
+class Writing:
+    """Tells which files somebody is still writing, by the time of their last change.
+
+    A renamed file keeps that time and is at rest at once. A share whose clock is ahead gets no such patience.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._since: dict[Path, float] = {}
+
+    def __call__(self, path: Path) -> bool:
+        """Tell whether a file is being written."""
+        now = self._clock()
+        try:
+            busy = 0 <= now - path.stat().st_mtime < REST_S
+        except OSError:
+            busy = False  # whoever reads it says what is wrong
+        if not busy:
+            self._since.pop(path, None)
+            return False
+        if now - self._since.setdefault(path, now) < LONGEST_S:
+            return True
+        self._since[path] = now
+        return False
 
 
 def watch(
-    paths: Sequence[Path], run: Callable[[], IngestReport], wait: Callable[[float], None] = time.sleep
+    paths: Sequence[Path],
+    run: Callable[[], IngestReport],
+    writing: Callable[[Path], bool],
+    wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[IngestReport]:
-    """Yield the report of a run at the start and after every change, for ever; a source that is away is waited for."""
-    seen: dict[str, tuple[int, int]] | None = None
+    """Yield the report of a run at the start and after every change, for ever; a source that is away is waited for.
+
+    `run` leaves out the files of which `writing` says so; what had been seen of them counts until they rest.
+    """
+    seen: dict[str, Stamp] | None = None
     while True:
         try:
-            now = snapshot(paths)
+            now = _resting(snapshot(paths), seen or {}, writing)
             if now != seen:
                 report = run()
                 seen = now
@@ -31,13 +70,24 @@ def watch(
         wait(POLL_S)
 
 
-def snapshot(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Return source → (time of change in ns, size) for every file below some paths."""
+def _resting(found: dict[str, Stamp], seen: dict[str, Stamp], writing: Callable[[Path], bool]) -> dict[str, Stamp]:
+    """Return what is there, of files that changed and are being written what was there before."""
+    resting = {}
+    for source, stamp in found.items():
+        if seen.get(source) == stamp or not writing(stamp[0]):
+            resting[source] = stamp
+        elif source in seen:
+            resting[source] = seen[source]
+    return resting
+
+
+def snapshot(paths: Sequence[Path]) -> dict[str, Stamp]:
+    """Return source → (path, time of change in ns, size) for every file below some paths."""
     found = {}
     for source in walk(paths):
         try:
             stat = source.path.stat()
         except OSError:
             continue
-        found[source.source] = (max(stat.st_mtime_ns, stat.st_ctime_ns), stat.st_size)
+        found[source.source] = (source.path, max(stat.st_mtime_ns, stat.st_ctime_ns), stat.st_size)
     return found

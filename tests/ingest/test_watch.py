@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from core.errors import SourceUnavailable
 from ingest.report import IngestReport
-from ingest.watch import POLL_S, watch
+from ingest.walk import walk
+from ingest.watch import LONGEST_S, POLL_S, REST_S, Writing, watch
 from tests.ingest.conftest import Run
 
 
@@ -17,6 +19,11 @@ def once(*steps: Callable[[], object]) -> Callable[[float], None]:
     """A wait that does the next step instead of waiting, and nothing when they are done."""
     left = list(steps)
     return lambda _: left.pop(0)() if left else None  # type: ignore[func-returns-value]
+
+
+def at_rest(path: Path) -> bool:
+    """Nobody is writing."""
+    return False
 
 
 def test_every_change_is_followed_by_one_run(run: Run, docs: Path) -> None:
@@ -29,7 +36,7 @@ def test_every_change_is_followed_by_one_run(run: Run, docs: Path) -> None:
         lambda: None,
         lambda: page.unlink(),
     )
-    reports = list(islice(watch([docs], lambda: run(sync=True), wait), 4))
+    reports = list(islice(watch([docs], lambda: run(sync=True), at_rest, wait), 4))
     assert [(r.added, r.updated, r.deleted) for r in reports] == [(1, 0, 0), (0, 1, 0), (1, 0, 0), (0, 0, 1)]
 
 
@@ -43,16 +50,69 @@ def test_a_source_that_is_away_is_waited_for(docs: Path) -> None:
             raise outcome
         return outcome
 
-    assert next(watch([docs], run, once())).run_id == "r"
+    assert next(watch([docs], run, at_rest, once())).run_id == "r"
     assert outcomes == []
 
 
 def test_a_change_is_noticed_within_two_polls(docs: Path) -> None:
     page = docs / "a.md"
     page.write_text("# A\n")
-    following = watch([docs], lambda: IngestReport("r"))
+    following = watch([docs], lambda: IngestReport("r"), at_rest)
     next(following)
     page.write_text("# A, changed\n")
     began = time.monotonic()
     next(following)
     assert time.monotonic() - began < 2 * POLL_S + 1.0
+
+
+def test_a_file_that_is_being_written_waits_until_it_rests(run: Run, docs: Path) -> None:
+    moment = [time.time()]
+    writing = Writing(lambda: moment[0])
+    page, slow = docs / "a.md", docs / "slow.md"
+    page.write_text("# A\n\nOne.\n")
+    os.utime(page, (moment[0] - 60, moment[0] - 60))
+
+    def write(text: str) -> None:
+        slow.write_text(text)
+        moment[0] += 1
+        os.utime(slow, (moment[0], moment[0]))
+
+    def rest() -> None:
+        moment[0] += REST_S
+
+    wait = once(
+        lambda: write("# Slow\n\nHalf"), lambda: write("# Slow\n\nHalf of it."), rest, lambda: write("# Slow"), rest
+    )
+    following = watch([docs], lambda: run(sync=True, busy=writing), writing, wait)
+    reports = list(islice(following, 3))
+    assert [(r.added, r.updated, r.unchanged, r.deleted) for r in reports] == [(1, 0, 0, 0), (1, 0, 1, 0), (0, 1, 1, 0)]
+
+
+def test_a_change_beside_a_file_being_written_deletes_nothing(run: Run, docs: Path) -> None:
+    page, log = docs / "a.md", docs / "log.md"
+    page.write_text("# A\n\nOne.\n")
+    log.write_text("# Log\n\nStarted.\n")
+    run()
+    log.write_text("# Log\n\nStarted. Still wri")
+    page.write_text("# A\n\nOne and two.\n")
+    report = run(sync=True, busy=lambda path: path == log)
+    assert (report.added, report.updated, report.unchanged, report.deleted) == (0, 1, 0, 0)
+
+
+def test_a_file_that_never_rests_is_read_as_it_stands(tmp_path: Path) -> None:
+    log, moment = tmp_path / "log.txt", [1e9]
+    log.write_text("line")
+    writing = Writing(lambda: moment[0])
+    told = []
+    for _ in range(int(LONGEST_S) + 2):
+        os.utime(log, (moment[0], moment[0]))
+        told.append(writing(log))
+        moment[0] += 1
+    assert told.count(False) == 1
+
+
+def test_what_editors_and_browsers_keep_beside_a_file_is_left_out_unless_named(docs: Path) -> None:
+    for name in ("a.md", "a.md~", "#a.md#", ".a.md.swp", "~$a.docx", "b.pdf.part", "c.pdf.crdownload", "d.TMP"):
+        (docs / name).write_text("text")
+    assert [source.name for source in walk([docs])] == ["a.md"]
+    assert [source.name for source in walk([docs / "d.TMP"])] == ["d.TMP"]
