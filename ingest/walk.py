@@ -29,9 +29,10 @@ class Source:
 
 
 def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
-    """Yield every file at or below the paths, sorted, each once; hidden, lock, backup and half-loaded files are left out.
+    """Yield every file at or below the paths, sorted, each once; hidden, lock, backup, half-loaded ones are left out.
 
-    What is named itself is taken whatever its name; a `Source` stands for itself: a file that has a name of its own, such as an upload.
+    What is named itself is taken whatever its name. A `Source` stands for itself: a file that has a name of its own,
+    such as an upload.
 
     Raises:
         NotFound: a path does not exist.
