@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -30,7 +30,7 @@ from bench.ingest_dask import bench_dask
 from bench.ingest_folder import bench_folder
 from bench.ingest_near import bench_near
 from bench.ingest_parse import bench_parse
-from bench.ingest_peers import PEERS, SUFFIXES, bench_peers
+from bench.ingest_peers import PEERS, SUFFIXES, Embedding, bench_peers
 from core.db.models import ChunkRow
 from core.db.session import Database
 from core.settings import load_settings
@@ -92,7 +92,7 @@ def run(name: str, folder: Path | None, given: argparse.Namespace) -> dict[str, 
     if name == "whole":
         return bench_whole(folder or HANDBOOK / "md", given.runs, given.every)
     if name == "peers":
-        return bench_peers(folder or HANDBOOK.parent, given.runs, given.with_encoder, given.every, given.beside)
+        return bench_peers(folder or HANDBOOK.parent, given.runs, given.encoder, given.every, given.beside)
     if name == "dask":
         return bench_dask(folder or HANDBOOK.parent, given.every)
     return bench_folder(folder or DATA, given.megabytes, given.kills, given.ocr)
@@ -105,7 +105,7 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path)
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--every", type=int, default=1, help="take every n-th file only")
-    arguments.add_argument("--with-encoder", action="store_true", help="peers: let the encoder's cost count")
+    arguments.add_argument("--encoder", choices=get_args(Embedding), default="none", help="peers: who embeds")
     arguments.add_argument("--beside", nargs="*", default=list(PEERS), choices=PEERS, help="peers: which of them")
     arguments.add_argument("--megabytes", type=int, default=300)
     arguments.add_argument("--kills", type=int, default=5)

@@ -4,7 +4,8 @@ Ours does more: a sandbox, exact and near duplicates, headings and tables, durab
 index. LangChain: `DirectoryLoader` (unstructured) + `RecursiveCharacterTextSplitter` + FAISS. haystack: converters by
 file type + `DocumentSplitter` + embedder + `InMemoryDocumentStore`, which forgets all when the process ends;
 `haystack_saved` is the same and then writes its store to disk, once, without waiting for the disk. Runs are
-interleaved; with `encoder` the real encoder embeds, without it vectors cost nothing.
+interleaved. `encoder` says who embeds: `none`, vectors cost nothing; `shared`, our encoder for all; `own`, ours with
+ours and the peers with sentence-transformers over the same weights, as their own components embed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from core.settings import load_settings
 from ingest.report import IngestOptions
 from ingest.run import ingest
 from models.encoder import Encoder, load_encoder
+from models.sentence import SentenceModel
+from models.sources import find_weights
 
 SUFFIXES = (".md", ".html", ".docx", ".txt")
 """What all three read with what installs without a GPU; PDF is compared in `parse`."""
 MAX_FAILED_SHARE = 0.05
 CHARACTERS, OVERLAP = 1000, 150
 """The usual sizes in LangChain's own examples; about the length of our passages."""
+
+Embedding = Literal["none", "shared", "own"]
 
 
 class NoEncoder:
@@ -46,38 +51,47 @@ class NoEncoder:
 
 
 def bench_peers(
-    folder: Path, runs: int, with_encoder: bool = False, every: int = 1, beside: Sequence[str] = ("haystack",)
+    folder: Path, runs: int, embedding: Embedding = "none", every: int = 1, beside: Sequence[str] = ("haystack",)
 ) -> dict[str, Any]:
     """Time documents/s of each pipeline; one warm-up run on three files pays for imports."""
-    encoder: Any = load_encoder(load_settings(Path("/nonexistent")).embedder)
-    used = encoder if with_encoder else NoEncoder(encoder)
+    ours, theirs = _encoders(embedding)
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
     pipelines: dict[str, Callable[[list[Path], Any, Path], int]] = {"attest": _attest}
     missing = {}
     for name, pipeline in ((name, PEERS[name]) for name in beside):
         try:
-            _timed(pipeline, files[:3], used)
+            _timed(pipeline, files[:3], theirs)
             pipelines[name] = pipeline
         except ImportError as error:
             missing[name] = f"not measured: {error}"
-    _timed(_attest, files[:3], used)
+    _timed(_attest, files[:3], ours)
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
     worked: dict[str, list[float]] = {name: [] for name in pipelines}
     chunks: dict[str, int] = {}
     for _ in range(runs):
         for name, pipeline in pipelines.items():
             before = _processor_s()
-            chunks[name], took = _timed(pipeline, files, used)
+            chunks[name], took = _timed(pipeline, files, ours if name == "attest" else theirs)
             seconds[name].append(took)
             worked[name].append(_processor_s() - before)
-    result: dict[str, Any] = {"files": len(files), "with_encoder": with_encoder, "chunks": chunks, **missing}
+    result: dict[str, Any] = {"files": len(files), "encoder": embedding, "chunks": chunks, **missing}
     for name, times in seconds.items():
         result[f"{name}_documents_s"] = round(len(files) / statistics.median(times), 1)
         result[f"{name}_processor_ms_a_document"] = round(1000 * statistics.median(worked[name]) / len(files), 2)
         if name != "attest":
-            ratios = [theirs / ours for ours, theirs in zip(seconds["attest"], times, strict=True)]
+            ratios = [peer / own for own, peer in zip(seconds["attest"], times, strict=True)]
             result[f"times_{name}"] = round(statistics.median(ratios), 2)
     return result
+
+
+def _encoders(embedding: Embedding) -> tuple[Any, Any]:
+    """Return what our pipeline embeds with, and the peers'."""
+    settings = load_settings(Path("/nonexistent")).embedder
+    encoder = load_encoder(settings)
+    if embedding == "own":
+        return encoder, SentenceModel(find_weights(settings.model), "cpu", settings.batch_size)
+    used: Any = encoder if embedding == "shared" else NoEncoder(encoder)
+    return used, used
 
 
 def _processor_s() -> float:

@@ -1,4 +1,4 @@
-"""A sentence encoder that is one transformer, a pooling and a normalisation, run without any framework around it."""
+"""A sentence encoder that is one transformer, a pooling and a normalisation, run without sentence-transformers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +19,7 @@ from models.single import SingleText
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from models.documents import DocumentPass
     from models.questions import QuestionPass
 
 Kind = Literal["query", "document"]
@@ -152,40 +152,19 @@ class PooledTransformer:
 
     def _forward(self, batch: list[list[int]]) -> Tensor:
         """Return the unit vectors of a batch, shape (n, dimension) float32, on the model's device."""
-        import torch
-
-        model = self._loaded()
-        lengths = np.array([len(tokens) for tokens in batch])
-        inside = np.arange(lengths.max()) < lengths[:, None]
-        padded = np.zeros(inside.shape, dtype=np.int64)
-        padded[inside] = np.fromiter(chain.from_iterable(batch), np.int64, int(lengths.sum()))
-        ids = torch.from_numpy(padded).to(self.device, non_blocking=True)
-        mask = torch.from_numpy(inside.astype(np.int64)).to(self.device, non_blocking=True)
-        with torch.inference_mode():
-            hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-            if self.spec.pooling == "cls":
-                pooled = hidden[:, 0]
-            else:
-                weights = mask.unsqueeze(-1).to(hidden.dtype)
-                pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-            return torch.nn.functional.normalize(pooled, dim=1)
-
-    def _loaded(self) -> Any:
         with self._lock:
-            return self._model
+            documents = self._documents
+        return documents(batch)
 
     @cached_property
-    def _model(self) -> Any:
+    def _documents(self) -> DocumentPass:
         import torch
-        from transformers import AutoModel
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        from models.documents import document_pass  # imported late: torch takes seconds
+
         if self._threads is not None:
             torch.set_num_threads(self._threads)
-        dtype = torch.float16 if self.device == "cuda" else torch.float32
-        model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=dtype)
-        return model.to(self.device).eval()
+        return document_pass(self.folder, self.spec.pooling, self.device)
 
 
 def _batches(order: Sequence[int], slab: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[int]]:
