@@ -1,8 +1,9 @@
 """Requests for help with harm: weapons, crime, self-harm, hate; safe look-alikes ("kill a process") pass.
 
-Encoder + adapter `harmful_requests`, trained in one step. Held-out folds: precision 0.99, recall 0.856, balanced
-accuracy 0.903 at 0.897; XSTest accuracy 0.868; questions people asked of documents stopped 1.0 %. In languages
-other than English most harmful requests pass. One row of the shared encoder pass.
+Encoder + two adapters: where `harmful_requests` gives 0.1 or more, its mean log-odds with `harmful_requests_plain`
+count, which learnt what people ask of plain pages too. Held-out folds: precision 0.989, recall 0.873, balanced accuracy
+0.908 at 0.770; XSTest accuracy 0.886; questions people asked of documents stopped 0.7 %. In other languages nearly half
+of harmful requests pass, in Chinese nearly all. One row of the encoder's pass, and another for one question in twenty.
 Reproduce: `attest eval rails --rail harmful_requests --data data/guardrails/harmful_requests.dev.jsonl`.
 """
 
@@ -35,7 +36,7 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 DOUBT = 1.5
-"""Step in log-odds: halves the harmless texts stopped in other languages (5.8 % to 2.6 % of templates held out)."""
+"""Step in log-odds: halves the harmless texts stopped in other languages (5.0 % to 2.5 % of templates held out)."""
 
 
 class HarmfulRequests:

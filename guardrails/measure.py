@@ -55,7 +55,7 @@ def predictor(name: str, settings: Settings) -> Callable[[Sequence[Row]], list[P
     Raises:
         InvalidInput: there is no measure for a rail of this name.
     """
-    classifier = load_classifier(settings.embedder)
+    classifier = load_classifier(settings.embedder, settings.home)
     if name == "pii":
         return lambda rows: [_pii(row, classifier) for row in rows]
     if name not in LABELS:
@@ -72,17 +72,24 @@ def measure_rail(name: str, rows: Sequence[Row], settings: Settings) -> dict[str
     times = sorted(p.milliseconds for p in predictions)
     latency = {f"p{q}_ms": round(float(np.percentile(times, q)), 2) for q in (50, 95)} if times else {}
     if name == "pii":
-        return {**_span_figures(rows, predictions), **latency}
+        return {**figures_of(name, rows, predictions), **latency}
+    rail = _rail(name, settings, load_classifier(settings.embedder, settings.home))
+    by_kind = (figures := figures_of(name, rows, predictions)).pop("by_kind")
+    return {**figures, "threshold": rail.threshold, **latency, "by_kind": by_kind}
+
+
+def figures_of(name: str, rows: Sequence[Row], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return what a rail said of rows, counted: over all and by kind."""
+    if name == "pii":
+        return _span_figures(rows, predictions)
     counted = [(row, p) for row, p in zip(rows, predictions, strict=True) if p.label is not None]
     kinds: dict[str, list[Prediction]] = defaultdict(list)
     for row, prediction in counted:
         source, kind = str(row.get("source") or ""), str(row.get("kind") or row.get("domain") or "")
         for key in {source, kind} - {""}:
             kinds[key].append(prediction)
-    figures = _figures([p for _, p in counted])
-    rail = _rail(name, settings, load_classifier(settings.embedder))
     by_kind = {kind: _figures(found) for kind, found in sorted(kinds.items())}
-    return {**figures, "threshold": rail.threshold, **latency, "by_kind": by_kind}
+    return {**_figures([p for _, p in counted]), "by_kind": by_kind}
 
 
 def _rail(name: str, settings: Settings, classifier: Classifier) -> Any:

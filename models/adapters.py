@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +24,7 @@ from core.settings import EmbedderSettings, default_home
 from models.adapter_files import WEIGHTS, Adapter, adapter_folder, read_adapter, read_base
 from models.batching import Batcher
 from models.devices import pick_device
+from models.members import together
 from models.score_memory import ScoreMemory, key_of
 from models.token_scores import TokenScorer
 
@@ -105,13 +107,29 @@ class Classifier:
     def score_many(self, requests: Sequence[tuple[str, Input]]) -> NDArray[np.float32]:
         """Return the probability of the positive label for each (adapter, text or pair), shape (n,).
 
-        A text too long for the encoder is cut into overlapping windows, and the highest counts. What was scored
-        lately is not scored again.
+        A text too long for the encoder is cut into overlapping windows, and the highest counts. Where an adapter's card
+        names others (`mean_with`) and its own score is not below `mean_from`, the mean of all log-odds does: most
+        questions are nowhere near a threshold and cost one row. What was scored lately is not scored again.
 
         Raises:
             NotFound: an adapter is not on this machine.
             Conflict: an adapter is damaged or was trained on other base weights.
         """
+        scores = self._scored_each(requests)
+        others = {i: self._others(name) for i, (name, _) in enumerate(requests) if scores[i] >= self._mean_from(name)}
+        more = iter(self._scored_each([(other, requests[i][1]) for i, names in others.items() for other in names]))
+        for i, names in others.items():
+            scores[i] = together([scores[i], *islice(more, len(names))])
+        return np.array(scores, dtype=np.float32)
+
+    def _others(self, name: str) -> Sequence[str]:
+        """Return the adapters with which one is scored."""
+        return tuple(self.card(name).get("mean_with", ()))
+
+    def _mean_from(self, name: str) -> float:
+        return float(self.card(name).get("mean_from", 0.0))
+
+    def _scored_each(self, requests: Sequence[tuple[str, Input]]) -> list[float]:
         folders = {name: self._found(name) for name in {name for name, _ in requests}}
         keys = [key_of(folders[name], text) for name, text in requests]
         known = [self._memory.get(key) for key in keys]
@@ -119,9 +137,7 @@ class Classifier:
         found = dict(zip(fresh, self._scoring(list(fresh.values())), strict=True))
         for key, score in found.items():
             self._memory.put(key, score)
-        return np.array(
-            [found[key] if score is None else score for key, score in zip(keys, known, strict=True)], dtype=np.float32
-        )
+        return [found[key] if score is None else score for key, score in zip(keys, known, strict=True)]
 
     def _scored(self, requests: Sequence[tuple[str, Input]]) -> list[float]:
         scores = np.zeros(len(requests), dtype=np.float32)

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from tuning.classifier import Base, Options, Trained, load_base, predict, train
+from tuning.classifier import Options, Trained, load_base, predict
 from tuning.classifier_folds import fit, on_device
-from tuning.classifier_report import Scores, choose_threshold, report
+from tuning.classifier_report import Scores, report, reports
 from tuning.classifier_rows import Row, read_rows
 
 
@@ -29,21 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(args)
     started = time.monotonic()
     rows = read_rows(args.train)
-    if args.start:
-        go_on(args, options, rows, load_base(args.base, options.device))
-        return
     fitted = fit(rows, args.base, options, folds=args.folds, jobs=args.jobs)
-    caps = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in args.cap)}
     scored, scores = [rows[i] for i in fitted.measured], fitted.scores
     labels, kinds = np.array([row.label for row in scored]), [row.kind for row in scored]
-    families = [next((name for name in args.aside if kind.startswith(name)), "held_out_folds") for kind in kinds]
-    main_rows = np.array([family == "held_out_folds" for family in families])
-    threshold = choose_threshold(scores, labels, kinds, metric=args.metric, caps=caps, counted=main_rows)
-    metrics = {}
-    for family in ("held_out_folds", *args.aside):
-        chosen = np.array([name == family for name in families])
-        if chosen.any():
-            metrics[family] = report(scores[chosen], labels[chosen], _only(kinds, chosen), threshold)
+    threshold, metrics = reports(scores, labels, kinds, aside=args.aside, metric=args.metric, caps=args.cap)
     if args.test:
         tests, base = read_rows(args.test), load_base(args.base, options.device)
         found = predict(tests, on_device(fitted.trained, base), base, options)
@@ -55,21 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number, trained in enumerate(fitted.folds if args.keep_folds else ()):
         write_adapter(args.out / f"fold-{number}", trained, card | {"metrics": {}})
     print(json.dumps({"out": str(args.out), "threshold": threshold, **metrics}))  # noqa: T201 - the command's result
-
-
-def go_on(args: argparse.Namespace, options: Options, rows: Sequence[Row], base: Base) -> None:
-    """Train an adapter further and write it; its threshold and figures stay those of before, for no row is held out."""
-    card = json.loads((args.start / "card.json").read_text(encoding="utf-8"))
-    start = {name: tensor.float() for name, tensor in load_file(args.start / "adapter.safetensors").items()}
-    trained = train(rows, base, dataclasses.replace(options, patience=0), start=start)
-    chosen = {name: getattr(options, name) for name in ("epochs", "learning_rate", "batch", "max_windows", "seed")}
-    further = {"rows": len(rows), "data": args.data, **chosen, "date": datetime.now(UTC).date().isoformat()}
-    write_adapter(args.out, trained, card | {"trained_further": [*card.get("trained_further", []), further]})
-    print(json.dumps({"out": str(args.out), "further": further}))  # noqa: T201 - the command's result
-
-
-def _only(kinds: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
-    return [kind for kind, keep in zip(kinds, chosen, strict=True) if keep]
 
 
 def make_card(
@@ -131,9 +104,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--start", type=Path, help="an adapter's folder to go on from, with the rows given and no folds"
-    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--name", default="")
     parser.add_argument("--data", default="", help="what the rows are, for the card")

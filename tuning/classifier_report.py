@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
+MAIN = "held_out_folds"
+"""The rows whose figures are the adapter's, in its card."""
 
 
 def confusion(scores: Scores, labels: Scores, threshold: float) -> dict[str, float]:
@@ -94,6 +96,32 @@ def report(scores: Scores, labels: Scores, kinds: Sequence[str], threshold: floa
         }
     metrics = {name: round(value, 4) for name, value in confusion(scores, labels, threshold).items()}
     return {"rows": len(scores), **metrics, "auc": round(auc(scores, labels), 4), "by_kind": by_kind}
+
+
+def reports(
+    scores: Scores,
+    labels: Scores,
+    kinds: Sequence[str],
+    *,
+    aside: Sequence[str],
+    metric: str,
+    caps: Sequence[str] = (),
+) -> tuple[float, dict[str, Any]]:
+    """Return the threshold and a report of each family of kinds: those that begin as `aside` says, and the others.
+
+    Only the others choose the threshold, within the caps (`KIND=RATE`).
+    """
+    families = [next((name for name in aside if kind.startswith(name)), MAIN) for kind in kinds]
+    counted = np.array([family == MAIN for family in families])
+    highest = {name: float(rate) for name, _, rate in (cap.rpartition("=") for cap in caps)}
+    threshold = choose_threshold(scores, labels, kinds, metric=metric, caps=highest, counted=counted)
+    metrics = {}
+    for family in (MAIN, *aside):
+        chosen = np.array([name == family for name in families])
+        if chosen.any():
+            only = [kind for kind, keep in zip(kinds, chosen, strict=True) if keep]
+            metrics[family] = report(scores[chosen], labels[chosen], only, threshold)
+    return threshold, metrics
 
 
 def _is_kind(kinds: Sequence[str], prefix: str) -> NDArray[np.bool_]:

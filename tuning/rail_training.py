@@ -21,6 +21,7 @@ from core.errors import InvalidInput
 from core.settings import Settings, default_home
 from models.adapter_files import PACKAGED, adapter_folder
 from models.devices import pick_device
+from models.members import together
 from models.sources import find_weights
 from tuning.adapter_versions import current_version, new_version, put_in_force
 from tuning.classifier_rows import Row, folds_by_group, read_rows
@@ -82,7 +83,10 @@ def train_rail(settings: Settings, order: RailTraining) -> dict[str, Any]:
     threshold = choose_threshold(scores, labels, kinds, metric="f1")
     metrics = {"held_out": report(scores, labels, kinds, threshold)}
     if start and card_before:
-        was = kind.predict(held, start, base, options)
+        names = [order.name, *card_before.get("mean_with", ())]
+        found = [kind.predict(held, _in_force(name, settings), base, options) for name in names]
+        mean = np.array([together(list(scores)) for scores in zip(*found, strict=True)])
+        was = np.where(found[0] < float(card_before.get("mean_from", 0.0)), found[0], mean)
         metrics["held_out_before"] = report(was, labels, kinds, float(card_before["threshold"]))
     version, out = new_version(settings.home, order.name)
     card = _card(order, options, len(rows), threshold) | kind.card
@@ -181,6 +185,13 @@ def _tensors(folder: Path) -> Any:
     from safetensors.torch import load_file
 
     return {name: tensor.float() for name, tensor in load_file(folder / "adapter.safetensors").items()}
+
+
+def _in_force(name: str, settings: Settings) -> Any:
+    folder = adapter_folder(name, settings.home or default_home())
+    if folder is None:
+        raise InvalidInput(f"the adapter {name}, with which the one in force is scored, is missing")
+    return _tensors(folder)
 
 
 def _base_sha256(folder: Path) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from guardrails.normalise import plain
+from tuning.plain_questions import questions_of, training_pages
 from tuning.rail_templates import TEMPLATES, Fields, hash_of, hijack, made, rows_of
 
 ORDINARY = (
@@ -42,7 +43,7 @@ _LEET = str.maketrans("aeiost", "431057")
 
 
 def main() -> None:
-    """Write `RAIL.train.jsonl` for each of the three rails."""
+    """Write `ADAPTER.train.jsonl` for each adapter of the three rails; harmful_requests has two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("data", "passages", "questions", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -61,6 +62,7 @@ def main() -> None:
     }
     for name in ("prompt_injection", "harmful_requests"):
         rows[name] += buried(rows[name], passages, BURIED, random.Random(args.seed))
+    rows["harmful_requests_plain"] = [*rows["harmful_requests"], *plain_asked()]
     args.out.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         write_rows(args.out / f"{name}.train.jsonl", found)
@@ -77,13 +79,25 @@ def write_rows(path: Path, rows: Iterable[Fields]) -> None:
     print(path.name, counts)  # noqa: T201 - the command's result
 
 
-def collected(asked: Sequence[Fields]) -> Iterator[Fields]:
+def collected(asked: Sequence[Fields], weight: float = 0.3) -> Iterator[Fields]:
     """Yield questions that people asked of documents, with the group they were given: no rail may stop them."""
     for row in asked:
         text = plain(row["text"])
         name = f"question-{hash_of(text.lower())}"
-        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": 0.3}
+        fields = {"id": name, "text": text, "label": 0, "group": row.get("group", name), "weight": weight}
         yield fields | {"kind": f"ordinary:{row.get('source', 'questions')}"}
+
+
+def plain_asked() -> Iterator[Fields]:
+    """Yield what people ask of the plain pages to train on; all about a page are one group.
+
+    They are so many and so alike that at a full weight harmful requests pass.
+    """
+    for page in training_pages():
+        asked = [
+            {"text": text, "source": "plain", "group": f"plain-{hash_of(page.title)}"} for text in questions_of([page])
+        ]
+        yield from collected(asked, 0.1)
 
 
 def ordinary(lists: Iterable[tuple[str, int, float]], chance: random.Random) -> Iterator[Fields]:

@@ -71,7 +71,8 @@ def read_tagged(path: Path) -> list[TaggedRow]:
         if line.strip():
             found = json.loads(line)
             group, only = str(found.get("group") or f"row-{number}"), bool(found.get("train_only", False))
-            row = Row(None, found["text"], 0.0, group, weight=float(found.get("weight", 1.0)), train_only=only)
+            name = str(found.get("id") or number)
+            row = Row(None, found["text"], 0.0, group, "", float(found.get("weight", 1.0)), only, name)
             rows.append(TaggedRow(found["text"], tuple((s, e, str(name)) for s, e, name in found["spans"]), row))
     return rows
 

@@ -13,6 +13,7 @@ from core.errors import Conflict, NotFound
 from core.settings import EmbedderSettings
 from models.adapter_files import PACKAGED, WEIGHTS
 from models.adapters import Classifier, load_classifier
+from models.members import together
 from models.score_memory import ScoreMemory, key_of
 from models.sources import find_weights
 from models.tagging import peaks_within
@@ -45,6 +46,32 @@ def own(tmp_path):
     shutil.copytree(WEIGHTS / "toxicity", folder)
     (folder.parent / "current").write_text("v1\n", encoding="utf-8")
     return folder
+
+
+def test_an_adapter_is_scored_with_those_its_card_names(tmp_path):
+    for member, other in (("pair", ["other"]), ("other", [])):
+        source = WEIGHTS / ("harmful_requests" if other else "harmful_requests_plain")
+        folder = tmp_path / "adapters" / member / "v1"
+        shutil.copytree(source, folder)
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        (folder / "card.json").write_text(json.dumps(card | {"mean_with": other, "mean_from": 0.0}), encoding="utf-8")
+        (folder.parent / "current").write_text("v1\n", encoding="utf-8")
+    for name, change in (("alone", {"mean_with": []}), ("sparing", {"mean_from": 0.5})):
+        folder = shutil.copytree(tmp_path / "adapters" / "pair", tmp_path / "adapters" / name) / "v1"
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        (folder / "card.json").write_text(json.dumps(card | change), encoding="utf-8")
+    classifier = Classifier("cpu", tmp_path)
+    alone, other, pair = (classifier.score(name, TEXTS) for name in ("alone", "other", "pair"))
+    mixed = classifier.score_many([("other", TEXTS[0]), ("pair", TEXTS[0]), ("alone", TEXTS[2])])
+    np.testing.assert_allclose(
+        pair, [together([float(a), float(b)]) for a, b in zip(alone, other, strict=True)], atol=1e-6
+    )
+    assert min(alone) < 0.5 < max(alone)
+    sparing = classifier.score("sparing", TEXTS)
+    np.testing.assert_allclose(sparing, np.where(alone < 0.5, alone, pair), atol=1e-6)
+    np.testing.assert_allclose(mixed, [other[0], pair[0], alone[2]], atol=1e-6)
+    assert together([0.9, 0.1]) == pytest.approx(0.5)
+    assert together([1.0, 0.5]) < 1.0
 
 
 def test_the_forward_pass_is_that_of_the_original_model(classifier):

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.adapter_files import PACKAGED
+from models.adapter_files import PACKAGED, WEIGHTS
 from models.sources import find_weights
+from tuning import rail_mean, rails_train
 from tuning.classifier import Options, load_base, predict, train
 from tuning.classifier_cli import main
 from tuning.classifier_folds import fit
@@ -49,23 +50,6 @@ def test_it_learns_and_repeats_itself(base):
     np.testing.assert_allclose(scores, predict(unseen, again.tensors, base, OPTIONS), atol=1e-4)
 
 
-def test_an_adapter_is_trained_further_and_its_card_says_so(tmp_path):
-    lines = [json.dumps({"text": row.second, "label": int(row.label), "group": row.group}) for row in rows(12)]
-    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    given = ["--base", str(find_weights(PACKAGED)), "--train", str(tmp_path / "rows.jsonl"), "--device", "cpu"]
-    main(
-        [*given, "--out", str(tmp_path / "first"), "--folds", "2", "--epochs", "1", "--rank", "4", "--max-tokens", "32"]
-    )
-    main(
-        [*given, "--out", str(tmp_path / "then"), "--start", str(tmp_path / "first"), "--epochs", "1", "--data", "more"]
-    )
-    first, then = (json.loads((tmp_path / name / "card.json").read_text()) for name in ("first", "then"))
-    assert then["trained_further"][0]["rows"] == 12
-    assert then["trained_further"][0]["data"] == "more"
-    assert then["metrics"] == first["metrics"]
-    assert then["adapter_sha256"] != first["adapter_sha256"]
-
-
 def test_training_stops_when_held_out_rows_get_no_better(base):
     wrong = [replace(row, label=1.0 - row.label) for row in rows(8)]
     trained = train(rows(), base, replace(OPTIONS, epochs=6, patience=1), held_out=wrong, on_progress=silent)
@@ -101,6 +85,62 @@ def test_kinds_aside_are_reported_apart_and_do_not_choose_the_threshold(tmp_path
     assert all((tmp_path / "out" / f"fold-{number}" / "adapter.safetensors").is_file() for number in range(2))
     metrics = json.loads((tmp_path / "out" / "card.json").read_text())["metrics"]
     assert {name: metrics[name]["rows"] for name in metrics} == {"held_out_folds": 12, "easy": 12}
+
+
+def test_the_mean_of_two_adapters_is_reported_and_named_in_the_card(tmp_path):
+    kinds = ["a", "a", "ordinary:x", "a"]
+    for member, scores in (("one", (0.9, 0.2, 0.1, 0.4)), ("two", (0.6, 0.4, 0.3, 0.9))):
+        folder = tmp_path / "run" / member
+        folder.mkdir(parents=True)
+        (folder / "adapter.safetensors").write_bytes(b"")
+        (folder / "card.json").write_text('{"threshold": 0.5, "metrics": {"held_out_folds": {}}}', encoding="utf-8")
+        lines = [
+            json.dumps({"id": str(i), "kind": kinds[i], "label": int(i in (0, 3)), "score": score})
+            for i, score in enumerate(scores)
+        ]
+        (folder / "held_out_scores.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    members = [str(tmp_path / "run" / member) for member in ("one", "two")]
+    given = ["--aside", "ordinary", "--out", str(tmp_path / "weights")]
+    rail_mean.main(["--members", *members, *given])
+    card = json.loads((tmp_path / "weights" / "one" / "card.json").read_text())
+    assert card["mean_with"] == ["two"]
+    assert {name: card["metrics"][name]["rows"] for name in ("held_out_folds", "ordinary")} == {
+        "held_out_folds": 3, "ordinary": 1,
+    }  # fmt: skip
+    assert card["metrics"]["held_out_folds"]["f1"] == 1.0
+
+
+def test_a_rail_is_trained_by_its_recipe(tmp_path, monkeypatch):
+    lines = [
+        json.dumps({"id": str(i), "text": row.second, "label": int(row.label), "group": row.group, "kind": "a"})
+        for i, row in enumerate(rows(20))
+    ]
+    for name in ("harmful_requests", "harmful_requests_plain"):
+        (tmp_path / f"{name}.train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    base, small = find_weights(PACKAGED), ["--folds=2", "--epochs=1", "--rank=4", "--max-tokens=32", "--device=cpu"]
+    paths = [f"--base={base}", f"--rows={tmp_path}", f"--out={tmp_path / 'run'}", f"--weights={tmp_path / 'weights'}"]
+    monkeypatch.setattr("sys.argv", ["rails_train", "harmful_requests", *paths, *small])
+    rails_train.main()
+    first, second = (
+        json.loads((tmp_path / "weights" / name / "card.json").read_text())
+        for name in ("harmful_requests", "harmful_requests_plain")
+    )
+    assert first["mean_with"] == [second["name"]]
+    assert "mean_with" not in second
+
+
+@pytest.mark.parametrize("name", list(rails_train.RECIPES["adapters"]))
+def test_an_adapter_that_ships_was_trained_by_its_recipe(name):
+    card = json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
+    options = dict(
+        option.removeprefix("--").split("=", 1) for option in rails_train.RECIPES["adapters"][name]["options"]
+    )
+    known = card["hyper_parameters"] | {"lr": card["hyper_parameters"]["learning_rate"]}
+    for option, value in options.items():
+        if option not in ("cap", "metric"):
+            assert known[option.replace("-", "_")] == float(value)
+    assert card["data"] == rails_train.RECIPES["adapters"][name]["data"]
+    assert known["rank"] == 32
 
 
 def test_progress_says_the_loss_and_the_time_left(base):
