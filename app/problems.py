@@ -11,12 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from core.errors import AttestError
+from core.errors import AttestError, InvalidInput
 from core.types import Json
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 JSON_OBJECT = "a JSON object, sent with Content-Type: application/json"
+UNREAD = "There was an error parsing the body"
+"""What the framework says of bytes that are no text, and of JSON nested too deeply."""
 OPENAI_ROUTES = ("/v1/chat/", "/v1/models")
 
 
@@ -74,6 +76,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     detail = error.detail
+    if detail == UNREAD:
+        detail = "the body cannot be read: JSON in UTF-8 is expected, for uploads multipart form data"
+        return _respond(request, 422, InvalidInput.__name__, detail)
     if detail == status.phrase and status == HTTPStatus.NOT_FOUND:
         detail = f"there is nothing at {request.url.path}; the routes are described at /docs"
     elif detail == status.phrase and status == HTTPStatus.METHOD_NOT_ALLOWED:

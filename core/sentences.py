@@ -29,9 +29,15 @@ _BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」�
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|cf|no|nos|fig|eq|sec|art|inc|ltd|co|corp|jr|sr|gen|col|lt|sgt|rev|hon|"
     r"approx|dept|est|vol|pp|p|ed|eds|al|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\.s|u\.k|a\.m|p\.m|lit|ca|z\.b|"
-    r"bzw|nr|abs)|\b[A-Za-z])\.$",
+    r"ext|tel|bzw|nr|abs|vgl|ggf|inkl|evtl|mio|mrd|d\.h|u\.a)|\b[A-Za-z])\.$",
     re.IGNORECASE,
 )
+_ORDINAL = re.compile(r"\b(?:am|vom|zum|ab|den|dem|der|des|das|im|jede[nmrs]?) \d{1,3}\.$", re.IGNORECASE)
+"""A German ordinal, as in "ab dem 3. Tag"."""
+_DAY = re.compile(r"(?<![\d.,])[0-3]?\d\.$")
+_MONTH = re.compile(r"(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)\b")
+_ASIDE = 120
+"""Characters within which what opened in brackets closes: "(ext. 4400)" has no end of a sentence in it."""
 _SURE_END = re.compile(r"\b(?:etc|inc|ltd|corp|co|a\.m|p\.m|u\.s|u\.k|al)\.$", re.IGNORECASE)
 
 
@@ -173,6 +179,7 @@ def _named_lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
+    begin = start
     for match in _BREAK.finditer(text, start, end):
         before, after = text[start : match.end()], text[match.end() : end].lstrip()
         if not after:
@@ -180,10 +187,24 @@ def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
         word = before[-24:]
         if _ABBREVIATION.search(word) and not (_SURE_END.search(word) and after[0].isupper()):
             continue
-        if after[0].islower() and text[match.start()] == ".":
+        if text[match.start()] == "." and (
+            after[0].islower() or _ORDINAL.search(word) or (_DAY.search(word) and _MONTH.match(after))
+        ):
             continue
-        yield match.end()
+        if _within_brackets(text, begin, match.end(), end):
+            continue
+        begin = match.end()
+        yield begin
     yield end
+
+
+def _within_brackets(text: str, begin: int, stop: int, end: int) -> bool:
+    """Whether a stop lies in brackets that a sentence opened after its beginning and closes soon."""
+    opened = text.rfind("(", begin, stop)
+    if opened <= begin or ")" in text[opened:stop]:
+        return False
+    closed = text.find(")", stop, min(end, opened + _ASIDE))
+    return closed >= 0 and "(" not in text[stop:closed]
 
 
 def _short(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from core.types import Evidence
 from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
+from generation.identifiers import stranger
 from generation.passages import names_a_row, passages_of, rank_passages
 from generation.readings import read_again, read_evidence, reads_again
 
@@ -111,4 +113,19 @@ class Answerability:
         """Return why to refuse before drafting, `None` to go on."""
         if not evidence:
             return "no_evidence"
+        if stranger(question, evidence) or self._unreadable(question, evidence):
+            return "insufficient_evidence"
         return "insufficient_evidence" if self.score(question, evidence) < self.threshold else None
+
+    def _unreadable(self, question: str, evidence: Sequence[Evidence]) -> bool:
+        """Whether a question is in a script the readers do not know and no word of it stands in the evidence.
+
+        They read Latin letters; of a question in others they see nothing, and what they say of it is chance.
+        """
+        letters = [mark for mark in question if mark.isalpha()]
+        if 2 * sum("LATIN" in unicodedata.name(mark, "") for mark in letters) >= len(letters):
+            return False
+        wanted = content_words(question)
+        texts = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
+        unshared = all(coverage(wanted, text) == 0.0 for text in texts)
+        return unshared and read_evidence(question, evidence, self._settings) is not None

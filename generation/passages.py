@@ -19,6 +19,8 @@ from generation.tables import cells, match
 if TYPE_CHECKING:
     from models.reader import Reading
 
+_SENDER = re.compile(r"(?:Subject: [^\n]*\n)?From: ([^<\n]*)")
+_FIRST_PERSON = re.compile(r"\b(?:I|we|my|our|ich|wir|mein\w*|unser\w*)\b")
 BELOW = " › "
 """What stands between the headings above a passage."""
 SHORTEST = 3
@@ -38,6 +40,8 @@ NAMES = 0.8
 """Share of the names of a row and column that a question has, and in the mean of the question that they have."""
 FITTING = 1.6
 """What a tier ("15+ years") gains where the amount asked about falls into it, and loses where not."""
+TIER = 0.7
+"""Score at least of a row of tiers in which the amount asked about falls, under a head that the question names."""
 SECTION = 0.5
 """What a word counts that stands only in the heading above a piece: it is about the whole section."""
 SAID = 0.3
@@ -95,13 +99,19 @@ class Passage:
         return self.evidence.hit.chunk.text[slice(*self.unit.section)] if self.unit.section else ""
 
     @property
+    def speaker(self) -> frozenset[str]:
+        """The names of who wrote a mail, where the unit says "I" or "we": it speaks of them."""
+        sender = _SENDER.match(self.evidence.hit.chunk.text)
+        return content_words(sender[1]) if sender and _FIRST_PERSON.search(self.text) else frozenset()
+
+    @property
     def _own(self) -> tuple[str, ...]:
         return self.evidence.hit.chunk.heading, self.lead, self.text
 
     @property
     def own_words(self) -> frozenset[str]:
         """The content words of the unit, its lead and the headings above its passage."""
-        return content_words("\n".join(self._own))
+        return content_words("\n".join(self._own)) | self.speaker
 
     @property
     def in_context(self) -> str:
@@ -146,11 +156,23 @@ def rank_passages(
         if passage.unit.kind == "row":
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
-        held = fits(question, passage.text)
+        held = fits(question, tier_of(passage))
         if held is not None:
             scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
+            if held and passage.unit.kind == "row" and content_words(passage.header) & content_words(question):
+                scores[index] = max(scores[index], TIER)
     order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
     return [(scores[index], passages[index]) for index in order]
+
+
+def tier_of(passage: Passage) -> str:
+    """Return the words that may name a tier: of a row the cell that names it and the head that says of what."""
+    if passage.unit.kind != "row":
+        return passage.text
+    row, header = cells(passage.text), cells(passage.header)
+    if len(row) != len(header) or not row[0][-1:].isdigit():
+        return passage.text
+    return f"{row[0]} {header[0]}"
 
 
 def _read_scores(
@@ -255,7 +277,7 @@ def overlaps(question: str, passages: Sequence[Passage], said: frozenset[str] = 
     Words that the conversation said before count less: a follow-up asks for what is new in it.
     """
     wanted = content_words(question)
-    held = [content_words(passage.in_context) & wanted for passage in passages]
+    held = [(content_words(passage.in_context) | passage.speaker) & wanted for passage in passages]
     own = [passage.own_words for passage in passages]
     weight = {word: math.log(1 + len(held) / (1 + sum(word in words for words in held))) for word in wanted}
     if not wanted <= said:

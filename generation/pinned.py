@@ -16,6 +16,7 @@ from core.sentences import split_units
 from core.types import Evidence
 from core.words import stem, words
 from generation.anchors import anchors
+from generation.identifiers import rivalled
 from generation.passages import Passage
 
 ALIKE = 6
@@ -81,6 +82,13 @@ def of_version(question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
     if not any(asked & versions for versions in named):
         return passages
     return [one for one, versions in zip(passages, named, strict=True) if not versions or asked & versions]
+
+
+def of_number(question: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+    """Return the pieces that speak of the numbered thing asked about, where evidence names others of its kind."""
+    rivals = rivalled(question, list({id(one.evidence): one.evidence for one in passages}.values()))
+    pins = frozenset(frozenset(token.lower() for token in tokens) for tokens in rivals)
+    return [one for one in passages if speaks_of(pins, one)] or passages if pins else passages
 
 
 def _before(passage: Passage) -> str:

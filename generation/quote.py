@@ -11,9 +11,10 @@ from core.words import content_words, coverage
 from generation.conflicts import opposing
 from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
-from generation.pinned import of_version, pinned_by, speaks_of
+from generation.pinned import of_number, of_version, pinned_by, speaks_of
 from generation.ranges import fits
 from generation.rewrite import own_words
+from generation.table_filters import rows_meeting
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -58,7 +59,9 @@ class QuoteGenerator:
         said = frozenset().union(*(content_words(message.content) for message in history))
         said -= own_words(question, history) if said else said
         terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
-        passages = of_version(question, passages)
+        passages = of_number(question, of_version(question, passages))
+        if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
+            return rows
         ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
         chosen: list[Passage] = []

@@ -14,6 +14,7 @@ from core.blobs import NO_BLOB, BlobStore
 from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import GenerationSpec, live_generation_id
+from core.db.grants import ensure_collection
 from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
 from core.db.prepared import Prepared as Selection
 from core.db.prepared_writes import PreparedWrite
@@ -133,10 +134,7 @@ def collection_id_of(session: Session, name: str) -> int:
     found = _COLLECTION.rows(session, name=name)
     if found:
         return int(found[0].id)
-    collection = Collection(name=name)
-    session.add(collection)
-    session.flush()
-    return collection.id
+    return ensure_collection(session, name).id
 
 
 def forget_failure(session: Session, collection_id: int, source: str) -> None:

@@ -16,6 +16,9 @@ from core.db.changes import touch_access
 from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, Membership
 from core.errors import InvalidInput, NotFound
 
+LONGEST_NAME = 200
+"""Characters of a collection's name, as the column has."""
+
 PRINCIPAL = re.compile(r"public|(user|group):\S+")
 
 
@@ -51,9 +54,15 @@ def collection_named(session: Session, name: str) -> Collection:
 
 
 def ensure_collection(session: Session, name: str) -> Collection:
-    """Return a collection, making it with an empty access list where it is new."""
+    """Return a collection, making it with an empty access list where it is new.
+
+    Raises:
+        InvalidInput: it is new and the name is empty, too long, or holds a character that no line shows.
+    """
     found = session.scalar(select(Collection).where(Collection.name == name))
     if found is None:
+        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidInput(f"a collection's name is one line of 1 to {LONGEST_NAME} characters")
         found = Collection(name=name)
         session.add(found)
         session.flush()

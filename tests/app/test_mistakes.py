@@ -203,3 +203,19 @@ def test_a_damaged_calibration_is_the_servers_fault_and_is_named(knowledge_base:
         response = client.post("/v1/ask", json={"question": "How many hours of leave may be carried over?"})
     assert (response.status_code, response.json()["type"]) == (500, "urn:attest:InvalidSetting")
     assert "calibration.json is not a calibration; delete it and run: attest calibrate" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b'{"question": "\xff"}', b"[" * 100_000])
+def test_a_body_that_cannot_be_read_is_malformed_as_any_other(api: Api, body: bytes) -> None:
+    with api.client() as client:
+        answer = client.post("/v1/ask", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("the body cannot be read: JSON in UTF-8")
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "a%0Ab", "%20"])
+def test_a_collection_has_a_name_that_fits_on_a_line(api: Api, name: str) -> None:
+    with api.client() as client:
+        answer = client.put(f"/v1/collections/{name}/access", json={"allow": ["public"]})
+    assert answer.status_code == 422
+    assert "one line of 1 to 200 characters" in answer.json()["detail"]

@@ -145,3 +145,24 @@ def test_lines_that_each_name_a_value_are_units_and_a_wrapped_sentence_is_one() 
     ]
     wrapped = "This is said in the\nAppendix: see there."
     assert pieces(wrapped) == [wrapped]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lost devices are reported to the desk (ext. 4400) within a day.",
+        "Die Umstellung verschiebt sich auf den 1. September, weil etwas fehlt.",
+        "Das Attest wird ab dem 3. Tag verlangt.",
+        "Am 30. April wird entschieden.",
+        "It is paid in full (see the table. It is below) from March on.",
+    ],
+)
+def test_a_stop_in_brackets_or_after_an_ordinal_ends_no_sentence(text: str) -> None:
+    assert split_sentences(text) == [(0, len(text))]
+
+
+@pytest.mark.parametrize(
+    "text", ["We have room for 12. Then it is full.", "(It is so.) It stays so.", "It is (so). Yes."]
+)
+def test_a_stop_after_a_number_or_a_bracket_does(text: str) -> None:
+    assert len(split_sentences(text)) == 2

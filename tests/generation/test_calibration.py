@@ -64,3 +64,12 @@ def test_evidence_about_something_else_scores_lower_and_none_is_its_own_reason(t
     asked = "How many annual leave hours can I carry over to the next year?"
     assert judge.score(asked, evidence) > judge.score("What is the parking fee at the Mars office garage?", evidence)
     assert judge.reason(asked, ()) == "no_evidence"
+
+
+def test_a_question_in_letters_the_readers_do_not_know_is_refused_unless_a_word_is_shared(tmp_path: Path) -> None:
+    judge = Answerability(load_settings(tmp_path))
+    for asked in ("ما هي سياسة الإجازة؟", "Кто изобрёл телефон?", "谁发明了电话?"):
+        assert judge.reason(asked, evidence_of(LEAVE, CONTACT)) == "insufficient_evidence"
+        assert not judge._unreadable(asked, evidence_of(LEAVE, asked))
+    assert not judge._unreadable("Wem gehört das Auto?", evidence_of(LEAVE))
+    assert not judge._unreadable("Что такое Cofense?", evidence_of(CONTACT))

@@ -210,3 +210,23 @@ def test_a_mail_speaks_of_its_sender_throughout(settings: Settings) -> None:
     )
     pins = pinned_by("What does Laura Smith want?", evidence_of(mail))
     assert [speaks_of(pins, passage) for passage in passages_of(evidence_of(mail))[-2:]] == [True, True]
+
+
+def test_a_tier_in_a_table_is_told_by_the_head_of_its_column(settings: Settings) -> None:
+    text = (
+        "Core hours are from 10:00 to 15:00; outside them everybody arranges their own days off and on.\n\n"
+        "| Years with us | Days of leave |\n|---|---|\n| up to 2 | 25 |\n| 3 to 5 | 27 |\n| more than 5 | 30 |\n"
+    )
+    for years, days in (("10", "30"), ("four", "27"), ("1", "25")):
+        done = answer(settings, f"How many days off do I get after {years} years?", text)
+        assert f"Days of leave: {days}" in done.text
+
+
+def test_who_wrote_a_mail_is_meant_by_its_i() -> None:
+    mail = (
+        "Subject: Canteen\nFrom: Petra Lang <p@example.org>\nTo: Tom Weber <t@example.org>\n\n"
+        "I would like a vegan dish every day. It costs little."
+    )
+    said = {passage.text: passage.speaker for passage in passages_of(evidence_of(mail))}
+    assert {text for text, speaker in said.items() if speaker} == {"I would like a vegan dish every day."}
+    assert "petra" in next(filter(None, said.values()))

@@ -1,0 +1,60 @@
+"""Rows that meet a condition are all quoted, and no other; a question that sets none is left to the reader."""
+
+from __future__ import annotations
+
+import pytest
+
+from generation.passages import passages_of
+from generation.table_filters import rows_meeting
+from tests.generation.passages import evidence_of
+
+PLANS = """| Plan | Price a month | Response time | Loan machine |
+|---|---|---|---|
+| Basic | €9 | 5 days | no |
+| Plus | €19.50 | 2 days | no |
+| Pro | €39 | 1 day | yes |
+| Business | €1,089 | 4 hours | yes |
+"""
+TARIFE = """| Tarif | Preis | Seiten |
+|---|---|---|
+| Klein | 9,50 € | 10 |
+| Groß | 29 € | 200 |
+"""
+
+
+def met(question: str, text: str) -> list[str]:
+    return [row.text.strip("| ").split(" |")[0] for row in rows_meeting(question, passages_of(evidence_of(text)))]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which plans cost less than 20 euros?", ["Basic", "Plus"]),
+        ("What plans are there for under €39?", ["Basic", "Plus"]),
+        ("Which plans cost at most 39?", ["Basic", "Plus", "Pro"]),
+        ("Which plans cost more than twenty euros a month?", ["Pro", "Business"]),
+        ("What is the cheapest plan?", ["Basic"]),
+        ("Which plan is the most expensive?", ["Business"]),
+        ("Which plans include a loan machine?", ["Pro", "Business"]),
+        ("Which plans come without a loan machine?", ["Basic", "Plus"]),
+        ("Which plans have the longest response time?", []),  # days and hours are not compared
+        ("Which plans cost less than 5 euros?", []),
+        ("Which machines cost less than 20 euros?", []),
+        ("How much is the Pro plan?", []),
+        ("Does a plan cost less than 20 euros?", []),
+    ],
+)
+def test_rows_are_chosen_by_the_condition(question: str, expected: list[str]) -> None:
+    assert met(question, PLANS) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Welche Tarife kosten weniger als 20 Euro?", ["Klein"]),
+        ("Welcher Tarif hat mindestens 100 Seiten?", ["Groß"]),
+        ("Was ist der günstigste Tarif?", ["Klein"]),
+    ],
+)
+def test_german_conditions_too(question: str, expected: list[str]) -> None:
+    assert met(question, TARIFE) == expected
