@@ -17,6 +17,7 @@ from generation.calibration import Calibration, load_calibration
 from generation.identifiers import stranger
 from generation.passages import names_a_row, passages_of, rank_passages
 from generation.readings import read_again, read_evidence, reads_again
+from generation.table_filters import rows_meeting
 
 log = logging.getLogger(__name__)
 NAMED = 1.0
@@ -115,6 +116,8 @@ class Answerability:
             return "no_evidence"
         if stranger(question, evidence) or self._unreadable(question, evidence):
             return "insufficient_evidence"
+        if rows_meeting(question, passages_of(evidence)):
+            return None
         return "insufficient_evidence" if self.score(question, evidence) < self.threshold else None
 
     def _unreadable(self, question: str, evidence: Sequence[Evidence]) -> bool:

@@ -14,7 +14,7 @@ from core.types import Evidence
 from core.words import content_words, coverage
 from generation.ranges import fits
 from generation.readings import offset_of, read_again, read_evidence
-from generation.tables import cells, match
+from generation.tables import cells, match, names_a_column, tier_of
 
 if TYPE_CHECKING:
     from models.reader import Reading
@@ -153,26 +153,17 @@ def rank_passages(
             scores[index] *= ASKING
         if replies(passage.text):
             scores[index] *= max(REPLY, coverage(question, passage.in_context))
-        if passage.unit.kind == "row":
+        row = passage.unit.kind == "row"
+        if row:
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
-        held = fits(question, tier_of(passage))
+        held = fits(question, tier_of(passage.text, passage.header) if row else passage.text)
         if held is not None:
             scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
-            if held and passage.unit.kind == "row" and content_words(passage.header) & content_words(question):
+            if held and row and names_a_column(question, passage.header):
                 scores[index] = max(scores[index], TIER)
     order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
     return [(scores[index], passages[index]) for index in order]
-
-
-def tier_of(passage: Passage) -> str:
-    """Return the words that may name a tier: of a row the cell that names it and the head that says of what."""
-    if passage.unit.kind != "row":
-        return passage.text
-    row, header = cells(passage.text), cells(passage.header)
-    if len(row) != len(header) or not row[0][-1:].isdigit():
-        return passage.text
-    return f"{row[0]} {header[0]}"
 
 
 def _read_scores(
@@ -222,7 +213,11 @@ def names_a_row(question: str, passages: Sequence[Passage]) -> bool:
         return False
     shared = overlaps(question, passages)
     for passage, overlap in zip(passages, shared, strict=True):
-        named = match(question, passage.text, passage.header) if passage.unit.kind == "row" else 0.0
+        if passage.unit.kind != "row":
+            continue
+        if fits(question, tier_of(passage.text, passage.header)) and names_a_column(question, passage.header):
+            return True
+        named = match(question, passage.text, passage.header)
         if named >= NAMES and named + overlap >= 2 * NAMES:
             return True
     return False

@@ -11,6 +11,8 @@ _CELL = re.compile(r"\s*\|\s*|\t")
 _FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 SHORT_YEAR = re.compile(r"\b(?:FY|fiscal(?: year)?)\s?['’]?(\d{2})\b", re.IGNORECASE)
+_HEAD_UNIT = re.compile(r"\b[Ii]n ([^\W\d_]+)|\(([^\W\d_]+)\)")
+"""The unit in the head of a column: "Weight in kg", "Age (years)"."""
 LABEL, COLUMN = 0.7, 0.3
 """What the name of the row and the names of the columns weigh: the wrong row is wrong, the wrong column beside it."""
 
@@ -69,3 +71,17 @@ def _named(name: str, asked: frozenset[str], years: set[str]) -> float:
         return 1.0
     head = frozenset(word for word in content_words(name) if not word.isdigit())
     return len(head & asked) / len(head) if head and words(name) else 0.0
+
+
+def tier_of(row: str, header: str) -> str:
+    """Return the words of a row that may name a tier: the cell that names it and the unit its head says it counts."""
+    told, names = cells(row), cells(header)
+    if len(told) != len(names) or not told[0][-1:].isdigit():
+        return row
+    unit = _HEAD_UNIT.search(names[0])
+    return f"{told[0]} {unit[1] or unit[2] if unit else names[0]}"
+
+
+def names_a_column(question: str, header: str) -> bool:
+    """Whether a question has a word of the head of a column behind the first."""
+    return any(content_words(name) & content_words(question) for name in cells(header)[1:])

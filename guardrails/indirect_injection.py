@@ -20,10 +20,12 @@ from guardrails.rail import Context, Finding
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
+_DATED = r"(?<=\d)[.](?= (?:Januar|Februar|März|April|Mai|Ju[nl]i|August|(?:Sept|Nov|Dez)ember|Oktober)\b)"
 _SENTENCE = re.compile(
-    r"""(?:[^.!?\n]|[.!?](?![.!?]{0,8}["'”’)\]]{0,3}(?:\s|$)))+(?:[.!?]{1,9}["'”’)\]]{0,3}|\n|$)|[.!?]+"""
+    rf"""(?:[^.!?\n]|{_DATED}|[.!?](?![.!?]{{0,8}}["'”’)\]]{{0,3}}(?:\s|$)))+"""
+    r"""(?:[.!?]{1,9}["'”’)\]]{0,3}|\n|$)|[.!?]+"""
 )
-"""Neither the points of an address (`www.example.com`) nor those of a number end a sentence."""
+"""Neither the points of an address (`www.example.com`) nor those of a number or a German date end a sentence."""
 _LONE = 6.0
 """Divides the odds of a sentence with no neighbours to be judged beside: 0.9 becomes 0.6."""
 _BLANKED = 0.5

@@ -73,3 +73,13 @@ def test_a_question_in_letters_the_readers_do_not_know_is_refused_unless_a_word_
         assert not judge._unreadable(asked, evidence_of(LEAVE, asked))
     assert not judge._unreadable("Wem gehört das Auto?", evidence_of(LEAVE))
     assert not judge._unreadable("Что такое Cofense?", evidence_of(CONTACT))
+
+
+def test_rows_that_meet_a_condition_or_hold_an_amount_are_an_answer(tmp_path: Path) -> None:
+    judge = Answerability(load_settings(tmp_path))
+    rooms = (
+        "| Room | Seats | Projector |\n|---|---|---|\n| Atlas | 40 | yes |\n| Ceres | 24 | no |\n| Dione | 6 | no |\n"
+    )
+    for asked in ("Which rooms seat more than 20 people?", "What is the smallest room by seats?"):
+        assert judge.reason(asked, evidence_of(rooms)) is None
+    assert judge.reason("Which rooms have a balcony?", evidence_of(rooms)) == "insufficient_evidence"

@@ -244,3 +244,10 @@ def test_passages_checked_together_have_the_findings_of_each_alone(tmp_path, cla
         assert (alone.reason, alone.redacted) == (finding.reason, finding.redacted)
         assert alone.score == pytest.approx(finding.score, abs=1e-5)
     assert [bool(finding.redacted) for finding in together] == [False, True, False, False]
+
+
+def test_a_german_date_ends_no_sentence_that_is_blanked() -> None:
+    from guardrails.indirect_injection import sentences
+
+    text = "Die Inventur muss bis zum 15. Januar fertig sein. Danach nicht mehr."
+    assert [text[start:end].strip() for start, end in sentences(text)] == [text[:49], text[50:]]
