@@ -28,7 +28,7 @@ def test_adapters_side_by_side_score_as_each_alone(classifier):
     ids = {text: tokenizer.encode(text, add_special_tokens=False).ids for text in TEXTS}
     asked = [(name, text) for text in TEXTS for name in RAILS]
     rows = [(classifier._adapter(name), framed(None, ids[text], cls=101, sep=102)) for name, text in asked]
-    np.testing.assert_allclose(scorer(rows), classifier.score_many(asked), atol=1e-5)
+    np.testing.assert_allclose(scorer(rows), classifier._scored_each(asked), atol=1e-5)  # no mean of several
     pair = framed(ids[TEXTS[0]], ids[TEXTS[1]], cls=101, sep=102)  # one more adapter joins those it knows
     found = scorer([(classifier._adapter("groundedness"), pair), rows[0]])
     expected = [
