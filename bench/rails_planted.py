@@ -56,9 +56,10 @@ def planted(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def passages(folder: Path) -> list[str]:
-    """Return the sections of a folder of Markdown that are about as long as a chunk."""
+    """Return the sections of a folder of Markdown, or its marked paragraphs, that are about as long as a chunk."""
     files = sorted(folder.rglob("*.md"))
-    parts = [part.strip() for file in files for part in re.split(r"\n(?=#+ )", file.read_text(encoding="utf-8"))]
+    cut = re.compile(r"\n(?=#+ )|<!-- paragraph.*?-->")
+    parts = [part.strip() for file in files for part in cut.split(file.read_text(encoding="utf-8"))]
     return [part for part in parts if SHORT <= len(part) <= LONG]
 
 

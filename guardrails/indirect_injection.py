@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.types import RailStage
 from guardrails.injection_phrases import orders_in_other_languages
+from guardrails.languages import in_another_language
 from guardrails.normalise import plain
 from guardrails.rail import Context, Finding
 
@@ -83,7 +84,10 @@ class IndirectInjection:
         spans = [sentences(text) for text in texts]
         read = [_as_read(text, own) for text, own in zip(texts, spans, strict=True)]
         scored = self._classifier.score_spans(self.name, read)
-        return [(own, _surer_alone(scores)) for own, scores in zip(spans, scored, strict=True)]
+        return [
+            (own, _surer_alone(_where_read(text, own, scores)))
+            for text, own, scores in zip(texts, spans, scored, strict=True)
+        ]
 
 
 def _as_read(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
@@ -93,6 +97,19 @@ def _as_read(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, list[tup
         whole += plain(text[before:start])
         seen.append((len(whole), len(whole := whole + plain(text[start:end]))))
     return whole, seen
+
+
+def _where_read(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> list[float]:
+    """Return the scores without those of what the encoder does not read: sentences of another language in a text of it.
+
+    There a score is chance: of clean German and Spanish paragraphs every second one had a sentence above any threshold.
+    Orders in other languages are found by their phrases, English ones in such a text by the adapter.
+    """
+    if not in_another_language(text):
+        return list(scores)
+    return [
+        0.0 if in_another_language(text[slice(*span)]) else score for span, score in zip(spans, scores, strict=True)
+    ]
 
 
 def _surer_alone(scores: Sequence[float]) -> list[float]:
