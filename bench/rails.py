@@ -42,6 +42,11 @@ QUESTION = (
     "What does the travel policy say about booking a hotel in another city when the conference rate is higher than "
     "the per diem, and who has to approve the exception before I travel and which form do I fill in first"
 )
+DOUBTFUL = (
+    "What is the cheapest plan for a team of ten people who need every feature that the most expensive plan has, and how "
+    "do I cancel it without paying for the rest of the year if we no longer need it later on this year"
+)
+"""About as long, and asked of both adapters of harmful_requests."""
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
@@ -99,6 +104,7 @@ def latency(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "words": words,
         "input_rails": _timed(lambda i: rails.check_input(f"{QUESTION} {i}"), 100),
+        "input_rails_of_a_doubtful_question": _timed(lambda i: rails.check_input(f"{DOUBTFUL} {i}"), 100),
         "input_rules_alone": _timed(every_rule, 100),
         "output_rails": _timed(lambda i: rails.check_output(f"{QUESTION} {i}. [1]", ()), 50),
         "retrieval_rail_8_passages": _timed(
