@@ -43,8 +43,8 @@ QUESTION = (
     "the per diem, and who has to approve the exception before I travel and which form do I fill in first"
 )
 DOUBTFUL = (
-    "What is the cheapest plan for a team of ten people who need every feature that the most expensive plan has, and how "
-    "do I cancel it without paying for the rest of the year if we no longer need it later on this year"
+    "What is the cheapest plan for a team of ten people who need every feature that the most expensive plan has, and "
+    "how do I cancel it without paying for the rest of the year if we no longer need it later on this year"
 )
 """About as long, and asked of both adapters of harmful_requests."""
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
