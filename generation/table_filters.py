@@ -33,6 +33,10 @@ _EXTREMES: tuple[tuple[str, bool, Callable[..., float]], ...] = (
 """Words, whether they speak of a price, and which value they mean."""
 _MONEY = re.compile(r"\b(?:cost|price|cheap|expensive|pay|fee|euro|dollar|pound|kost|preis|teuer)|[€$£]", re.IGNORECASE)
 _FIGURE = re.compile(r"\W*(\d[\d.,]*)\s*([^\d]*)")
+_ORDINAL = re.compile(
+    r"\b(?:second|third|fourth|fifth|next|\d+(?:st|nd|rd|th)|zweit|dritt|viert)[ -]?(?:most|least|\w+est|\w+te\w?)\b",
+    re.IGNORECASE,
+)
 _YES = {"yes", "ja", "✓", "✔", "x", "included", "oui", "sí"}
 _NO = {"no", "nein", "–", "-", "✗", "✘", "none", "non", ""}
 _WITHOUT = re.compile(r"\b(?:without|no|not|don't|doesn't|ohne|kein\w*|nicht)\b", re.IGNORECASE)
@@ -64,6 +68,8 @@ def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]
         if match := re.search(rf"{words}\s+{_AMOUNT}", question, re.IGNORECASE):
             bound, values = _number(match.group(1)), _values(question, names, lines, money=False)
             return [at for at, value in enumerate(values) if bound is not None and meets(value, bound)]
+    if _ORDINAL.search(question):
+        return []  # "the second largest": neither the largest nor a list
     for words, money, most in _EXTREMES:
         if re.search(rf"\b{words}", question, re.IGNORECASE):
             values = _values(question, names, lines, money=money)

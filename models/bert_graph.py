@@ -7,9 +7,11 @@ Wire format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbe
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,13 @@ class BertShape:
     heads: int
     hidden: int
     epsilon: float
+
+    @classmethod
+    def of(cls, folder: Path) -> BertShape | None:
+        """Read a model's folder, `None` where it does not hold a plain BERT encoder's config and weights."""
+        if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
+            return None
+        return cls.read(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> BertShape | None:

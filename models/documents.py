@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -26,13 +25,13 @@ DocumentPass = Callable[[list[list[int]]], Tensor]
 
 def document_pass(folder: Path, pooling: Pooling, device: str) -> DocumentPass:
     """Return the fastest pass of a model folder on a device that gives the model's own vectors."""
-    if device == "cpu" and _is_plain_bert(folder):
+    if device == "cpu" and BertShape.of(folder) is not None:
         return UnpaddedPass(folder, pooling)
     return PaddedPass(folder, pooling, device)
 
 
 class UnpaddedPass:
-    """A BERT encoder on a CPU, a fifth less time than `PaddedPass` over texts sorted by length."""
+    """A BERT encoder on a CPU, in a fifth less time than `PaddedPass` over texts sorted by length."""
 
     def __init__(self, folder: Path, pooling: Pooling) -> None:
         self._bert = PackedBert(load_bert(folder, "cpu")[0], {})
@@ -70,9 +69,3 @@ class PaddedPass:
         with torch.inference_mode():
             hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             return functional.normalize(pooled(hidden, mask, self._pooling), dim=1)
-
-
-def _is_plain_bert(folder: Path) -> bool:
-    if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-        return False
-    return BertShape.read(json.loads((folder / "config.json").read_text(encoding="utf-8"))) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,10 +35,7 @@ class QuestionPass:
     @classmethod
     def of(cls, folder: Path, pooling: Literal["mean", "cls"], device: str) -> QuestionPass | None:
         """Return the pass of a model folder, `None` where its architecture has none."""
-        if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-            return None
-        shape = BertShape.read(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        return None if shape is None else cls(folder, pooling, device)
+        return None if BertShape.of(folder) is None else cls(folder, pooling, device)
 
     def __call__(self, ids: Sequence[list[int]]) -> Vectors:
         """Return unit vectors, shape (n, dimension) float32; each text's ids with the encoder's special tokens."""

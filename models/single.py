@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from pathlib import Path
@@ -30,9 +29,7 @@ class SingleText:
     @classmethod
     def of(cls, folder: Path, threads: int | None) -> SingleText | None:
         """Return the fast path of a model folder, `None` where its architecture has none."""
-        if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-            return None
-        shape = BertShape.read(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+        shape = BertShape.of(folder)
         return None if shape is None else cls(folder, shape, threads)
 
     def hidden(self, ids: list[int]) -> NDArray[np.float32]:
