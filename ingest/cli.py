@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 STDIN = "-"
+PATHS = (
+    "Files, folders, URLs, or - for JSON Lines. Of folders, hidden files, locks, editors' backups and half-loaded "
+    "downloads (.tmp, .part, …) are left out; name such a file to have it read."
+)
 
 cli = typer.Typer(add_completion=False)
 
 
 @cli.command()
 def ingest_command(
-    paths: Annotated[list[str] | None, typer.Argument(help="Files, folders, URLs, or - for JSON Lines.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help=PATHS)] = None,
     collection: Annotated[str, typer.Option(help="The collection the documents belong to.")] = "default",
     allow: Annotated[list[str] | None, typer.Option(help="Who may read them: user:ana, group:hr, public.")] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
