@@ -35,6 +35,10 @@ NEXT = {
 }
 """What the reader is told once a stage has ended."""
 MAX_QUESTION = 4000
+TOO_LONG = (
+    f"This has {{:,}} characters, and a question may have {MAX_QUESTION:,}. "
+    "To ask about a long text, add it as a document."
+)
 BEAT_S = 0.4
 """How long the page may be deaf to its stop button while nothing comes."""
 WAITED_S = 3.0
@@ -49,13 +53,15 @@ def page() -> None:
     state = session()
     with st.sidebar:
         show_history(state)
-    typed = st.chat_input(
-        "Ask a question about your documents", max_chars=MAX_QUESTION, key="question", submit_mode="stop"
-    )
+    # No `max_chars`: a longer text that is pasted would vanish without a word.
+    typed = st.chat_input("Ask a question about your documents", key="question", submit_mode="stop")
     if state.asking is not None and (typed or state.asking.stopped):
         _conclude_stopped(state, state.asking)
-    if typed and typed.strip():
-        state.asking = Asking(typed.strip())
+    question = (typed or "").strip()
+    if len(question) > MAX_QUESTION:
+        state.turns.append(Turn(question, problem=TOO_LONG.format(len(question))))
+    elif question:
+        state.asking = Asking(question)
     if not state.turns and state.asking is None:
         _show_welcome()
     for number, turn in enumerate(state.turns):

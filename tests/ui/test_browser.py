@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.ui.browsing import ANSWER_MS, IN_BROWSER, ask, give_key, settle, watched
+from tests.ui.browsing import ANSWER_MS, FIELD, IN_BROWSER, ask, give_key, settle, watched
 from tests.ui.conftest import Site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'attest[dev]'")
@@ -102,6 +102,28 @@ def test_an_uploaded_document_is_answered_from_and_shown_as_text(
     page.locator(".answer a.marker").first.click()
     playwright.expect(page.locator(".sources .passage").first).to_contain_text("<img src=http://evil.example/a.png")
     assert page.locator(".answer img, .passage img, .answer script, .passage script").count() == 0
+
+
+def test_a_text_that_is_too_long_for_a_question_is_told_so(page: playwright.Page, site: Site) -> None:
+    field = page.get_by_placeholder(FIELD)
+    field.fill("why " * 1500)
+    field.press("Enter")
+    playwright.expect(page.locator(".callout.failed")).to_contain_text("This has 5,999 characters")
+    ask(page, ASSEMBLY)
+    playwright.expect(page.locator(".answer")).to_contain_text("car park behind building C")
+
+
+def test_a_reader_without_a_mouse_sees_where_the_keyboard_is(page: playwright.Page, site: Site) -> None:
+    page.get_by_placeholder(FIELD).wait_for()
+    shown = {}
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        here = page.locator(":focus")
+        shown[here.inner_text()] = here.evaluate(
+            "e => getComputedStyle(e).outlineStyle !== 'none' || getComputedStyle(e).boxShadow !== 'none'"
+        )
+    assert len(shown) == 8
+    assert all(shown.values()), shown
 
 
 def test_a_search_shows_what_each_index_gave(page: playwright.Page, site: Site) -> None:
