@@ -25,7 +25,7 @@ def verify(
     report = verify_chain(Database.open(load_settings()), expect)
 
     def text() -> str:
-        lines = [f"record {row['seq']} (answer {row['answer_id']}): {row['why']}" for row in report.broken]
+        lines = [f"{_named(row)}{row['why']}" for row in report.broken]
         state = "BROKEN" if lines else "The chain holds."
         return "\n".join([*lines, f"{report.rows} records, head {report.head}", state])
 
@@ -44,6 +44,11 @@ def listed(
         as_json=as_json,
         text=lambda: "\n".join(map(_line, records)) or "No answers yet.",
     )
+
+
+def _named(broken: Json) -> str:
+    """Return which record is meant, where it is one."""
+    return "" if broken["seq"] is None else f"record {broken['seq']} (answer {broken['answer_id']}): "
 
 
 def _line(record: Json) -> str:
