@@ -16,6 +16,7 @@ from app.refusals import blocked, greeted, refused
 from app.runtime import Runtime
 from app.steps import check_input, check_retrieval, redact, retrieve, rewrite_question, select, weigh
 from app.trace import Conclusion, Trace
+from core.errors import Stopping
 from core.types import Answer, Question
 from generation.greetings import greeting_language
 
@@ -25,16 +26,17 @@ def never() -> bool:
     return False
 
 
-def ask(runtime: Runtime, question: Question, *, recorded: bool = True) -> Answer:
+def ask(runtime: Runtime, question: Question, *, recorded: bool = True, stopped: Callable[[], bool] = never) -> Answer:
     """Answer a question and, unless it is a rehearsal, record the answer.
 
     Raises:
+        Stopping: `stopped` came true before the answer was finished.
         AttestError: a part failed; a refusal is an outcome, not an error.
     """
-    for event in ask_events(runtime, question, streaming=False, recorded=recorded):
+    for event in ask_events(runtime, question, streaming=False, recorded=recorded, stopped=stopped):
         if isinstance(event, Concluded):
             return event.answer
-    raise AssertionError("the pipeline ended without a conclusion")
+    raise Stopping
 
 
 def ask_events(

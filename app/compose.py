@@ -20,18 +20,22 @@ def compose(
     """Draft, verify and release an answer; `None` where the reader stopped it."""
     if streaming:
         return (yield from _claim_by_claim(runtime, trace, stopped))
-    return (yield from _whole(runtime, trace))
+    return (yield from _whole(runtime, trace, stopped))
 
 
-def _whole(runtime: Runtime, trace: Trace) -> Generator[Event, None, Conclusion]:
-    """Draft the whole answer, check it, and release it in one piece."""
+def _whole(runtime: Runtime, trace: Trace, stopped: Callable[[], bool]) -> Generator[Event, None, Conclusion | None]:
+    """Draft the whole answer, check it, and release it in one piece; `None` where it was stopped."""
     from generation.generators import write_draft
     from generation.settle import settle
 
     question, evidence = trace.question, trace.evidence
     generator, quote = runtime.generator(question.generator, question.style), runtime.generator("quote")
     asked = trace.asked_of(generator.name)
-    draft = yield from trace.step("generate", write_draft, generator, asked, evidence, question.history)
+    draft = yield from trace.step(
+        "generate", write_draft, generator, asked, evidence, question.history, stopped=stopped
+    )
+    if stopped():
+        return None
     settled = yield from trace.step(
         "verify",
         settle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -46,7 +47,8 @@ class RateLimiter:
             left, since = self._buckets.get(name, (self._size, now))
             left = min(self._size, left + (now - since) * self._size / 60)
             if left < 1:
-                raise RateLimited(f"more than {self._size:.0f} requests a minute")
+                wait_s = math.ceil((1 - left) * 60 / self._size)
+                raise RateLimited(f"more than {self._size:.0f} requests a minute; the next in {wait_s} s", wait_s)
             self._buckets[name] = (left - 1, now)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Annotated
 
@@ -19,6 +20,8 @@ cli = typer.Typer(add_completion=False)
 BACKLOG = 2048
 GRACE_S = 15
 """How long open requests may finish after Ctrl-C or SIGTERM."""
+LAST_WORDS_S = 5
+"""How long before that an answer that is not finished is ended, so that its caller is told rather than cut off."""
 
 
 @cli.command()
@@ -42,7 +45,15 @@ def serve(
         )
         bound = listener.getsockname()
         note(f"API at http://{settings.server.host}:{bound[1]} (documentation: /docs)")
-        uvicorn.Server(config).run(sockets=[listener])
+
+        class Server(uvicorn.Server):
+            """A server that lets answers finish, and ends those that cannot while their callers still listen."""
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                asyncio.get_running_loop().call_later(GRACE_S - LAST_WORDS_S, app.state.streams.end)
+                await super().shutdown(sockets)
+
+        Server(config).run(sockets=[listener])
     finally:
         listener.close()
 

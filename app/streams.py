@@ -10,9 +10,9 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
-from app.events import Event, event_json, event_name
+from app.events import Concluded, Event, event_json, event_name
 from app.problems import problem
-from core.errors import AttestError, Busy, NotFound
+from core.errors import AttestError, Busy, NotFound, Stopping
 from core.types import Json
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Stream:
         self.owner = owner
         self.done = False
         self.finished_at: float | None = None
+        self.cut = False
         self._events: list[Sent] = []
         self._readers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._lock = threading.Lock()
@@ -53,6 +54,10 @@ class Stream:
     def stop(self) -> None:
         """Ask the answer to stop."""
         self._stop = True
+
+    def cut_short(self) -> None:
+        """Ask the answer to stop because the server does; whoever reads it is told so."""
+        self.cut, self._stop = True, True
 
     def stopped(self) -> bool:
         """Say whether a reader stopped it or every reader has been gone for too long."""
@@ -111,6 +116,11 @@ class Streams:
         """Begins the id of every stream of this process, so that one of another process is known as such."""
         self._streams: dict[str, Stream] = {}
         self._lock = threading.Lock()
+        self._ending = False
+
+    def ending(self) -> bool:
+        """Say whether answers are to end now, finished or not, because the server does."""
+        return self._ending
 
     def start(self, owner: str, events: Callable[[Stream], Iterator[Event]]) -> Stream:
         """Run the making of an answer in a thread and return its stream.
@@ -144,12 +154,18 @@ class Streams:
             raise NotFound(f"no stream {stream_id}")
         return stream
 
+    def end(self) -> None:
+        """Ask every answer to end."""
+        self._ending = True
+        with self._lock:
+            for stream in self._streams.values():
+                stream.cut_short()
+
     def stop_all(self, wait_s: float) -> None:
-        """Ask every answer to stop and wait for them."""
+        """Ask every answer to end and wait for them."""
+        self.end()
         with self._lock:
             streams = list(self._streams.values())
-        for stream in streams:
-            stream.stop()
         deadline = time.monotonic() + wait_s
         while any(not s.done for s in streams) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -163,9 +179,12 @@ class Streams:
 
 def _run(stream: Stream, events: Callable[[Stream], Iterator[Event]]) -> None:
     """Feed a stream; the edge of its thread, so that every error ends as an event."""
+    event: Event | None = None
     try:
         for event in events(stream):
             stream.put(event_name(event), event_json(event))
+        if stream.cut and not isinstance(event, Concluded):
+            raise Stopping
     except AttestError as error:
         stream.put("error", problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s))
     except Exception:  # a thread's edge: a bug must reach the reader as an error, not as silence

@@ -2,6 +2,7 @@
 
 AttestError(500)
 ├─ NotFound 404 · Forbidden 403 · Unauthenticated 401 · Conflict 409 · InvalidInput 422 · TooLarge 413 · RateLimited 429
+├─ Stopping 503
 ├─ InvalidSetting 500, an InvalidInput that the request is not to blame for
 ├─ IngestError 422
 │  ├─ Permanent: UnsupportedFormat 415, Unparseable, Encrypted, EmptyDocument, ParseTimeout
@@ -67,10 +68,23 @@ class TooLarge(AttestError):
 
 
 class RateLimited(AttestError):
-    """Too many requests from one principal."""
+    """Too many requests from one principal; says after how many whole seconds the next one passes."""
 
     status_code = 429
-    retry_after_s = 1
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Stopping(AttestError):
+    """The server is told to stop and cannot finish this first."""
+
+    status_code = 503
+    retry_after_s = 10
+
+    def __init__(self) -> None:
+        super().__init__("the server is being stopped and could not finish this answer; ask again in a moment")
 
 
 class IngestError(AttestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -82,7 +83,17 @@ def make_generator(
 
 
 def write_draft(
-    generator: Generator, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()
+    generator: Generator,
+    question: str,
+    evidence: Sequence[Evidence],
+    history: Sequence[Message] = (),
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Draft:
-    """Return the whole draft of a generator."""
-    return Draft("".join(generator.draft(question, evidence, history)), generator.name, generator.model)
+    """Return the whole draft of a generator, or what there is of it once `stopped` is true."""
+    pieces = generator.draft(question, evidence, history)
+    text = "".join(itertools.takewhile(lambda _piece: not stopped(), pieces))
+    close = getattr(pieces, "close", None)
+    if close is not None:
+        close()  # the model goes on otherwise
+    return Draft(text, generator.name, generator.model)

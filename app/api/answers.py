@@ -38,7 +38,7 @@ ANSWERED: dict[int | str, dict[str, object]] = {
 @router.post("", responses=ANSWERED)
 def ask_question(body: AskBody, principal: Asking, runtime: Parts, request: Request) -> Json:
     """Answer a question; a refusal is an outcome with status 200."""
-    answer = ask(runtime, body.to_question(principal))
+    answer = ask(runtime, body.to_question(principal), stopped=request.app.state.streams.ending)
     request.app.state.metrics.observe_answer(answer)
     return answer.to_json()
 

@@ -102,8 +102,9 @@ def test_the_bucket_refills() -> None:
     limiter = RateLimiter(per_minute=2)
     limiter.take("ana")
     limiter.take("ana")
-    with pytest.raises(RateLimited):
+    with pytest.raises(RateLimited, match="in 30 s") as told:
         limiter.take("ana")
+    assert told.value.retry_after_s == 30
     limiter.take("hana")
     limiter._buckets["ana"] = (0.0, time.monotonic() - 31)
     limiter.take("ana")
