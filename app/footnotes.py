@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from core.types import Answer, Citation
+
+_FOOTNOTES = re.compile(r"\n\n(?:\[\d+\] [^\n]*“[^\n]*”\n?)+\Z")
 
 
 def footnotes(citations: Sequence[Citation]) -> str:
@@ -17,6 +20,11 @@ def footnotes(citations: Sequence[Citation]) -> str:
 def with_footnotes(answer: Answer) -> str:
     """Return the text of an answer with its footnotes."""
     return answer.text + footnotes(answer.citations)
+
+
+def without_footnotes(text: str) -> str:
+    """Return the text of an answer that a client sends back, as it was before footnotes were put under it."""
+    return _FOOTNOTES.sub("", text)
 
 
 def _line(citation: Citation) -> str:

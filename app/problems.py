@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from core.errors import AttestError, InvalidInput
 from core.types import Json
@@ -19,7 +21,10 @@ MEDIA_TYPE = "application/problem+json"
 JSON_OBJECT = "a JSON object, sent with Content-Type: application/json"
 UNREAD = "There was an error parsing the body"
 """What the framework says of bytes that are no text, and of JSON nested too deeply."""
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 OPENAI_ROUTES = ("/v1/chat/", "/v1/models")
+OPENAI_ELSEWHERE = ("/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/responses")
+"""Routes of OpenAI's protocol that do not exist here; its clients are told so where they look."""
 
 
 def problem(status: int, kind: str, detail: str, **more: object) -> Json:
@@ -43,6 +48,11 @@ def problem_response(
     return JSONResponse(problem(status, kind, detail, **more), status, headers, MEDIA_TYPE)
 
 
+def openai_error(status: int, kind: str, detail: str) -> Json:
+    """Return a problem in the form that OpenAI's clients know."""
+    return {"message": detail, "type": kind, "param": None, "code": status}
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers."""
     app.add_exception_handler(AttestError, _attest_error)
@@ -53,8 +63,8 @@ def install(app: FastAPI) -> None:
 
 def _respond(request: Request, status: int, kind: str, detail: str, **more: Any) -> JSONResponse:
     """Return the problem; on OpenAI's routes also in the form from which its clients take the message."""
-    if request.url.path.startswith(OPENAI_ROUTES):
-        more["error"] = {"message": detail, "type": kind, "param": None, "code": status}
+    if request.url.path.startswith(OPENAI_ROUTES + OPENAI_ELSEWHERE):
+        more["error"] = openai_error(status, kind, detail)
     return problem_response(status, kind, detail, **more)
 
 
@@ -67,9 +77,16 @@ async def _attest_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    wrong = [{"at": ".".join(map(str, e["loc"])), "message": _plain(e["msg"])} for e in error.errors()]
+    wrong = [_mistake(e) for e in error.errors()]
     detail = "; ".join(f"{item['at']}: {item['message']}" for item in wrong)
     return _respond(request, 422, "InvalidInput", detail, errors=wrong)
+
+
+def _mistake(error: dict[str, Any]) -> Json:
+    """Return where a request is wrong, and what is wrong there."""
+    if error["type"] == "json_invalid":  # the place is how many characters could be read
+        return {"at": error["loc"][0], "message": f"no valid JSON from character {error['loc'][-1]} on"}
+    return {"at": ".".join(map(str, error["loc"])), "message": _plain(error["msg"])}
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -85,7 +102,18 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         detail = f"{request.method} is not possible at {request.url.path}"
     response = _respond(request, status, status.name.title().replace("_", ""), detail)
     response.headers.update(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what is possible at a path: the framework names the methods of one of its routes only."""
+
+    def possible(method: str) -> bool:
+        return any(r.matches({**request.scope, "method": method})[0] == Match.FULL for r in request.app.routes)
+
+    return [method for method in METHODS if possible(method)]
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -100,4 +128,5 @@ def _plain(message: str) -> str:
         return "a file is needed, with a name"
     message = message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "not a known field")
     message = message.replace("a valid dictionary or object to extract fields from", JSON_OBJECT)
-    return message.replace("Input should be", "must be").replace("String should", "must").partition(", unable")[0]
+    message = re.sub(r"^(?:String|List) should|^Input should", "must", message)
+    return re.sub(r" after validation, not \d+$", "", message).partition(", unable")[0]

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Question, Style
 
@@ -172,6 +172,13 @@ class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[dict[str, object]] | None = None
 
+    @model_validator(mode="after")
+    def _can_be_read(self) -> ChatMessage:
+        for part in self.content if self.role == "user" and isinstance(self.content, list) else ():
+            if part.get("type") != "text":  # left out, the question would be another
+                raise ValueError(f"only text is read, not a part of type {part.get('type')}")
+        return self
+
     @property
     def text(self) -> str:
         """The words of the message; parts that are not text are left out."""
@@ -182,14 +189,17 @@ class ChatMessage(BaseModel):
         return self.content or ""
 
 
-class StreamOptions(BaseModel):
-    """How a stream is sent."""
+class ResponseFormat(BaseModel):
+    """The form a client wants an answer in."""
 
-    include_usage: bool = False
+    type: str = "text"
 
 
 class ChatBody(BaseModel):
-    """A chat completion request; sampling options that clients send along are accepted and have no effect."""
+    """A chat completion request; sampling options that clients send along are accepted and have no effect.
+
+    What a client could not do without is refused instead: several choices, JSON, a call of a tool.
+    """
 
     model_config = ConfigDict(
         extra="ignore",
@@ -200,5 +210,17 @@ class ChatBody(BaseModel):
     model: str = "attest"
     messages: list[ChatMessage] = Field(min_length=1, max_length=200)
     stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
     collection: str | None = None
+    n: int | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: str | dict[str, object] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> ChatBody:
+        if self.n not in (None, 1):
+            raise ValueError("n must be 1: a question has one answer")
+        if self.response_format is not None and self.response_format.type != "text":
+            raise ValueError(f"answers are text: response_format {self.response_format.type} is not possible")
+        if self.tool_choice not in (None, "auto", "none"):
+            raise ValueError("tools are never called: tool_choice must be auto or none")
+        return self

@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from app.api.answers import start
 from app.ask import ask
 from app.auth import Asking, Parts
-from app.footnotes import footnotes, with_footnotes
+from app.footnotes import footnotes, with_footnotes, without_footnotes
+from app.problems import openai_error
 from app.schemas import QUESTION_CHARACTERS, ChatBody, holds_words
 from app.streams import Stream
 from core.errors import InvalidInput, NotFound, TooLarge
@@ -50,7 +51,7 @@ def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request
     if body.stream:
         stream = start(request, runtime, question)
         return StreamingResponse(_chunks(stream, body.model), media_type="text/event-stream")
-    answer = ask(runtime, question)
+    answer = ask(runtime, question, stopped=request.app.state.streams.ending)
     request.app.state.metrics.observe_answer(answer)
     message = {"role": "assistant", "content": with_footnotes(answer), "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": _finish(answer.outcome), "logprobs": None}
@@ -65,9 +66,13 @@ def _model(name: str) -> Json:
 
 def _question(body: ChatBody, principal: Principal) -> Question:
     """Return the last user message as a question, the messages before it as its conversation."""
-    said = [Message(m.role, m.text) for m in body.messages if m.role in ("user", "assistant") and m.text.strip()]
-    if not said or said[-1].role != "user":
+    if body.messages[-1].role != "user" or not body.messages[-1].text.strip():
         raise InvalidInput("the last message must be the user's question")
+    said = [
+        Message(m.role, m.text if m.role == "user" else without_footnotes(m.text))
+        for m in body.messages
+        if m.role in ("user", "assistant") and m.text.strip()
+    ]
     if len(said[-1].content) > QUESTION_CHARACTERS:
         raise TooLarge(f"the question is longer than {QUESTION_CHARACTERS} characters")
     try:
@@ -98,7 +103,9 @@ async def _chunks(stream: Stream, model: str) -> AsyncIterator[str]:
             yield _chunk(head, {"content": sent.data["added"]})
         elif sent.name == "error":
             what = sent.data
-            yield _line({"error": {"message": what["detail"], "code": what["status"], "type": what["type"]}})
+            yield _line(
+                {"error": openai_error(what["status"], what["type"].removeprefix("urn:attest:"), what["detail"])}
+            )
         elif sent.name == "answer":
             rest = _rest(sent.data, sent_text)
             if rest:

@@ -86,3 +86,41 @@ def test_a_wrong_key_is_refused(keyed_api: Api) -> None:
         pytest.raises(openai.AuthenticationError),
     ):
         client.chat.completions.create(model="attest", messages=ASKED)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ({"n": 2}, "n must be 1"),
+        ({"response_format": {"type": "json_object"}}, "answers are text"),
+        ({"tool_choice": "required"}, "tools are never called"),
+        ({"messages": [*ASKED, {"role": "tool", "tool_call_id": "1", "content": "240"}]}, "the last message"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "image_url"),
+        ({"messages": []}, "messages: must have at least 1 item$"),
+    ],
+)
+def test_what_a_client_could_not_do_without_is_refused(stock: openai.OpenAI, option: dict, told: str) -> None:
+    with pytest.raises(openai.UnprocessableEntityError, match=told):
+        stock.chat.completions.create(**{"model": "attest", "messages": ASKED, **option})
+
+
+def test_options_that_change_nothing_are_accepted(stock: openai.OpenAI) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    done = stock.chat.completions.create(
+        model="attest", messages=ASKED, n=1, temperature=0.3, tools=[tool], tool_choice="auto"
+    )
+    assert done.choices[0].finish_reason == "stop"
+
+
+def test_an_answer_that_is_sent_back_counts_without_its_footnotes(stock: openai.OpenAI) -> None:
+    first = stock.chat.completions.create(model="attest", messages=ASKED).choices[0].message.content
+    assert "“" in first
+    messages = [*ASKED, {"role": "assistant", "content": first}, {"role": "user", "content": "And above that?"}]
+    query = stock.chat.completions.create(model="attest", messages=messages).model_extra["attest"]["query"]
+    assert "leave" in query
+    assert "md" not in query.split()
+
+
+def test_a_route_of_openai_that_is_not_there_is_told_in_words(stock: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="there is nothing at /v1/embeddings"):
+        stock.embeddings.create(model="attest", input="leave")

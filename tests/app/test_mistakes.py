@@ -219,3 +219,16 @@ def test_a_collection_has_a_name_that_fits_on_a_line(api: Api, name: str) -> Non
         answer = client.put(f"/v1/collections/{name}/access", json={"allow": ["public"]})
     assert answer.status_code == 422
     assert "one line of 1 to 200 characters" in answer.json()["detail"]
+
+
+def test_broken_json_is_told_with_its_place(api: Api) -> None:
+    with api.client() as client:
+        answer = client.post("/v1/ask", content='{"question": ', headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "body: no valid JSON from character 13 on"
+
+
+def test_a_wrong_method_is_told_all_that_are_possible(api: Api) -> None:
+    with api.client() as client:
+        assert client.put("/v1/documents").headers["allow"] == "GET, POST"
+        assert client.put("/v1/ask").headers["allow"] == "POST"
