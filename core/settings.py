@@ -59,6 +59,9 @@ class IngestSettings(Section):
     near_duplicate_jaccard: float = Field(default=0.8, gt=0, le=1)
     quarantine: bool = True
     ocr: bool = True
+    ocr_timeout_s: float = Field(default=1800.0, ge=0)
+    """Most processor time that a file's scanned pages may take beside `parse_timeout_s`; what is not read by then is
+    a warning."""
     allow_urls: bool = False
     """Whether `attest ingest` may read web addresses and buckets named to it."""
 

@@ -13,18 +13,20 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import core.errors
 from core.errors import IngestError, ParseTimeout, SourceUnavailable, StoreUnavailable, TooLarge, Unparseable
 from core.settings import IngestSettings
 from ingest.cutting import Cut, Cutting, read_cut
 from ingest.parsed import ParsedDocument
-from ingest.parsers.request import PATIENCE
+from ingest.parsers.request import PATIENCE, SCAN_S, scans_limit_s
 from ingest.process import Usage, usage, worker_environment
 
 MAX_FILES_A_WORKER = 500  # libraries leak; a fresh process costs 0.1 s
 PIECE_BYTES = 1 << 20
+SCANS = b'{"scans": '
+"""How the line begins in which a process asks for the time that scanned pages take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class ParserProcess:
             "password": job.password,
             "ocr": self._settings.ocr,
             "timeout_s": self._settings.parse_timeout_s,
+            "ocr_timeout_s": self._settings.ocr_timeout_s,
             "max_output_bytes": self._settings.max_file_mb * 2**20,
         }
         assert process.stdin is not None
@@ -192,7 +195,7 @@ class ParserProcess:
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            line = process.stdout.readline()
+            line = self._answer(process.stdout)
         except (OSError, ValueError):
             line = b""
         finally:
@@ -202,13 +205,23 @@ class ParserProcess:
         reply: dict[str, Any] = json.loads(line)
         return reply
 
+    def _answer(self, replies: IO[bytes]) -> bytes:
+        """Return the reply's line; before it the process may say, once, that it reads scanned pages."""
+        line = replies.readline()
+        if self._settings.ocr and line.startswith(SCANS):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+                self._limit_s += scans_limit_s(int(json.loads(line)["scans"]), self._settings.ocr_timeout_s)
+            line = replies.readline()
+        return line
+
     def _death(self, process: subprocess.Popen[bytes]) -> IngestError | TooLarge:
         code = process.wait()
         reason = self._stopped_for
         self._forget(process)
         if reason == "time" or -code == signal.SIGXCPU:
             return ParseTimeout(
-                f"parsing took longer than {self._settings.parse_timeout_s:g} s (ingest.parse_timeout_s)"
+                f"parsing took longer than {self._settings.parse_timeout_s:g} s (ingest.parse_timeout_s; scanned pages"
+                f" have {SCAN_S:g} s each beside it, ingest.ocr_timeout_s in all)"
             )
         if reason == "patience":
             return SourceUnavailable("the machine was too busy to parse the file")

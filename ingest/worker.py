@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.errors import AttestError, EmptyDocument, TooLarge
 from ingest.confine import confine
 from ingest.cutting import Cutting, cut
 from ingest.parsed import ParsedDocument
-from ingest.parsers.request import ParseRequest
+from ingest.parsers.request import ParseRequest, scans_limit_s
 
 OPTIONAL_WORK_SHARE = 0.7  # of the time limit; after it optional work such as OCR stops and says so
 
@@ -43,13 +44,16 @@ def main() -> None:
     confine(home, limits["memory_mb"])
     _preload()
     _spare_the_collector()
-    for line in sys.stdin:
-        job = json.loads(line)
-        reply = _serve(job, home)
-        if _resident_mb() > RETIRE_SHARE * limits["memory_mb"]:
-            reply["retire"] = True
+
+    def say(reply: dict[str, Any]) -> None:
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+    for line in sys.stdin:
+        reply = _serve(json.loads(line), home, say)
+        if _resident_mb() > RETIRE_SHARE * limits["memory_mb"]:
+            reply["retire"] = True
+        say(reply)
 
 
 def _resident_mb() -> float:
@@ -76,7 +80,15 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD)
 
 
-def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
+def _serve(job: dict[str, Any], home: Path, say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Parse a file; `say` tells the parent at once that it has scanned pages, which are given time of their own."""
+
+    def scans(pages: int) -> float:
+        more_s = scans_limit_s(pages, job["ocr_timeout_s"])
+        _limit_cpu(job["timeout_s"] + more_s)
+        say({"scans": pages})
+        return OPTIONAL_WORK_SHARE * more_s
+
     _limit_cpu(job["timeout_s"])
     spool = home / "spool"
     request = ParseRequest(
@@ -87,6 +99,7 @@ def _serve(job: dict[str, Any], home: Path) -> dict[str, Any]:
         password=job["password"],
         ocr=job["ocr"],
         max_output_bytes=job["max_output_bytes"],
+        scans=scans,
     )
     try:
         _empty(spool)

@@ -157,6 +157,7 @@ def _ocr(pdf: Any, pages: list[_Page], raw: RawDocument, request: ParseRequest) 
         return {}
     from ingest.parsers.ocr import read_image
 
+    request.expect_scans(len(wanted))
     found: dict[int, list[Block]] = {}
     unread = []
     for page in wanted:
@@ -165,9 +166,9 @@ def _ocr(pdf: Any, pages: list[_Page], raw: RawDocument, request: ParseRequest) 
             continue
         scale = min(OCR_SCALE, 4000 / max(page.width, page.height, 1))
         image = pdf[page.number - 1].render(scale=scale).to_pil()
-        lines, confidence = read_image(image, request, scale)
-        if lines:
-            found[page.number] = page_blocks(lines, page.number, typical_height(lines))
+        blocks, confidence = read_image(image, request, scale, page.number)
+        if blocks:
+            found[page.number] = blocks
             raw.ocr_pages[page.number] = confidence
     if unread:
         raw.warnings.append(f"{len(unread)} scanned pages were not read within the time limit: {_ranges(unread)}")

@@ -26,17 +26,16 @@ def read_pictures(package: Package, folder: str, raw: RawDocument, request: Pars
     from PIL import Image
 
     from ingest.parsers.ocr import read_image
-    from ingest.parsers.pdf_layout import page_blocks, typical_height
 
     Image.MAX_IMAGE_PIXELS = 100_000_000
+    request.expect_scans(min(len(names), MAX_PICTURES))
     for number, name in enumerate(names[:MAX_PICTURES], start=1):
         if request.seconds_left() <= 0:
             raw.warnings.append(f"{len(names) - number + 1} pictures were not read within the time limit")
             return
         with Image.open(io.BytesIO(package.read(name))) as image:
-            lines, confidence = read_image(image.convert("RGB"), request, 1.0)
-        if lines:
-            for block in page_blocks(lines, number, typical_height(lines)):
-                block.page = None
-                raw.blocks.append(block)
+            blocks, confidence = read_image(image.convert("RGB"), request, 1.0, number)
+        for block in blocks:
+            block.page = None
+            raw.blocks.append(block)
             raw.ocr_pages[number] = confidence

@@ -185,10 +185,10 @@ def test_a_full_disk_met_while_parsing_is_transient(
     monkeypatch.setattr(worker, "parse_request", full)
     monkeypatch.setattr(worker, "_limit_cpu", lambda seconds: None)
     job = {
-        "timeout_s": 60, "path": "x", "name": "x", "password": None, "ocr": False, "max_output_bytes": 10,
-        "cutting": None,
+        "timeout_s": 60, "ocr_timeout_s": 0, "path": "x", "name": "x", "password": None, "ocr": False,
+        "max_output_bytes": 10, "cutting": None,
     }  # fmt: skip
-    assert worker._serve(job, tmp_path)["error"] == kind
+    assert worker._serve(job, tmp_path, print)["error"] == kind
 
 
 def test_a_reply_that_points_outside_its_text_is_refused() -> None:
@@ -207,3 +207,32 @@ def test_a_worker_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("ATTEST_GENERATION__VLLM_API_KEY", "sk-secret")
     assert "sk-secret" not in str(worker_environment(tmp_path))
     assert (ROOT / "ingest").is_dir()
+
+
+SAY = "print(json.dumps({'scans': %s}), flush=True); time.sleep(1.5)"
+
+
+@pytest.mark.parametrize(
+    ("said", "most_s", "in_time"), [("1", 1800.0, True), ("10**9", 0.2, False), ("-10**400", 1800.0, False)]
+)
+def test_a_worker_gets_time_for_scans_once_and_within_the_limit(
+    said: str, most_s: float, in_time: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    code = f"    {SAY % said}; {REPLY}\n"
+    with pool_with(code, tmp_path, monkeypatch, parse_timeout_s=0.5, ocr_timeout_s=most_s) as pool:
+        waiting = pool.submit(ParseJob(file, "a.txt"))
+        if in_time:
+            assert waiting.result(timeout=30).document.text == "text"
+        else:
+            with pytest.raises(ParseTimeout):
+                waiting.result(timeout=30)
+
+
+def test_a_worker_that_asks_for_time_twice_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    code = f"    {SAY % 1}; {SAY % 1}; {REPLY}\n"
+    with pool_with(code, tmp_path, monkeypatch) as pool, pytest.raises(Unparseable):
+        pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
