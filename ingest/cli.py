@@ -29,7 +29,7 @@ INTERRUPTED = 130
 STDIN = "-"
 PATHS = (
     "Files, folders, URLs, or - for JSON Lines. Of folders, hidden files, locks, editors' backups and half-loaded "
-    "downloads (.tmp, .part, …) are left out; name such a file to have it read."
+    "downloads (.tmp, .part, …) are left out and listed; name such a file to have it read."
 )
 
 cli = typer.Typer(add_completion=False)
@@ -116,7 +116,9 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
             [Path(path) for path in paths], lambda: _run(paths, options, database, settings, models), writing
         ):
             report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
+            report.left_out = [item for item in report.left_out if (item["source"], item["reason"]) not in told]
             told |= {(failure.source, failure.message) for failure in report.failed}
+            told |= {(item["source"], item["reason"]) for item in report.left_out}
             _tell(report, as_json=False)
             if report.state == "interrupted":
                 break

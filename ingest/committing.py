@@ -14,7 +14,7 @@ from core.db.session import Database
 from core.errors import AttestError, Conflict, SourceUnavailable, StoreUnavailable, Unparseable
 from core.settings import Settings
 from ingest.commit import Committed, commit_documents
-from ingest.containers import Containers
+from ingest.containers import INSIDE, Containers
 from ingest.near import NearDuplicates
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
@@ -123,6 +123,8 @@ class Committer:
         if prepared.quarantine:
             report.quarantined.append({"source": source, "reason": prepared.quarantine})
         report.warnings += [{"source": source, "message": message} for message in document.warnings]
+        inside = document.report.get("left_out", ())
+        report.left_out += [{"source": f"{source}{INSIDE}{name}", "reason": reason} for name, reason in inside]
         for name, value in document.report.items():
             if isinstance(value, int):
                 report.curation[name] = report.curation.get(name, 0) + value

@@ -117,6 +117,8 @@ class ParsedDocument:
             document.layout = [(int(s), int(e), int(p), *map(float, box)) for s, e, p, *box in values["layout"]]  # type: ignore[misc]
             document.attachments = [Attachment(**item) for item in values["attachments"]]
             document.children = []
+            if passed_over := dict(values["report"]).get("left_out"):
+                document.report["left_out"] = [(str(name), str(reason)) for name, reason in passed_over]
         except (TypeError, KeyError) as error:
             raise ValueError(f"malformed reply of a parser: {error}") from error
         size = len(document.text)

@@ -34,7 +34,7 @@ from ingest.remote import Missed
 from ingest.report import Failure, IngestOptions, IngestReport, Progress
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
 from ingest.sketch import sketch_of
-from ingest.sync import delete_sources, move_documents, moves, vanished
+from ingest.sync import delete_sources, forget_opened, move_documents, moves, vanished
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class Pipeline:
         self._progress.start(self._report.seen)
         for one in missed:
             self._committer.fail(one.source, one.error)
-        gone = self._follow_moves(files, roots) if self._options.sync else []
+        shut = [one.source.source for one in missed]
+        if not self._options.dry_run:
+            forget_opened(self._database, self._options.collection, self._known, shut)
+        gone = self._follow_moves(files, roots, shut) if self._options.sync else []
         if self._options.dry_run:
             self._plan(files, gone)
         else:
@@ -92,9 +95,9 @@ class Pipeline:
             self._report.deleted = delete_sources(self._database, self._options.collection, gone)
         self._progress.finish()
 
-    def _follow_moves(self, files: Sequence[Source], roots: Sequence[Path]) -> list[str]:
+    def _follow_moves(self, files: Sequence[Source], roots: Sequence[Path], shut: Sequence[str]) -> list[str]:
         """Keep the identity of files that were moved, and return the sources that are gone."""
-        gone = vanished(roots, files, self._known)
+        gone = vanished(roots, files, self._known, shut)
         moved = moves(gone, files, self._known)
         self._report.moved = len(moved)
         if moved and not self._options.dry_run:

@@ -86,6 +86,8 @@ class IngestReport:
     """What a dry run would do: source and action."""
     quarantined: list[dict[str, str]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+    """What was passed over in folders and archives, and why: hidden files, locks, backups, links."""
     chunks: int = 0
     pages: int = 0
     characters: int = 0

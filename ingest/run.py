@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from core.db.session import Database
+from core.errors import SourceUnavailable
 from core.settings import Settings
 from core.types import Verdict
 from ingest.pipeline import Pipeline
@@ -16,7 +17,7 @@ from ingest.remote import Missed, bring, is_remote
 from ingest.report import IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
 from ingest.texts import ingest_records
-from ingest.walk import Source, walk
+from ingest.walk import LeftOut, Source, walk
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
@@ -48,11 +49,14 @@ def ingest(
     """
     began = time.perf_counter()
     folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
-    files = list(walk([source for source in sources if not is_remote(source)]))
+    passed_over: list[LeftOut] = []
+    files = list(walk([source for source in sources if not is_remote(source)], passed_over.append))
     brought = list(bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest))
     files += [one for one in brought if isinstance(one, Source)]
     missed = [one for one in brought if isinstance(one, Missed)]
+    missed += [Missed(_folder(one), SourceUnavailable(one.reason)) for one in passed_over if one.shut]
     run = RunRecord.start(database, settings, options)
+    run.report.left_out = [{"source": one.source, "reason": one.reason} for one in passed_over if not one.shut]
     pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
     try:
         pipeline.run(files, _roots(sources), missed)
@@ -104,6 +108,11 @@ def _roots(sources: Sequence[Path | str | Source]) -> list[Path]:
     """Return the folders that were named."""
     paths = [Path(source).expanduser() for source in sources if not isinstance(source, Source)]
     return [path.resolve() for path in paths if path.is_dir()]
+
+
+def _folder(shut: LeftOut) -> Source:
+    """Return a folder that could not be opened as a source that failed."""
+    return Source(shut.source, Path(shut.source), Path(shut.source).name)
 
 
 def _provider(encoder: EncoderSource) -> Callable[[], Encoder]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from uuid import uuid4
@@ -89,9 +90,9 @@ def record_failure(database: Database, run_id: str, collection: str, failure: Fa
 
 
 def failed_paths(database: Database, collection: str) -> list[str]:
-    """Return the files on this machine that failed before, or that hold what failed, and are still there."""
+    """Return the files and folders on this machine that failed, or that hold what failed, and are still there."""
     query = select(IngestFailure.source).join(Collection, Collection.id == IngestFailure.collection_id)
     with database.read() as session:
         sources = session.scalars(query.where(Collection.name == collection).order_by(IngestFailure.source)).all()
     files = dict.fromkeys(source.split("!/")[0] for source in sources)
-    return [file for file in files if Path(file).is_absolute() and Path(file).is_file()]
+    return [file for file in files if Path(file).is_absolute() and os.path.exists(file)]

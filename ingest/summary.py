@@ -35,6 +35,7 @@ def summary(report: IngestReport) -> str:
     if report.warnings:
         lines.append("1 warning:" if len(report.warnings) == 1 else f"{len(report.warnings):,} warnings:")
         lines += _listed([f"{item['source']}: {item['message']}" for item in report.warnings])
+    lines += _left_out(report.left_out)
     return "\n".join(lines) + "\n"
 
 
@@ -66,6 +67,18 @@ def _failures(failed: list[Failure]) -> Iterator[str]:
         yield from _listed([f"{failure.source}: {failure.message}" for failure in those])
     if failed:
         yield "What failed is kept on a list; once mended, try it again with: attest ingest --retry"
+
+
+def _left_out(items: list[dict[str, str]]) -> Iterator[str]:
+    """Yield what was passed over by reason, the most frequent first."""
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        reasons.setdefault(item["reason"], []).append(item["source"])
+    for reason, those in sorted(reasons.items(), key=lambda entry: -len(entry[1])):
+        yield f"{len(those):,} left out ({reason}):"
+        yield from _listed(those)
+    if items:
+        yield "A file that was left out is read where it is named itself."
 
 
 def _listed(items: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,23 +13,26 @@ from core.clock import now
 from core.db.models import Collection, Document
 from core.db.session import Database
 from core.errors import SourceUnavailable
+from ingest.commit import collection_id_of, forget_failure
 from ingest.containers import INSIDE
 from ingest.known import Known
 from ingest.promote import remove_document
 from ingest.walk import Source
 
 
-def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known) -> list[str]:
-    """Return the sources below the folders whose file is gone.
+def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known, shut: Sequence[str] = ()) -> list[str]:
+    """Return the sources below the folders whose file is gone; below a folder that is shut nothing is known to be.
 
     Raises:
         SourceUnavailable: a folder that documents came from is empty, as an unmounted share is.
     """
     present = {file.source for file in files}
+    hidden = tuple(source for source in shut if source.endswith("/"))
     gone: list[str] = []
     for root in roots:
         prefix = f"{root}/"
         below = [source for source in known.sources() if source.startswith(prefix) and INSIDE not in source]
+        below = [source for source in below if not source.startswith(hidden)]
         if below and not any(source.startswith(prefix) for source in present):
             raise SourceUnavailable(f"{root} is empty, but {len(below)} documents came from it; nothing was deleted")
         gone += [source for source in below if source not in present]
@@ -71,6 +75,24 @@ def delete_sources(database: Database, collection: str, sources: Sequence[str]) 
             if document is not None:
                 deleted += remove_document(session, document)
     return deleted
+
+
+def forget_opened(database: Database, collection: str, known: Known, shut: Sequence[str]) -> None:
+    """Strike folders that could not be opened once from the list of failures, where they can be now or are gone."""
+    opened = [source for source in known.failed if source.startswith("/") and source.endswith("/")]
+    opened = [source for source in opened if source not in shut and (_opens(source) or not os.path.lexists(source))]
+    if opened:
+        with database.write() as session:
+            for source in opened:
+                forget_failure(session, collection_id_of(session, collection), source)
+
+
+def _opens(folder: str) -> bool:
+    try:
+        os.scandir(folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _in(collection: str) -> Select[Document]:

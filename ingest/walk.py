@@ -1,17 +1,19 @@
-"""Paths → the files below them, one by one, in a stable order; links lead nowhere outside."""
+"""Paths → the files below them, one by one, in a stable order, and what is left out; links lead nowhere outside."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import NotFound
+from core.errors import NotFound, SourceUnavailable
 
 _LEFT_OUT = {"thumbs.db", "desktop.ini", "__macosx", "node_modules", "__pycache__"}
-_UNFINISHED = ("~", ".tmp", ".part", ".partial", ".crdownload", ".swp", ".swx")
-"""How the names end of what editors and browsers keep beside a file while they write it."""
+_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
+_SWAPPED = ("~", ".swp", ".swx")
+"""How the names end of what browsers and editors keep beside a file while they write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,30 @@ class Source:
     """Whether it was come upon in a folder, not named itself."""
 
 
-def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file or a whole folder that lies below a path and is not looked at."""
+
+    source: str
+    """Of a folder, with a slash at its end."""
+    reason: str
+    shut: bool = False
+    """Whether it is a folder that could not be opened: what lies in it may be documents."""
+
+
+def _unheard(_: LeftOut) -> None:
+    """Tell nobody."""
+
+
+def walk(paths: Sequence[Path | str | Source], left_out: Callable[[LeftOut], None] = _unheard) -> Iterator[Source]:
     """Yield every file at or below the paths, sorted, each once; hidden, lock, backup, half-loaded ones are left out.
 
     What is named itself is taken whatever its name. A `Source` stands for itself: a file that has a name of its own,
-    such as an upload.
+    such as an upload. `left_out` is told of each file or folder that is passed over, and why.
 
     Raises:
         NotFound: a path does not exist.
+        SourceUnavailable: a path cannot be reached.
     """
     seen: set[str] = set()
     for given in paths:
@@ -43,35 +61,73 @@ def walk(paths: Sequence[Path | str | Source]) -> Iterator[Source]:
             seen.add(given.source)
             yield given
             continue
-        path = Path(given).expanduser()
-        if not path.exists():
-            raise NotFound(f"no such file or folder: {given}")
-        root = path.resolve()
+        root = _root(given)
         found = root.is_dir()
-        for file in _below(root) if found else [root]:
+        for file in _below(root, left_out) if found else [root]:
             source = str(file)
             if source not in seen:
                 seen.add(source)
                 yield Source(source, file, file.name, found=found)
 
 
-def _below(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not _ignored(name))
+def _root(given: Path | str) -> Path:
+    path = Path(given).expanduser()
+    try:
+        if path.exists():
+            return path.resolve()
+    except OSError as error:
+        raise SourceUnavailable(f"cannot reach {given}: {error.strerror or error}") from error
+    raise NotFound(f"no such file or folder: {given}")
+
+
+def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
+    def shut(error: OSError) -> None:
+        left_out(LeftOut(f"{error.filename}/", f"the folder cannot be opened: {error.strerror or error}", shut=True))
+
+    for folder, folders, names in os.walk(root, onerror=shut):
+        kept = []
+        for name in sorted(folders):
+            path = Path(folder) / name
+            reason = _why_not(name) or (_link(path, root) if path.is_symlink() else None)
+            if reason is None:
+                kept.append(name)
+            else:
+                left_out(LeftOut(f"{path}/", reason))
+        folders[:] = kept
         for name in sorted(names):
             path = Path(folder) / name
-            if _ignored(name) or (path.is_symlink() and not _inside(path, root)):
-                continue
-            if path.is_file() or not path.exists():
+            reason = _why_not(name) or _no_file(path, root)
+            if reason is None:
                 yield path
+            else:
+                left_out(LeftOut(str(path), reason))
 
 
-def _ignored(name: str) -> bool:
+def _why_not(name: str) -> str | None:
+    """Return why what has such a name is no document."""
     lower = name.lower()
-    locked = lower.startswith((".", "~$")) or (lower.startswith("#") and lower.endswith("#"))
-    return locked or lower.endswith(_UNFINISHED) or lower in _LEFT_OUT
+    if lower in _LEFT_OUT:
+        return "kept by a program for itself"
+    if lower.startswith("~$"):
+        return "the lock of an open Office file"
+    if lower.endswith(_SWAPPED) or (lower.startswith("#") and lower.endswith("#")):
+        return "an editor's backup"
+    if lower.startswith("."):
+        return "hidden"
+    return "unfinished, by its name" if lower.endswith(_UNFINISHED) else None
 
 
-def _inside(link: Path, root: Path) -> bool:
-    """Tell whether a link ends inside the folder that is being read."""
-    return link.resolve().is_relative_to(root)
+def _no_file(path: Path, root: Path) -> str | None:
+    """Return why what is no folder is not read; what cannot be looked at is, for reading it says what is wrong."""
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            return "a link that leads out of the folder"
+        kind = path.stat().st_mode
+    except (OSError, RuntimeError):  # Python tells a circle of links by the latter
+        return None
+    return None if stat.S_ISREG(kind) else "no file: a pipe, a socket or a device"
+
+
+def _link(path: Path, root: Path) -> str:
+    inside = path.resolve().is_relative_to(root)
+    return "a link to a folder that is read where it lies" if inside else "a link that leads out of the folder"

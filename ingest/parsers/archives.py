@@ -24,7 +24,7 @@ _SYMLINK = 0xA
 
 
 def parse_zip(request: ParseRequest) -> RawDocument:
-    """Unpack a zip archive; links and folders are passed over.
+    """Unpack a zip archive; links are passed over.
 
     Raises:
         Encrypted: it needs a password that was not given, or none of it opens with the one given.
@@ -32,8 +32,11 @@ def parse_zip(request: ParseRequest) -> RawDocument:
     """
     raw, shut = RawDocument([], "application/zip", "zip"), list[Encrypted]()
     with Package(request) as package:
-        names = [name for name, info in package.names.items() if not info.is_dir() and not _link(info)]
+        names = [name for name, info in package.names.items() if not info.is_dir()]
         for name in _limited(names):
+            if _link(package.names[name]):
+                _pass_over(raw, name, "a link")
+                continue
             try:
                 _leave(raw, request, name, package.pieces(name))
             except Encrypted as error:
@@ -57,7 +60,10 @@ def parse_tar(request: ParseRequest) -> RawDocument:
     left = request.max_output_bytes
     try:
         with tarfile.open(request.path, "r:") as archive:
-            for member in _limited(member for member in archive if member.isreg()):
+            for member in _limited(member for member in archive if not member.isdir()):
+                if not member.isreg():
+                    _pass_over(raw, member.name, "a link, a pipe or a device")
+                    continue
                 left -= member.size
                 if left < 0:
                     raise TooLarge("the archive unpacks to more than is allowed (ingest.max_file_mb)")
@@ -129,6 +135,7 @@ def _leave(raw: RawDocument, request: ParseRequest, name: str, pieces: Iterable[
     """Write a member to the spool under a number; its name is only a label."""
     base = PurePosixPath(name.replace("\\", "/")).name
     if name.startswith(_IGNORED[0]) or base in _IGNORED or base.startswith("._"):
+        _pass_over(raw, name, "kept by a program for itself")
         return
     path = request.spool / f"{len(raw.attachments):05d}"
     with path.open("wb") as target:
@@ -138,6 +145,11 @@ def _leave(raw: RawDocument, request: ParseRequest, name: str, pieces: Iterable[
         raw.attachments.append(Attachment(name, path.name))
     else:
         path.unlink()
+        _pass_over(raw, name, "empty")
+
+
+def _pass_over(raw: RawDocument, name: str, reason: str) -> None:
+    raw.counts.setdefault("left_out", []).append((name, reason))
 
 
 def _inner_name(name: str, family: str) -> str:

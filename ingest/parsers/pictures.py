@@ -29,6 +29,8 @@ def read_pictures(package: Package, folder: str, raw: RawDocument, request: Pars
 
     Image.MAX_IMAGE_PIXELS = 100_000_000
     request.expect_scans(min(len(names), MAX_PICTURES))
+    if len(names) > MAX_PICTURES:
+        raw.warnings.append(f"only the first {MAX_PICTURES} of {len(names)} pictures were read")
     for number, name in enumerate(names[:MAX_PICTURES], start=1):
         if request.seconds_left() <= 0:
             raw.warnings.append(f"{len(names) - number + 1} pictures were not read within the time limit")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from core.db.models import Change, ChunkRow, Document, DocumentVersion
+from core.db.models import Change, ChunkRow, Document, DocumentVersion, IngestRun
 from core.db.session import Database
 from core.errors import IndexMismatch, NotFound, SourceUnavailable, Unparseable
 from core.settings import Settings
@@ -23,11 +26,13 @@ from ingest.documents import (
     release_document,
     show_document,
 )
-from ingest.report import IngestOptions, TextRecord
+from ingest.report import IngestOptions, IngestReport, TextRecord
 from ingest.run import ingest, ingest_texts
+from ingest.runs import failed_paths
+from ingest.summary import SHOWN, summary
 from models.encoder import Encoder
 from tests.ingest.conftest import Run
-from tests.ingest.samples import AES_ZIP
+from tests.ingest.samples import AES_ZIP, zipped
 from tests.ingest.store import check_whole, document, sources
 
 LEAVE = "# Leave\n\nStaff get 25 days of annual leave. " + " ".join(
@@ -297,3 +302,106 @@ def test_another_chunker_is_refused(
 def test_a_path_that_does_not_exist_is_an_error(run: Run, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         run(tmp_path / "nowhere")
+
+
+def left_out(report: IngestReport, docs: Path) -> dict[str, str]:
+    """Return what a run passed over, by its path below the folder."""
+    return {item["source"].removeprefix(f"{docs}/"): item["reason"] for item in report.left_out}
+
+
+def test_what_is_left_out_of_folders_and_archives_is_listed_with_the_reason(
+    run: Run, docs: Path, database: Database
+) -> None:
+    (docs / "a.md").write_text("# A\n\nText.\n")
+    for name in (".hidden.md", "~$a.docx", "a.md~", "b.pdf.part", "Thumbs.db"):
+        (docs / name).write_text("text")
+    (docs / ".git").mkdir()
+    (docs / ".git" / "config").write_text("text")
+    (docs.parent / "elsewhere.md").write_text("# Elsewhere\n\nText.\n")
+    (docs / "out.md").symlink_to(docs.parent / "elsewhere.md")
+    (docs / "up").symlink_to(docs.parent)
+    os.mkfifo(docs / "pipe")
+    (docs / "z.zip").write_bytes(zipped(**{"note.md": "# Note\n\nWords.\n", "deep/.DS_Store": "x", "empty.txt": ""}))
+    report = run()
+    assert left_out(report, docs) == {
+        ".git/": "hidden",
+        ".hidden.md": "hidden",
+        "Thumbs.db": "kept by a program for itself",
+        "a.md~": "an editor's backup",
+        "b.pdf.part": "unfinished, by its name",
+        "out.md": "a link that leads out of the folder",
+        "pipe": "no file: a pipe, a socket or a device",
+        "up/": "a link that leads out of the folder",
+        "z.zip!/deep/.DS_Store": "kept by a program for itself",
+        "z.zip!/empty.txt": "empty",
+        "~$a.docx": "the lock of an open Office file",
+    }
+    assert (report.seen, report.added, report.failed) == (3, 3, [])
+    with database.read() as session:
+        kept = session.get_one(IngestRun, report.run_id).report
+    assert kept["left_out"] == report.to_json()["left_out"] == report.left_out
+    assert "2 left out (hidden):\n" in summary(report)
+    assert f"  {docs}/b.pdf.part\n" in summary(report)
+
+
+def test_the_list_that_is_printed_is_bounded(run: Run, docs: Path) -> None:
+    for number in range(SHOWN + 5):
+        (docs / f"{number}.tmp").write_text("text")
+    report = run()
+    assert len(report.left_out) == SHOWN + 5
+    assert "… and 5 more" in summary(report)
+
+
+def shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder one that cannot be listed, as for a user without the right to."""
+    scandir = os.scandir
+
+    def refused(path: str) -> Iterator[os.DirEntry[str]]:
+        if str(path).rstrip("/") == str(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refused)
+
+
+def test_a_folder_that_cannot_be_opened_is_a_failure_and_costs_no_document(
+    run: Run, docs: Path, database: Database
+) -> None:
+    inner = docs / "inner"
+    inner.mkdir()
+    for path in (docs / "a.md", docs / "b.md", inner / "c.md"):
+        path.write_text(f"# {path.name}\n\nText of {path.name}.\n")
+    run()
+    (docs / "b.md").unlink()
+    with pytest.MonkeyPatch.context() as patched:
+        shut(inner, patched)
+        for report in (run(sync=True), run(sync=True)):
+            assert [(f.source, f.error, f.kind) for f in report.failed] == [
+                (f"{inner}/", "SourceUnavailable", "transient")
+            ]
+        assert sources(database) == ["a.md", "c.md"]
+        assert failed_paths(database, "default") == [f"{inner}/"]
+    report = run(sync=True)
+    assert (report.failed, failed_paths(database, "default")) == ([], [])
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_failure_not_the_end_of_the_run(
+    run: Run, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "a.md").write_text("# A\n\nText.\n")
+    (docs / "b.md").write_text("# B\n\nText.\n")
+    refuse = lambda self, *rest, **named: (_ for _ in ()).throw(PermissionError(errno.EACCES, "Permission denied"))  # noqa: E731
+    for name in ("stat", "open"):
+        whole = getattr(Path, name)
+        monkeypatch.setattr(
+            Path,
+            name,
+            lambda self, *rest, whole=whole, **named: (refuse if self == docs / "a.md" else whole)(
+                self, *rest, **named
+            ),
+        )
+    report = run()
+    assert [(f.source, f.error, f.kind) for f in report.failed] == [
+        (str(docs / "a.md"), "SourceUnavailable", "transient")
+    ]
+    assert report.added == 1
