@@ -23,18 +23,19 @@ READ = "en"
 
 
 def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
-    """Return the refusal of a question, with what was searched where that is not what was asked.
+    """Return the refusal of a question, with what was searched where it was read as a follow-up and says that it is.
 
     Without a model server, a question in another language than the packaged models read is told so.
     """
     from generation.languages import language_of, message
+    from generation.rewrite import points_back
 
     if reason == "no_evidence" and (down := _kept_all(trace)):
         return blocked(runtime, trace, down)
     question = trace.question.text
     language = language_of(question)
     text = message(reason, language)
-    if trace.query is not None and trace.query.text != question:
+    if trace.query is not None and trace.query.text != question and points_back(question):
         text = f"{text} {message('searched', language, query=trace.query.text)}"
     if collection := trace.question.filters.collection:
         text = f"{text} {message('searched_in', language, collection=collection)}"

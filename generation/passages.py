@@ -12,7 +12,7 @@ from core.sentences import Unit, replies, split_units
 from core.settings import Settings
 from core.types import Evidence
 from core.words import content_words, coverage
-from generation.ranges import fits
+from generation.ranges import fits, holds_number
 from generation.readings import offset_of, read_again, read_evidence
 from generation.tables import cells, match, names_a_column, tier_of
 
@@ -158,6 +158,8 @@ def rank_passages(
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
         held = fits(question, tier_of(passage.text, passage.header) if row else passage.text)
+        if held is None:
+            held = holds_number(question, passage_text(passage) if row else passage.text)
         if held is not None:
             scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
             if held and row and names_a_column(question, passage.header):

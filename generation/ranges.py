@@ -1,4 +1,7 @@
-"""Tiers by an amount: "after 10 years" asks for "Between 3 and 15 years", not for "15+ years"."""
+"""Tiers by an amount: "after 10 years" asks for "Between 3 and 15 years", not for "15+ years".
+
+Also numbered kinds: "Year 4" asks for "Years 3 to 6", not for "Reception to Year 2".
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,48 @@ _TO = re.compile(
 _PLAIN = re.compile(rf"{_NUMBER}{_UNIT}", re.IGNORECASE)
 _EDGE = 1e-6
 """What "after 15 years" is more than fifteen, and "under 3 weeks" less than three."""
+
+_KIND = (
+    r"(year|grade|level|class|stage|step|tier|band|zone|phase|group|category|type|section|chapter|slope|line|floor|gate"
+    r"|tower|week|day|room|ward|module|stufe|klasse|gruppe|kategorie|schritt|woche|tag|zimmer|linie|jahrgang)(?:e?s|n)?"
+)
+_JOINT = r"\s*(?:,|and|or|und|oder|to|through|bis|[-–])\s*"
+_NUMBERED = re.compile(
+    rf"(\b(?:from|above|over|up to|to|until|ab|bis)\s+)?\b{_KIND}\s?:?\s+"
+    rf"(\d{{1,3}}(?:{_JOINT}(?:{_KIND.replace('(', '(?:', 1)}\s+)?\d{{1,3}})*)"
+    r"(\s*\+|\s+(?:or|and)\s+(?:above|up|over)\b)?(?![.,:]?\d|\s*%)",
+    re.IGNORECASE,
+)
+_THROUGH = re.compile(r"(\d+)\s*(?:to|through|bis|[-–])\D*(\d+)", re.IGNORECASE)
+
+
+def holds_number(question: str, text: str) -> bool | None:
+    """Whether a text is about the numbered thing asked for ("level 4"); `None` where it numbers none of its kind."""
+    asked = [
+        (kind, spans[0][0]) for kind, spans in _numbered(question) if len(spans) == 1 and spans[0][0] == spans[0][1]
+    ]
+    told = [(kind, span) for kind, spans in _numbered(text) for span in spans] if asked else []
+    for kind, number in asked:
+        spans = [span for of, span in told if of == kind]
+        if spans:
+            return any(low <= number <= high for low, high in spans)
+    return None
+
+
+def _numbered(text: str) -> list[tuple[str, list[tuple[float, float]]]]:
+    """Return each naming of numbered things: their kind, and from which to which number, one or several times."""
+    found = []
+    for match in _NUMBERED.finditer(text):
+        before, kind, numbers, more = match.groups()
+        spans = [(float(low), float(high)) for low, high in _THROUGH.findall(numbers)]
+        spans += [(float(one), float(one)) for one in re.findall(r"\d+", _THROUGH.sub(" ", numbers))]
+        word = (before or "").strip().lower()
+        if more or word in ("from", "above", "over", "ab"):
+            spans = [(min(low for low, _ in spans), math.inf)]
+        elif word:
+            spans = [(-math.inf, max(high for _, high in spans))]
+        found.append((kind.lower(), spans))
+    return found
 
 
 def fits(question: str, tier: str) -> bool | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from core.errors import GenerationError
 from core.types import Message, Query, Question
 from core.words import STOPWORDS, content_words, stem, words
+from generation.anchors import anchors
 from generation.generators import Completer, Generator
 from generation.languages import is_own_words
 from generation.prompts import render
@@ -28,6 +29,18 @@ _MARKER = re.compile(r"\s?\[\d+\]")
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
     r"|^(?:and|or|but|so|what about|how about|why|then|also|ok|yes|no|really|more|else)\b",
+    re.IGNORECASE,
+)
+
+FRAGMENT_WORDS = 8
+"""Words of a follow-up that only names another thing; more say something themselves."""
+_FRAGMENT = re.compile(
+    r"(?:and |und )?(?:and|or|but|what about|how about|und|oder|was ist mit)\b[\s,]*([^?!]+)[?!.\s]*$", re.IGNORECASE
+)
+_SENTENCE = re.compile(r"(?<=[?!.])\s+")
+_ASKS = re.compile(
+    r"\b(?:who|whom|whose|what|when|where|why|how|which|is|are|was|were|do|does|did|can|could|may|must|should|will|would"
+    r"|has|have|it|its|they|them|that|this|those|these|wer|was|wann|wo|warum|wie|welche\w*|ist|sind|hat|haben|kann|muss)\b",
     re.IGNORECASE,
 )
 
@@ -52,7 +65,7 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
         else:
             if text and text[0].strip():
                 return Query(text[0].strip(), carry, earlier=earlier)
-    return Query(_with_words_before(question), carry, question.text, earlier)
+    return Query(_whole(question) or _with_words_before(question), carry, question.text, earlier)
 
 
 def _earlier(history: Sequence[Message]) -> tuple[tuple[str, float], ...]:
@@ -78,6 +91,25 @@ def _leans_back(text: str) -> bool:
     return points_back(text) or len(content_words(text)) <= FEW_WORDS
 
 
+def _whole(question: Question) -> str:
+    """Return a follow-up that only names another thing ("And on Sundays?") after the question it repeats.
+
+    Names of that question are left out where the follow-up names another; empty where it is no such follow-up.
+    """
+    asked = [message.content for message in question.history if message.role == "user"]
+    repeated = next((text for text in reversed(asked) if not _names_only(text)), None)
+    if repeated is None or not _names_only(question.text):
+        return ""
+    names = anchors(repeated)[0] if anchors(question.text)[0] else frozenset()
+    kept = [word for word in repeated.split() if not {stem(part) for part in words(word)} & names]
+    return f"{' '.join(kept).rstrip('?!. ')}? {question.text}"
+
+
+def _names_only(text: str) -> bool:
+    found = _FRAGMENT.match(text.strip())
+    return found is not None and len(found[1].split()) <= FRAGMENT_WORDS and not _ASKS.search(found[1])
+
+
 def _with_words_before(question: Question) -> str:
     """Return the question followed by the content words of earlier questions, the latest first, then of the reply."""
     asked = [message.content for message in question.history if message.role == "user"]
@@ -93,7 +125,10 @@ def _with_words_before(question: Question) -> str:
 
 
 def own_words(query: str, history: Sequence[Message]) -> frozenset[str]:
-    """Return the content words of a query of `rewrite` without those at its end that it was lent by earlier turns."""
+    """Return the content words of a query of `rewrite` without those that it was lent by earlier turns."""
+    *repeated, last = _SENTENCE.split(query)
+    if repeated and _names_only(last):
+        return content_words(last)
     said = frozenset().union(*(words(message.content) for message in history))
     own = query.split(" ")
     while own and own[-1] in said:

@@ -230,3 +230,11 @@ def test_who_wrote_a_mail_is_meant_by_its_i() -> None:
     said = {passage.text: passage.speaker for passage in passages_of(evidence_of(mail))}
     assert {text for text, speaker in said.items() if speaker} == {"I would like a vegan dish every day."}
     assert "petra" in next(filter(None, said.values()))
+
+
+def test_the_row_of_the_number_that_is_asked_for_is_quoted(settings: Settings) -> None:
+    table = "Danger levels:\n\n| Level | Closed |\n|---|---|\n| 1 and 2 | nothing |\n| 3 | slope 9 |\n"
+    table += "| 4 | slopes 6 to 9 |\n"
+    text = answer(settings, "What is closed at avalanche danger level 4?", table).text
+    assert "slopes 6 to 9" in text
+    assert "nothing" not in text
