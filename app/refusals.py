@@ -34,7 +34,8 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
         return blocked(runtime, trace, down)
     question = trace.question.text
     language = language_of(question)
-    text = message(reason, language)
+    empty = reason == "no_evidence" and not _titles(runtime, trace.question)
+    text = message("no_documents" if empty else reason, language)
     if trace.query is not None and trace.query.text != question and points_back(question):
         text = f"{text} {message('searched', language, query=trace.query.text)}"
     if collection := trace.question.filters.collection:

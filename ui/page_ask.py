@@ -39,6 +39,10 @@ TOO_LONG = (
     f"This has {{:,}} characters, and a question may have {MAX_QUESTION:,}. "
     "To ask about a long text, add it as a document."
 )
+WELCOME = (
+    "Every sentence of an answer carries the passage it rests on. Open a source to read it where it stands. "
+    "When the documents do not hold the answer, you are told so."
+)
 BEAT_S = 0.4
 """How long the page may be deaf to its stop button while nothing comes."""
 WAITED_S = 3.0
@@ -63,7 +67,7 @@ def page() -> None:
     elif question:
         state.asking = Asking(question)
     if not state.turns and state.asking is None:
-        _show_welcome()
+        _show_welcome(state)
     for number, turn in enumerate(state.turns):
         show_turn(turn, f"turn-{state.conversation_id or 'new'}-{number}")
     if state.asking is not None:
@@ -183,12 +187,12 @@ class Released:
         return f'<div class="answer" aria-live="polite">{" ".join(self._sentences)}</div>'
 
 
-def _show_welcome() -> None:
-    st.html(
-        '<div class="welcome"><h1>Ask your documents</h1>'
-        "<p>Every sentence of an answer carries the passage it rests on. Open a source to read it where it stands. "
-        "When the documents do not hold the answer, you are told so.</p></div>"
+def _show_welcome(state: Session) -> None:
+    nothing = state.me is not None and not state.collections
+    words = (
+        "There is no document yet that you may read. Add one on the page <em>Documents</em>." if nothing else WELCOME
     )
+    st.html(f'<div class="welcome"><h1>Ask your documents</h1><p>{words}</p></div>')
 
 
 def _problem_words(error: ApiError) -> str:

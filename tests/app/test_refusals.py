@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app.ask import ask
 from app.conversations import recall
 from app.gaps import find_gaps
-from app.refusals import EXPLAINED, blocked
+from app.refusals import EXPLAINED, blocked, refused
 from app.runtime import Runtime
 from app.steps import weigh
 from app.trace import Trace
@@ -108,6 +108,24 @@ def test_a_refusal_names_the_collection_that_was_searched(runtime: Runtime) -> N
     answer = ask(runtime, question)
     assert answer.outcome == "refused"
     assert "“default”" in answer.text
+
+
+def test_who_may_read_no_document_is_told_so(runtime: Runtime) -> None:
+    text = "What is the airspeed of a swallow?"
+    nowhere = ask(runtime, Question(text, OPERATOR, Filters(collection="nowhere")))
+    assert (nowhere.outcome, nowhere.reason) == ("refused", "no_evidence")
+    assert nowhere.text.startswith("There is no document here that you may read")
+    assert "“nowhere”" in nowhere.text
+    assert "no document" not in ask(runtime, Question(text, OPERATOR)).text
+
+
+def test_a_refusal_tells_what_was_searched_only_of_what_says_that_it_is_a_follow_up(runtime: Runtime) -> None:
+    history = (Message("user", "Who books flights?"), Message("assistant", "The travel desk books all flights. [1]"))
+    for text, told in (("helicopter engine price", False), ("And what does it cost?", True)):
+        trace = Trace(Question(text, OPERATOR, history=history))
+        trace.query = rewrite(trace.question)
+        assert trace.query.text != text
+        assert ("I searched for" in refused(runtime, trace, "insufficient_evidence").text) == told
 
 
 def test_a_greeting_in_between_does_not_stand_before_a_follow_up(runtime: Runtime) -> None:

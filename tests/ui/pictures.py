@@ -17,7 +17,7 @@ from tests.ui.conftest import installation
 CARRY_OVER = "What is the most annual leave I can carry over to the next leave year?"
 BONUS = "What is the Christmas bonus for TTS staff?"
 WARMING = "How do I report a lost badge?"
-"""Asked first and not shown: it pays for the loading of the models. Another than those shown, whose readings are kept."""
+"""Asked first and not shown: it pays for the loading of the models. Another than those shown, which are kept read."""
 LAPTOP = "Who decides whether I get a MacBook or a PC?"
 
 
