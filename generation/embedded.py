@@ -64,9 +64,9 @@ class EmbeddedGenerator:
         return len(_load(self.model, None).tokenizer.encode(text, add_special_tokens=False))
 
     def _stream(self, messages: list[dict[str, str]], max_tokens: int, task: Task | None) -> Iterator[str]:
-        from transformers import StoppingCriteriaList, TextIteratorStreamer
-
         loaded = _load(self.model, task)
+        with _loading:  # two threads that import from transformers at once find names missing
+            from transformers import StoppingCriteriaList, TextIteratorStreamer
         encoded = loaded.encode(messages)
         length = loaded.length(encoded)
         if length + max_tokens > min(self._settings.context_tokens, loaded.model.config.max_position_embeddings):
