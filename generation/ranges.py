@@ -32,7 +32,7 @@ _EDGE = 1e-6
 
 _KIND = (
     r"(year|grade|level|class|stage|step|tier|band|zone|phase|group|category|type|section|chapter|slope|line|floor|gate"
-    r"|tower|week|day|room|ward|module|stufe|klasse|gruppe|kategorie|schritt|woche|tag|zimmer|linie|jahrgang)(?:e?s|n)?"
+    r"|tower|week|day|room|ward|module|number|platform|exit|bay|locker|desk|unit|stufe|klasse|gruppe|kategorie|schritt|woche|tag|zimmer|linie|jahrgang|nummer|gleis|ausgang)(?:e?s|n)?"
 )
 _JOINT = r"\s*(?:,|and|or|und|oder|to|through|bis|[-–])\s*"
 _NUMBERED = re.compile(

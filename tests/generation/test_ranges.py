@@ -15,6 +15,7 @@ from generation.ranges import holds_number
         ("What is a meal in Year 5?", "Meals are free in Reception, Year 1 and Year 2.", False),
         ("Wann hat Klasse 4 Sport?", "Klassen 3 bis 5: montags", True),
         ("Who teaches grade 7?", "Grades 5 or above: Ms Bell", True),
+        ("Where is lamp number 2?", "The lamp number 1 stands in room 1.", False),
         ("What is allowed within 14 days?", "A refund within 3 days", None),
         ("What changes at level 2?", "Level 2.5 of the software", None),
         ("What changed in year 2?", "Year 2026 was good.", None),
