@@ -14,7 +14,7 @@ from core.types import Evidence
 from core.words import content_words, coverage
 from generation.ranges import fits, holds_number
 from generation.readings import offset_of, read_again, read_evidence
-from generation.tables import cells, match, names_a_column, tier_of
+from generation.tables import cells, match, names_a_column, row_holds_number, tier_of
 
 if TYPE_CHECKING:
     from models.reader import Reading
@@ -49,7 +49,7 @@ SAID = 0.3
 SECOND = 0.75
 """What the second reader's word of a passage weighs beside the reader's, about as in the calibration."""
 ASKING = 0.5
-"""What a piece keeps of its score that asks itself, or is a heading: it names what is asked and tells nothing of it."""
+"""What a piece keeps of its score that names what is asked and tells nothing of it."""
 REPLY = 0.3
 """What a "Yes" keeps of its score at least, where its own question shares no word with the one that is asked."""
 FLOOR = 0.35
@@ -149,7 +149,7 @@ def rank_passages(
     shared = overlaps(question, passages, said)
     scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
     for index, passage in enumerate(passages):
-        if passage.unit.kind == "heading" or passage.text.rstrip(" *_\"'”»)").endswith("?"):
+        if _names_only(passage):
             scores[index] *= ASKING
         if replies(passage.text):
             scores[index] *= max(REPLY, coverage(question, passage.in_context))
@@ -159,13 +159,21 @@ def rank_passages(
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
         held = fits(question, tier_of(passage.text, passage.header) if row else passage.text)
         if held is None:
-            held = holds_number(question, passage_text(passage) if row else passage.text)
+            text, header = passage.text, passage.header
+            # "Year 6 goes to the lake. It costs 315 euros.": the sentence with the number need not be the answer.
+            held = row_holds_number(question, text, header) if row else holds_number(question, text) and None
         if held is not None:
             scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
             if held and row and names_a_column(question, passage.header):
                 scores[index] = max(scores[index], TIER)
     order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
     return [(scores[index], passages[index]) for index in order]
+
+
+def _names_only(passage: Passage) -> bool:
+    """Whether a piece names something and tells nothing of it: a heading, a question, what leads into a table."""
+    end = passage.text.rstrip(" *_\"'”»)")[-1:]
+    return passage.unit.kind == "heading" or end == "?" or (end == ":" and passage.unit.listed is None)
 
 
 def _read_scores(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from core.words import content_words, words
+from generation.ranges import holds_number
 
 _CELL = re.compile(r"\s*\|\s*|\t")
 _FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)
@@ -80,6 +81,16 @@ def tier_of(row: str, header: str) -> str:
         return row
     unit = _HEAD_UNIT.search(names[0])
     return f"{told[0]} {unit[1] or unit[2] if unit else names[0]}"
+
+
+def row_holds_number(question: str, row: str, header: str) -> bool | None:
+    """Whether a row is named by the number asked for ("level 4"); `None` where it only holds it, or no such number."""
+    told, names = cells(row), cells(header)
+    if len(told) != len(names):
+        return holds_number(question, row) and None
+    # A head that holds a number ("Section 1") tells columns from one another, not rows.
+    named = [v if any(map(str.isdigit, n)) else f"{n} {v}" for n, v in zip(names, told, strict=True)]
+    return holds_number(question, named[0]) or (holds_number(question, "; ".join(named)) and None)
 
 
 def names_a_column(question: str, header: str) -> bool:

@@ -238,3 +238,15 @@ def test_the_row_of_the_number_that_is_asked_for_is_quoted(settings: Settings) -
     text = answer(settings, "What is closed at avalanche danger level 4?", table).text
     assert "slopes 6 to 9" in text
     assert "nothing" not in text
+
+
+def test_what_leads_into_a_table_is_no_answer_of_its_own(settings: Settings) -> None:
+    table = "Danger levels and what is closed:\n\n| Level | Closed |\n|---|---|\n| 3 | slope 9 |\n| 5 | all slopes |\n"
+    assert "all slopes" in answer(settings, "What is closed at danger level 5?", table).text
+
+
+def test_the_sentence_after_the_one_with_the_number_is_quoted_too(settings: Settings) -> None:
+    text = "Year 6 goes to the lake from 10 to 14 May. It costs 315 euros, in five parts.\n\nYear 4 pays 58 euros."
+    told = answer(settings, "What does the Year 6 trip cost?", text).text
+    assert "315" in told
+    assert "58" not in told
