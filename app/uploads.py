@@ -30,7 +30,7 @@ from core.db.changes import last_seq
 from core.db.grants import require_principal
 from core.db.models import IngestRun
 from core.db.session import Database
-from core.errors import InvalidInput, NotFound, TooLarge
+from core.errors import InvalidInput, NotFound, StoreUnavailable, TooLarge
 from core.types import Json, Principal
 
 log = logging.getLogger(__name__)
@@ -115,11 +115,12 @@ class Uploads:
 
         Raises:
             TooLarge: a file exceeds `ingest.max_file_mb`.
+            StoreUnavailable: the disk refused.
         """
         run_id = uuid.uuid4().hex
         partial = self.folder / f".{run_id}"
-        partial.mkdir(parents=True)
         try:
+            partial.mkdir(parents=True)
             for number, file in enumerate(files):
                 self._copy(file, partial / str(number))
             write_durably(partial / REQUEST, json.dumps(asdict(request)).encode())
@@ -127,8 +128,10 @@ class Uploads:
                 session.add(IngestRun(id=run_id, state="queued", principal=request.principal, report={}))
             partial.rename(self.folder / run_id)
             flush_folder(self.folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreUnavailable(f"the upload cannot be kept: {error.strerror or error}") from error
             raise
         self._enqueue(run_id)
         return run_id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import threading
 import time
 from dataclasses import replace
@@ -24,7 +26,7 @@ from app.schemas import FilterBody
 from app.serve import listen, require_key_beyond_loopback
 from app.uploads import Uploads, show_run, upload_request
 from core.db.session import Database
-from core.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, TooLarge
+from core.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, StoreUnavailable, TooLarge
 from core.settings import RailPolicy, RailSettings, ServerSettings, load_settings
 from core.types import OPERATOR, Claim, Filters, Principal, Question, Verdict
 from tests.conftest import KnowledgeBase
@@ -180,6 +182,20 @@ def test_an_upload_that_is_too_large_leaves_nothing(own_knowledge_base: Knowledg
         uploads = Uploads(runtime, Metrics())
         with pytest.raises(TooLarge):
             uploads.accept(upload_request(OPERATOR, None, None, ["big.txt"]), [io.BytesIO(b"x" * (1 << 20) + b"x")])
+        assert list(uploads.folder.iterdir()) == []
+
+
+def test_an_upload_for_which_there_is_no_room_leaves_nothing(
+    own_knowledge_base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with open_runtime(own_knowledge_base.settings) as runtime:
+        uploads = Uploads(runtime, Metrics())
+        monkeypatch.setattr("app.uploads.os.fsync", full)
+        with pytest.raises(StoreUnavailable, match="No space left"):
+            uploads.accept(upload_request(OPERATOR, None, None, ["big.txt"]), [io.BytesIO(b"x")])
         assert list(uploads.folder.iterdir()) == []
 
 
