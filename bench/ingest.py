@@ -4,6 +4,7 @@ parse   pages/s of parse + clean + chunk against bare pypdfium2 text extraction 
 near    near-duplicates: pair F1 against exact Jaccard on planted variants, documents/s against datasketch.
 whole   a folder through `ingest`: chunks/s against the encoder alone, interleaved; the same folder again.
 peers   documents/s against LangChain's and haystack's usual pipelines, with and without the encoder's cost.
+mixed   the same over what a shared drive holds: PDF, Office files, HTML, tables, text and Markdown.
 folder  a 300 MB mixed folder: memory of all processes together, and SIGKILL in the middle.
 dask    the passages of a local Dask cluster with two workers against those of one process.
 
@@ -30,7 +31,7 @@ from bench.ingest_dask import bench_dask
 from bench.ingest_folder import bench_folder
 from bench.ingest_near import bench_near
 from bench.ingest_parse import bench_parse
-from bench.ingest_peers import PEERS, SUFFIXES, Embedding, bench_peers
+from bench.ingest_peers import PEERS, SUFFIXES, Embedding, bench_peers, handbook_files, mixed_files
 from core.db.models import ChunkRow
 from core.db.session import Database
 from core.settings import load_settings
@@ -92,7 +93,11 @@ def run(name: str, folder: Path | None, given: argparse.Namespace) -> dict[str, 
     if name == "whole":
         return bench_whole(folder or HANDBOOK / "md", given.runs, given.every)
     if name == "peers":
-        return bench_peers(folder or HANDBOOK.parent, given.runs, given.encoder, given.every, given.beside)
+        files = handbook_files(folder or HANDBOOK.parent, given.every)
+        return bench_peers(files, given.runs, given.encoder, given.beside)
+    if name == "mixed":
+        files = mixed_files(folder or DATA, given.every, given.pages)
+        return bench_peers(files, given.runs, given.encoder, given.beside)
     if name == "dask":
         return bench_dask(folder or HANDBOOK.parent, given.every)
     return bench_folder(folder or DATA, given.megabytes, given.kills, given.ocr)
@@ -101,12 +106,13 @@ def run(name: str, folder: Path | None, given: argparse.Namespace) -> dict[str, 
 def main() -> None:
     """Run one benchmark and print its figures as JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("bench", choices=("parse", "near", "whole", "peers", "folder", "dask"))
+    arguments.add_argument("bench", choices=("parse", "near", "whole", "peers", "mixed", "folder", "dask"))
     arguments.add_argument("--folder", type=Path)
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--every", type=int, default=1, help="take every n-th file only")
     arguments.add_argument("--encoder", choices=get_args(Embedding), default="none", help="peers: who embeds")
     arguments.add_argument("--beside", nargs="*", default=list(PEERS), choices=PEERS, help="peers: which of them")
+    arguments.add_argument("--pages", type=int, default=30, help="mixed: leave out longer filings")
     arguments.add_argument("--megabytes", type=int, default=300)
     arguments.add_argument("--kills", type=int, default=5)
     arguments.add_argument("--ocr", action="store_true", help="folder: read scans too, 10 s a page")

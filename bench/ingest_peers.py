@@ -22,6 +22,8 @@ import numpy as np
 
 from core.db.session import Database
 from core.settings import load_settings
+from evals.cases import read_rows
+from ingest.containers import INSIDE
 from ingest.report import IngestOptions
 from ingest.run import ingest
 from models.encoder import Encoder, load_encoder
@@ -29,7 +31,10 @@ from models.sentence import SentenceModel
 from models.sources import find_weights
 
 SUFFIXES = (".md", ".html", ".docx", ".txt")
-"""What all three read with what installs without a GPU; PDF is compared in `parse`."""
+"""Of the handbooks."""
+MIXED = (*SUFFIXES, ".pdf", ".pptx", ".xlsx", ".csv")
+"""What all three read with converters of their own; haystack has none for mail."""
+OFFICE = "application/vnd.openxmlformats-officedocument"
 MAX_FAILED_SHARE = 0.05
 CHARACTERS, OVERLAP = 1000, 150
 """The usual sizes in LangChain's own examples; about the length of our passages."""
@@ -50,31 +55,59 @@ class NoEncoder:
         return np.full((len(texts), self.dimension), self.dimension**-0.5, dtype=np.float32)
 
 
+Made = tuple[int, int]
+"""Passages, and files that gave any."""
+
+
+def handbook_files(folder: Path, every: int) -> list[Path]:
+    """Return every n-th page of the handbooks."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
+
+
+def mixed_files(data: Path, every: int, pages: int) -> list[Path]:
+    """Return what a shared drive holds: files of the format set that are whole, filings, every n-th handbook page.
+
+    Filings beyond a number of pages are left out: one of the peers reads four pages a second. So are PDFs of the
+    format set: another ends its run at the first file that it cannot read; and so are monsters.
+    """
+    import pypdfium2
+
+    rows = read_rows(data / "formats" / "manifest.jsonl")
+    found = [data / "formats" / str(row["file"]) for row in rows if row["expect"] == "text" and not row.get("password")]
+    kinds = set(MIXED) - {".pdf"}
+    found = [path for path in found if path.suffix in kinds and not path.name.startswith("huge_")]
+    filings = sorted((data / "financebench" / "docs").glob("*.pdf"))
+    found += [path for path in filings if len(pypdfium2.PdfDocument(path)) <= pages]
+    return found + handbook_files(data / "handbook", every)
+
+
 def bench_peers(
-    folder: Path, runs: int, embedding: Embedding = "none", every: int = 1, beside: Sequence[str] = ("haystack",)
+    files: list[Path], runs: int, embedding: Embedding = "none", beside: Sequence[str] = ("haystack",)
 ) -> dict[str, Any]:
-    """Time documents/s of each pipeline; one warm-up run on three files pays for imports."""
+    """Time documents/s of each pipeline; one warm-up run on a few files of each kind pays for imports."""
     ours, theirs = _encoders(embedding)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)[::every]
-    pipelines: dict[str, Callable[[list[Path], Any, Path], int]] = {"attest": _attest}
+    first = [path for kind in MIXED for path in [path for path in files if path.suffix == kind][:2]]
+    pipelines: dict[str, Callable[[list[Path], Any, Path], Made]] = {"attest": _attest}
     missing = {}
     for name, pipeline in ((name, PEERS[name]) for name in beside):
         try:
-            _timed(pipeline, files[:3], theirs)
+            _timed(pipeline, first, theirs)
             pipelines[name] = pipeline
         except ImportError as error:
             missing[name] = f"not measured: {error}"
-    _timed(_attest, files[:3], ours)
+    _timed(_attest, first, ours)
     seconds: dict[str, list[float]] = {name: [] for name in pipelines}
     worked: dict[str, list[float]] = {name: [] for name in pipelines}
-    chunks: dict[str, int] = {}
+    made: dict[str, Made] = {}
     for _ in range(runs):
         for name, pipeline in pipelines.items():
             before = _processor_s()
-            chunks[name], took = _timed(pipeline, files, ours if name == "attest" else theirs)
+            made[name], took = _timed(pipeline, files, ours if name == "attest" else theirs)
             seconds[name].append(took)
             worked[name].append(_processor_s() - before)
-    result: dict[str, Any] = {"files": len(files), "encoder": embedding, "chunks": chunks, **missing}
+    result: dict[str, Any] = {"files": len(files), "encoder": embedding, **missing}
+    result |= {"chunks": {name: one[0] for name, one in made.items()}}
+    result |= {"files_that_gave_text": {name: one[1] for name, one in made.items()}}
     for name, times in seconds.items():
         result[f"{name}_documents_s"] = round(len(files) / statistics.median(times), 1)
         result[f"{name}_processor_ms_a_document"] = round(1000 * statistics.median(worked[name]) / len(files), 2)
@@ -100,25 +133,25 @@ def _processor_s() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def _timed(pipeline: Callable[[list[Path], Any, Path], int], files: list[Path], encoder: Any) -> tuple[int, float]:
-    """Return a pipeline's passages and seconds; the folder it wrote to is deleted when the clock has stopped."""
+def _timed(pipeline: Callable[[list[Path], Any, Path], Made], files: list[Path], encoder: Any) -> tuple[Made, float]:
+    """Return what a pipeline made and its seconds; the folder it wrote to is deleted when the clock has stopped."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        chunks = pipeline(files, encoder, Path(folder))
-        return chunks, time.perf_counter() - began
+        made = pipeline(files, encoder, Path(folder))
+        return made, time.perf_counter() - began
 
 
-def _attest(files: list[Path], encoder: Any, folder: Path) -> int:
+def _attest(files: list[Path], encoder: Any, folder: Path) -> Made:
     settings = load_settings(folder)
     database = Database.open(settings)
     report = ingest(files, IngestOptions(), database=database, settings=settings, encoder=encoder)
     database.close()
     if len(report.failed) > MAX_FAILED_SHARE * len(files):
         raise RuntimeError(f"{len(report.failed)} of {len(files)} files failed: {report.failed[0]}")
-    return report.chunks
+    return report.chunks, len(files) - len({failure.source.partition(INSIDE)[0] for failure in report.failed})
 
 
-def _langchain(files: list[Path], encoder: Any, folder: Path) -> int:
+def _langchain(files: list[Path], encoder: Any, folder: Path) -> Made:
     import faiss
     from langchain_community.document_loaders import DirectoryLoader
     from langchain_text_splitters import RecursiveCharacterTextSplitter
@@ -130,25 +163,31 @@ def _langchain(files: list[Path], encoder: Any, folder: Path) -> int:
         (folder / f"{number:05}-{path.name}").symlink_to(path)
     documents = DirectoryLoader(str(folder), silent_errors=True).load()
     splitter = RecursiveCharacterTextSplitter(chunk_size=CHARACTERS, chunk_overlap=OVERLAP)
-    texts = [piece.page_content for piece in splitter.split_documents(documents)]
+    pieces = splitter.split_documents(documents)
+    texts = [piece.page_content for piece in pieces]
     index = faiss.IndexFlatIP(encoder.dimension)
     index.add(encoder.encode(texts, "document"))
-    return int(index.ntotal)
+    return int(index.ntotal), len({piece.metadata["source"] for piece in pieces})
 
 
-def _haystack(files: list[Path], encoder: Any, _: Path) -> int:
-    return int(_haystack_store(files, encoder).count_documents())
+def _haystack(files: list[Path], encoder: Any, _: Path) -> Made:
+    return _made(_haystack_store(files, encoder))
 
 
-def _haystack_saved(files: list[Path], encoder: Any, folder: Path) -> int:
+def _haystack_saved(files: list[Path], encoder: Any, folder: Path) -> Made:
     store = _haystack_store(files, encoder)
     store.save_to_disk(str(folder / "store.json"))
-    return int(store.count_documents())
+    return _made(store)
+
+
+def _made(store: Any) -> Made:
+    documents = store.storage.values()
+    return len(documents), len({document.meta["file_path"] for document in documents})
 
 
 def _haystack_store(files: list[Path], encoder: Any) -> Any:
     from haystack import Pipeline
-    from haystack.components.converters import DOCXToDocument, HTMLToDocument, MarkdownToDocument, TextFileToDocument
+    from haystack.components import converters as made_for
     from haystack.components.joiners import DocumentJoiner
     from haystack.components.preprocessors import DocumentCleaner, DocumentSplitter
     from haystack.components.routers import FileTypeRouter
@@ -159,10 +198,14 @@ def _haystack_store(files: list[Path], encoder: Any) -> Any:
 
     store = InMemoryDocumentStore(embedding_similarity_function="cosine")
     converters = {
-        "text/markdown": MarkdownToDocument(progress_bar=False),
-        "text/html": HTMLToDocument(),
-        "text/plain": TextFileToDocument(),
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": DOCXToDocument(),
+        "text/markdown": made_for.MarkdownToDocument(progress_bar=False, store_full_path=True),
+        "text/html": made_for.HTMLToDocument(store_full_path=True),
+        "text/plain": made_for.TextFileToDocument(store_full_path=True),
+        "text/csv": made_for.CSVToDocument(store_full_path=True),
+        "application/pdf": made_for.PyPDFToDocument(store_full_path=True),
+        f"{OFFICE}.wordprocessingml.document": made_for.DOCXToDocument(store_full_path=True),
+        f"{OFFICE}.presentationml.presentation": made_for.PPTXToDocument(store_full_path=True),
+        f"{OFFICE}.spreadsheetml.sheet": made_for.XLSXToDocument(store_full_path=True),
     }
     pipeline = Pipeline()
     pipeline.add_component("route", FileTypeRouter(mime_types=list(converters)))
@@ -181,7 +224,7 @@ def _haystack_store(files: list[Path], encoder: Any) -> Any:
     return store
 
 
-PEERS: dict[str, Callable[[list[Path], Any, Path], int]] = {
+PEERS: dict[str, Callable[[list[Path], Any, Path], Made]] = {
     "langchain": _langchain,
     "haystack": _haystack,
     "haystack_saved": _haystack_saved,
