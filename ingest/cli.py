@@ -43,7 +43,9 @@ def ingest_command(
     sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed; all of it, without paths.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow changes as they happen.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on, and follow changes as they happen; deletions too, with --sync.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Parser processes at once.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler, or `local` for a cluster here.")] = None,
     password: Annotated[str | None, typer.Option(envvar="ATTEST_FILE_PASSWORD", help="For protected files.")] = None,
@@ -108,7 +110,8 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
 
     if not paths:
         raise typer.BadParameter("name the folders to watch")
-    sys.stderr.write("watching; Ctrl-C stops\n")
+    kept = "" if options.sync else "; what is deleted there stays here, unless --sync is given"
+    sys.stderr.write(f"watching{kept}; Ctrl-C stops\n")
     models, told, writing = _Lazy(settings), set[tuple[str, str]](), Writing()
     options = replace(options, busy=writing)
     try:

@@ -104,7 +104,7 @@ def _names(names: list[str]) -> list[str]:
     unique = []
     for name in names:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        clean = "/".join(parts) or "unnamed"
+        clean = "/".join(parts).encode("utf-8", "backslashreplace").decode() or "unnamed"  # tar keeps any bytes
         seen[clean] += 1
         unique.append(clean if seen[clean] == 1 else f"{clean} ({seen[clean]})")
     return unique

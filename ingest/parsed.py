@@ -117,6 +117,7 @@ class ParsedDocument:
             document.layout = [(int(s), int(e), int(p), *map(float, box)) for s, e, p, *box in values["layout"]]  # type: ignore[misc]
             document.attachments = [Attachment(**item) for item in values["attachments"]]
             document.children = []
+            f"{document.text}{document.title}".encode()  # half a character could not be stored
             if passed_over := dict(values["report"]).get("left_out"):
                 document.report["left_out"] = [(str(name), str(reason)) for name, reason in passed_over]
         except (TypeError, KeyError) as error:

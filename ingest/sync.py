@@ -17,7 +17,7 @@ from ingest.commit import collection_id_of, forget_failure
 from ingest.containers import INSIDE
 from ingest.known import Known
 from ingest.promote import remove_document
-from ingest.walk import Source
+from ingest.walk import Source, source_of
 
 
 def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known, shut: Sequence[str] = ()) -> list[str]:
@@ -30,7 +30,7 @@ def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known, shut:
     hidden = tuple(source for source in shut if source.endswith("/"))
     gone: list[str] = []
     for root in roots:
-        prefix = f"{root}/"
+        prefix = f"{source_of(root)}/"
         below = [source for source in known.sources() if source.startswith(prefix) and INSIDE not in source]
         below = [source for source in below if not source.startswith(hidden)]
         if below and not any(source.startswith(prefix) for source in present):

@@ -64,10 +64,16 @@ def walk(paths: Sequence[Path | str | Source], left_out: Callable[[LeftOut], Non
         root = _root(given)
         found = root.is_dir()
         for file in _below(root, left_out) if found else [root]:
-            source = str(file)
+            source = source_of(file)
             if source not in seen:
                 seen.add(source)
-                yield Source(source, file, file.name, found=found)
+                yield Source(source, file, source.rpartition("/")[2], found=found)
+
+
+def source_of(path: Path) -> str:
+    """Return what a path is known by: bytes of its name that are no UTF-8, as old shares have them, are spelt out."""
+    name = str(path)
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _root(given: Path | str) -> Path:
@@ -82,7 +88,13 @@ def _root(given: Path | str) -> Path:
 
 def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
     def shut(error: OSError) -> None:
-        left_out(LeftOut(f"{error.filename}/", f"the folder cannot be opened: {error.strerror or error}", shut=True))
+        left_out(
+            LeftOut(
+                f"{source_of(Path(error.filename))}/",
+                f"the folder cannot be opened: {error.strerror or error}",
+                shut=True,
+            )
+        )
 
     for folder, folders, names in os.walk(root, onerror=shut):
         kept = []
@@ -92,7 +104,7 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
             if reason is None:
                 kept.append(name)
             else:
-                left_out(LeftOut(f"{path}/", reason))
+                left_out(LeftOut(f"{source_of(path)}/", reason))
         folders[:] = kept
         for name in sorted(names):
             path = Path(folder) / name
@@ -100,7 +112,7 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
             if reason is None:
                 yield path
             else:
-                left_out(LeftOut(str(path), reason))
+                left_out(LeftOut(source_of(path), reason))
 
 
 def _why_not(name: str) -> str | None:

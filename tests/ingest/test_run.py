@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -405,3 +407,30 @@ def test_a_file_that_cannot_be_looked_at_is_a_failure_not_the_end_of_the_run(
         (str(docs / "a.md"), "SourceUnavailable", "transient")
     ]
     assert report.added == 1
+
+
+def test_a_file_whose_name_is_no_utf_8_is_read_and_followed(run: Run, docs: Path, database: Database) -> None:
+    folder = Path(os.fsdecode(os.fsencode(docs) + b"/B\xfcro"))
+    folder.mkdir()
+    page = folder / os.fsdecode(b"Urlaub f\xfcr alle.md")
+    page.write_text("Alle haben 25 Tage Urlaub.\n")
+    (folder / os.fsdecode(b"\xfc.tmp")).write_text("text")
+    (docs / "b.md").write_text("# B\n\nText.\n")
+    report = run(folder, docs, sync=True)
+    assert (report.added, report.failed) == (2, [])
+    assert left_out(report, docs) == {r"B\xfcro/\xfc.tmp": "unfinished, by its name"}
+    assert document(database, "alle.md").source == rf"{docs}/B\xfcro/Urlaub f\xfcr alle.md"
+    assert run(sync=True).unchanged == 2
+    page.unlink()
+    assert run(sync=True).deleted == 1
+    assert sources(database) == ["b.md"]
+
+
+def test_a_member_of_an_archive_whose_name_is_no_utf_8_is_read(run: Run, docs: Path, database: Database) -> None:
+    with tarfile.open(docs / "a.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        info = tarfile.TarInfo("f\xfcr alle.md")
+        info.size = len(content := b"# Alle\n\nText.\n")
+        archive.addfile(info, io.BytesIO(content))
+    report = run()
+    assert (report.added, report.failed) == (2, [])
+    assert sources(database) == ["a.tar", r"f\udcfcr alle.md"]

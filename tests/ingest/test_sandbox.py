@@ -236,3 +236,10 @@ def test_a_worker_that_asks_for_time_twice_is_malformed(tmp_path: Path, monkeypa
     code = f"    {SAY % 1}; {SAY % 1}; {REPLY}\n"
     with pool_with(code, tmp_path, monkeypatch) as pool, pytest.raises(Unparseable):
         pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+
+
+def test_a_reply_with_half_a_character_is_refused() -> None:
+    for part in ("text", "title"):
+        reply = ParsedDocument("text", [], "t", "text/plain", "text").to_json() | {part: "x\udcff"}
+        with pytest.raises(ValueError, match="surrogates"):
+            ParsedDocument.from_json(reply)
