@@ -12,9 +12,9 @@ from core.sentences import Unit, replies, split_units
 from core.settings import Settings
 from core.types import Evidence
 from core.words import content_words, coverage
-from generation.ranges import fits, holds_number
+from generation.ranges import fits, holds
 from generation.readings import offset_of, read_again, read_evidence
-from generation.tables import cells, match, names_a_column, row_holds_number, tier_of
+from generation.tables import cells, match, named_rows, names_a_column, row_holds, tier_of
 
 if TYPE_CHECKING:
     from models.reader import Reading
@@ -148,6 +148,8 @@ def rank_passages(
         return []
     shared = overlaps(question, passages, said)
     scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
+    rows = [((p.evidence.marker, p.header), p.text) if p.unit.kind == "row" else None for p in passages]
+    named_row = named_rows(content_words(question) - said or content_words(question), rows)
     for index, passage in enumerate(passages):
         if _names_only(passage):
             scores[index] *= ASKING
@@ -157,15 +159,11 @@ def rank_passages(
         if row:
             named = match(question, passage.text, passage.header, terms=terms, said=said)
             scores[index] = max(scores[index], ROW * named * (0.5 + 0.5 * shared[index]))
-        held = fits(question, tier_of(passage.text, passage.header) if row else passage.text)
-        if held is None:
-            text, header = passage.text, passage.header
-            # "Year 6 goes to the lake. It costs 315 euros.": the sentence with the number need not be the answer.
-            held = row_holds_number(question, text, header) if row else holds_number(question, text) and None
-        if held is not None:
-            scores[index] = min(1.0, scores[index] * (FITTING if held else 1 / FITTING))
-            if held and row and names_a_column(question, passage.header):
-                scores[index] = max(scores[index], TIER)
+        held = row_holds(question, passage.text, passage.header) if row else holds(question, passage.text)
+        if (told := named_row[index] if held is None else held) is not None:
+            scores[index] = min(1.0, scores[index] * (FITTING if told else 1 / FITTING))
+        if held and row and names_a_column(question, passage.header):
+            scores[index] = max(scores[index], TIER)
     order = sorted(range(len(passages)), key=lambda index: (-scores[index], index))
     return [(scores[index], passages[index]) for index in order]
 

@@ -44,6 +44,15 @@ _NUMBERED = re.compile(
 _THROUGH = re.compile(r"(\d+)\s*(?:to|through|bis|[-–])\D*(\d+)", re.IGNORECASE)
 
 
+def holds(question: str, text: str) -> bool | None:
+    """Whether a sentence holds the amount that a question gives, `False` also where it is of another number of a kind.
+
+    "Year 6 goes to the lake. It costs 315 euros.": the sentence with the number need not be the answer.
+    """
+    held = fits(question, text)
+    return held if held is not None else holds_number(question, text) and None
+
+
 def holds_number(question: str, text: str) -> bool | None:
     """Whether a text is about the numbered thing asked for ("level 4"); `None` where it numbers none of its kind."""
     asked = [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from core.words import content_words, words
-from generation.ranges import holds_number
+from generation.ranges import fits, holds_number
 
 _CELL = re.compile(r"\s*\|\s*|\t")
 _FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)
@@ -74,6 +74,21 @@ def _named(name: str, asked: frozenset[str], years: set[str]) -> float:
     return len(head & asked) / len(head) if head and words(name) else 0.0
 
 
+def named_rows(own: frozenset[str], rows: Sequence[tuple[object, str] | None]) -> list[bool | None]:
+    """Return of each row, given with its table, whether its first cell is named; `None` where no row of its table is.
+
+    `own` are the words of the question itself. Of "Total assets" and "Total current assets" the longer name counts.
+    """
+    held: list[int] = []
+    most: dict[object, int] = {}
+    for row in rows:
+        name = content_words(cells(row[1])[0]) if row else frozenset()
+        held.append(len(name) if name <= own and any(map(str.isalpha, "".join(name))) else 0)
+        if row:
+            most[row[0]] = max(most.get(row[0], 0), held[-1])
+    return [count == most[row[0]] if row and most[row[0]] else None for row, count in zip(rows, held, strict=True)]
+
+
 def tier_of(row: str, header: str) -> str:
     """Return the words of a row that may name a tier: the cell that names it and the unit its head says it counts."""
     told, names = cells(row), cells(header)
@@ -83,8 +98,10 @@ def tier_of(row: str, header: str) -> str:
     return f"{told[0]} {unit[1] or unit[2] if unit else names[0]}"
 
 
-def row_holds_number(question: str, row: str, header: str) -> bool | None:
-    """Whether a row is named by the number asked for ("level 4"); `None` where it only holds it, or no such number."""
+def row_holds(question: str, row: str, header: str) -> bool | None:
+    """Whether a row is of the tier ("15+ years") or the number ("level 4") asked for; `None` where nothing says so."""
+    if (held := fits(question, tier_of(row, header))) is not None:
+        return held
     told, names = cells(row), cells(header)
     if len(told) != len(names):
         return holds_number(question, row) and None

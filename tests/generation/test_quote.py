@@ -250,3 +250,20 @@ def test_the_sentence_after_the_one_with_the_number_is_quoted_too(settings: Sett
     told = answer(settings, "What does the Year 6 trip cost?", text).text
     assert "315" in told
     assert "58" not in told
+
+
+def test_the_row_that_is_named_is_quoted_whatever_was_said_before(settings: Settings) -> None:
+    clubs = """| Club | Day | Time | Years | Cost per term | Leader |
+|---|---|---|---|---|---|
+| Chess | Wednesday | 12:30-13:10 | 2-6 | free | Mr Lindqvist |
+| Coding | Wednesday | 15:30-16:30 | 5-6 | £24 | Ms Raman |
+| Gardening | Thursday | 15:20-16:20 | R-2 | £12 | Mr Osei |
+| Ballet | Thursday | 15:30-16:15 | 1-4 | £48 | Miss Duval |
+| Netball | Friday | 15:30-16:30 | 5-6 | £18 | Mrs Bell |
+"""
+    said = (Message("user", "On which day is the chess club?"), Message("assistant", "Club: Chess; Day: Wednesday"))
+    lent = "How much does netball cost? day chess club wednesday"
+    assert "Osei" in answer(settings, "Who runs the gardening club?", clubs).text
+    told = answer(settings, lent, clubs, history=said).text
+    assert "£18" in told
+    assert "£48" not in told
