@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import UnsupportedFormat
 from ingest.parsed import Block, RawDocument, Rectangle
 from ingest.parsers import ocr_rapid, ocr_tesseract
-from ingest.parsers.ocr_order import reading_order
+from ingest.parsers.ocr_order import Level, reading_order
 from ingest.parsers.pdf_layout import page_blocks, typical_height
 from ingest.parsers.printed import PrintedLine
 from ingest.parsers.request import ParseRequest
@@ -54,16 +54,16 @@ def parse_image(request: ParseRequest) -> RawDocument:
 def read_image(image: Any, request: ParseRequest, scale: float, page: int) -> tuple[list[Block], float]:
     """Return a page's blocks in reading order (boxes divided by `scale`) and the mean confidence in [0, 1]."""
     lines: list[PrintedLine] = []
-    confidence, turn = 0.0, 0
+    confidence, turn, level = 0.0, 0, Level()
     if ocr_tesseract.installed():
-        lines, confidence, turn = ocr_tesseract.read(image, request, scale)
+        lines, confidence, turn, level = ocr_tesseract.read(image, request, scale)
     if not lines and (not ocr_tesseract.installed() or _second_look(image, request)):
         found, turn = ocr_rapid.read(image, request)
-        lines, confidence = reading_order(found.pieces(scale)), found.confidence
+        lines, confidence, level = reading_order(found.pieces(scale)), found.confidence, found.level
     blocks = page_blocks(lines, page, typical_height(lines))
     for line in (line for block in blocks for line in block.lines):
-        if turn and line.box is not None:
-            line.box = _turned_back(line.box, turn, image.width / scale, image.height / scale)
+        if line.box is not None:
+            line.box = _turned_back(level.undone(line.box), turn, image.width / scale, image.height / scale)
     return blocks, confidence
 
 
@@ -77,7 +77,9 @@ def _second_look(image: Any, request: ParseRequest) -> bool:
 def _turned_back(box: Rectangle, turn: int, width: float, height: float) -> Rectangle:
     """Return where a box of a page that was turned against the clock lies on the page as it is."""
     x0, y0, x1, y1 = box
-    if turn == 90:
+    if turn == 0:
+        pass
+    elif turn == 90:
         x0, y0, x1, y1 = width - y1, x0, width - y0, x1
     elif turn == 180:
         x0, y0, x1, y1 = width - x1, height - y1, width - x0, height - y0

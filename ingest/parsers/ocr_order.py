@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ingest.parsed import Rectangle
 from ingest.parsers.printed import PrintedLine
 
 MIN_COLUMN_PIECES = 4  # on either side; fewer are as likely the parts of a heading
@@ -36,6 +37,23 @@ class Piece:
     def height(self) -> float:
         """From top to bottom."""
         return self.bottom - self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How a page was turned so that its rows are level: radians against the clock, about a point."""
+
+    angle: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+
+    def undone(self, box: Rectangle) -> Rectangle:
+        """Return where a box of the level page lies on the page as it is: moved, not turned."""
+        cos, sin = math.cos(self.angle), math.sin(self.angle)
+        x, y = (box[0] + box[2]) / 2 - self.x, (box[1] + box[3]) / 2 - self.y
+        right, down = cos * x - sin * y - x, sin * x + cos * y - y
+        x0, y0, x1, y1 = box
+        return round(x0 + right, 1), round(y0 + down, 1), round(x1 + right, 1), round(y1 + down, 1)
 
 
 Corners = Sequence[Sequence[float]]

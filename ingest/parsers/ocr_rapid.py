@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from core.errors import MissingExtra
-from ingest.parsers.ocr_order import Corners, Piece, levelled, slope
+from ingest.parsers.ocr_order import Corners, Level, Piece, levelled, slope
 from ingest.parsers.request import ParseRequest
 
 UPRIGHT_CONFIDENCE = 0.85
@@ -25,9 +25,14 @@ class Found:
     corners: Sequence[Corners] = ()
     confidence: float = 0.0
 
+    @property
+    def level(self) -> Level:
+        """How the page is turned for its rows to be level."""
+        return Level(slope(self.corners))
+
     def pieces(self, scale: float) -> list[Piece]:
         """Return the runs of print on the page turned level, divided by `scale`."""
-        angle = slope(self.corners)
+        angle = self.level.angle
         scaled = [[(x / scale, y / scale) for x, y in one] for one in self.corners]
         return [levelled(text, one, angle) for text, one in zip(self.texts, scaled, strict=True)]
 

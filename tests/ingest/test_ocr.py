@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from core.settings import IngestSettings
 from ingest.parse import parse_file
 from ingest.parsed import ParsedDocument
-from ingest.parsers.ocr_order import Piece, levelled, reading_order, slope
+from ingest.parsers.ocr_order import Level, Piece, levelled, reading_order, slope
+from ingest.parsers.ocr_tesseract import tilt
 from ingest.parsers.request import SCAN_S, scans_limit_s
 from tests.ingest.conftest import Read
 
@@ -141,3 +142,28 @@ def test_rows_of_a_page_that_is_askew_do_not_slip() -> None:
     assert slope(corners) == pytest.approx(angle, abs=0.01)
     level = [levelled(text, one, slope(corners)) for text, one in zip(texts, corners, strict=True)]
     assert [line.text for line in reading_order(level)] == [f"{n}a {n}b" for n in range(5)]
+
+
+@pytest.mark.parametrize("angle", [-2.0, 0.0, 1.5])
+def test_the_tilt_of_print_is_seen(angle: float) -> None:
+    askew = page([f"{line} {line}" for line in LINES]).rotate(-angle, fillcolor="white")
+    assert tilt(askew) == pytest.approx(angle, abs=0.25)
+
+
+def test_a_blank_sheet_is_left_as_it_is() -> None:
+    assert tilt(Image.new("RGB", (800, 600), "white")) == 0
+
+
+def test_what_was_made_level_is_put_back() -> None:
+    piece = levelled("x", [(100, 500), (300, 510), (299, 530), (99, 520)], angle := math.atan2(10, 200))
+    x0, y0, x1, y1 = Level(angle).undone((piece.left, piece.top, piece.right, piece.bottom))
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((199.5, 515), abs=0.1)
+    assert Level(math.radians(90), 50, 50).undone((90, 45, 100, 55)) == (45, 90, 55, 100)
+
+
+def test_boxes_of_a_page_that_is_askew_lie_on_its_print(read: Read) -> None:
+    document = read("page.png", png(page(LINES).rotate(-2, fillcolor="white")))
+    assert words(document) == " ".join(LINES).split()
+    for number, (*_, x0, y0, x1, y1) in enumerate(document.layout):
+        x, y = (x0 + x1) / 2 - 620, 120 + 60 * number + 14 - 450  # of the level page, from its middle
+        assert (y0 + y1) / 2 - 450 == pytest.approx(y + math.sin(math.radians(2)) * x, abs=8)
