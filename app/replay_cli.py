@@ -30,5 +30,13 @@ def replay(
 def _text(result: Replay) -> str:
     if not result.differences:
         return f"The same answer, at index {result.replayed.index_seq} (then {result.recorded_seq})."
-    lines = [f"{d['what']}:\n  then {d['recorded']}\n  now  {d['replayed']}" for d in result.differences]
-    return "\n".join(lines)
+    told = ((d["what"], d["recorded"], d["replayed"]) for d in result.differences)
+    return "\n".join(f"{what}:\n  then {shown(then, now)}\n  now  {shown(now, then)}" for what, then, now in told)
+
+
+def shown(value: object, other: object) -> str:
+    """Return one side of a difference as a reader takes it in: of lists, what the other side lacks."""
+    if isinstance(value, list) and isinstance(other, list):
+        only = [item for item in value if item not in other]
+        return "; ".join(" ".join(item) if isinstance(item, tuple) else str(item) for item in only) or "nothing else"
+    return "none" if value is None else str(value)

@@ -14,6 +14,7 @@ from app.conversations import show_conversation
 from app.feedback import give_feedback
 from app.gaps import find_gaps
 from app.replay import replay
+from app.replay_cli import shown
 from app.runtime import Runtime, open_runtime
 from core.db.models import AuditRow
 from core.errors import InvalidInput, NotFound
@@ -214,3 +215,9 @@ def test_a_record_of_before_readers_were_noted_replays(runtime: Runtime) -> None
     with runtime.database.write() as session:
         session.execute(text("UPDATE audit SET record = json_remove(record, '$.judges')"))
     assert replay(runtime, answer_id).to_json()["same"]
+
+
+def test_a_replay_shows_of_lists_what_differs() -> None:
+    then, now = [("pii", "input", "allow"), ("exit_gate", "output", "allow")], [("pii", "input", "allow")]
+    assert (shown(then, now), shown(now, then)) == ("exit_gate output allow", "nothing else")
+    assert (shown(None, "no_evidence"), shown("no_evidence", None)) == ("none", "no_evidence")
