@@ -1,8 +1,9 @@
 """Toxic language in a question or an answer: abuse, slurs, hate, threats.
 
-Encoder + adapter `toxicity`. Held-out folds, whole texts: precision 0.951, recall 0.914, F1 0.932 at 0.795; HateCheck
-accuracy 0.926, identity templates' false positives 0.002, ordinary questions 0.03 %; trained again the same way, F1
-0.924 and HateCheck 0.895. One row of the shared encoder pass, and for a long text one a sentence.
+Encoder + two adapters of one training from two seeds: where `toxicity` gives 0.1 or more, its mean log-odds with
+`toxicity_second` count. Held-out folds, whole texts: precision 0.948, recall 0.916, F1 0.932 at 0.645 (one alone 0.924,
+0.932); HateCheck accuracy 0.916, identity templates' false positives 0, ordinary questions 0.03 %. One row of the
+shared encoder pass, and for a long text one a sentence; another row for two questions in a thousand.
 Reproduce: `attest eval rails --rail toxicity --data data/guardrails/toxicity.dev.jsonl` (folds: docs/results/rails.md).
 """
 
@@ -29,6 +30,12 @@ _OATH = re.compile(
     re.IGNORECASE,
 )
 _SHORT_OATH = re.compile(r"\bwtf\s+(?=(?:is|are|does|do|did|was|were|has|have)\b(?!\s+(?:wrong|you)\b))", re.IGNORECASE)
+_MILD = re.compile(
+    r"(^\W*(?:what|what['’]s|where|where['’]s|when|why|how|which|who|is|are|can|do|does)\b[^.!?\n]*?\b(?:a|an|the|this|that|my|our)\s+)"
+    r"(?:god)?(?:damn|damned|bloody|freaking|frigging|flipping)\s+(?=\w)",
+    re.IGNORECASE,
+)
+"""A mild oath before what a question asks of ("where is the bloody printer"); stronger ones are left to the adapter."""
 
 
 class Toxicity:
@@ -56,4 +63,4 @@ class Toxicity:
 
 def unstressed(text: str) -> str:
     """Return a text without oaths that stress a question ("what the hell is a TTS"): they are no abuse of anyone."""
-    return _SHORT_OATH.sub("what ", _OATH.sub(r"\1", text))
+    return _MILD.sub(r"\1", _SHORT_OATH.sub("what ", _OATH.sub(r"\1", text)))

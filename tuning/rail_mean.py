@@ -1,6 +1,6 @@
 """Let a rail score by the mean of several adapters, and report on it from what each of them held out.
 
-    python -m tuning.rail_mean --members RUN/harmful_requests RUN/harmful_requests_plain --aside … --cap … --out WEIGHTS
+    python -m tuning.rail_mean --members RUN/toxicity RUN/toxicity_second --aside … --cap … --out WEIGHTS
 
 Each member is a folder that `tuning.classifier` wrote: `adapter.safetensors`, `card.json`, `held_out_scores.jsonl`. A
 row counts where every member held it out, each in folds of its own. The first one's card gets the threshold and the

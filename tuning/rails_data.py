@@ -35,6 +35,8 @@ ORDINARY = (
 """Lists of templates, how often each is filled, and the weight of a row."""
 CURT = (("curt_questions", 14, 0.6), ("plain_reports", 14, 0.5))
 """For harmful_requests alone: with them toxicity lost abuse at the end of long texts."""
+OWN = (("own_questions", 14, 0.4),)
+"""For the first adapter of harmful_requests, as what people ask of plain pages is: the second is to differ from it."""
 PASTED = 300
 """Long texts as people paste them."""
 BURIED = 350
@@ -43,7 +45,7 @@ _LEET = str.maketrans("aeiost", "431057")
 
 
 def main() -> None:
-    """Write `ADAPTER.train.jsonl` for each adapter of the three rails; harmful_requests has two."""
+    """Write `ADAPTER.train.jsonl` for each rail, and for the second adapter of harmful_requests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("data", "passages", "questions", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -53,16 +55,18 @@ def main() -> None:
     asked = [*_lines(args.questions), *_pasted(passages, PASTED, random.Random(args.seed))]
     harmless = [*collected(asked), *ordinary(ORDINARY, random.Random(args.seed))]
     curt = list(ordinary(CURT, random.Random(args.seed)))
+    own = list(ordinary((*CURT, *OWN), random.Random(args.seed)))
     abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
     rows: dict[str, list[Fields]] = {
         # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
         "toxicity": [*toxicity(args.data, random.Random(args.seed)), *harmless],
         "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *harmless, *abroad],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *abroad],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *own, *abroad],
+        "harmful_requests_second": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *abroad],
     }
-    for name in ("prompt_injection", "harmful_requests"):
+    for name in ("prompt_injection", "harmful_requests", "harmful_requests_second"):
         rows[name] += buried(rows[name], passages, BURIED, random.Random(args.seed))
-    rows["harmful_requests_plain"] = [*rows["harmful_requests"], *plain_asked()]
+    rows["harmful_requests"] += plain_asked()
     args.out.mkdir(parents=True, exist_ok=True)
     for name, found in rows.items():
         write_rows(args.out / f"{name}.train.jsonl", found)

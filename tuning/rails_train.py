@@ -4,7 +4,7 @@
 
 RAIL is toxicity, prompt_injection or harmful_requests; rows is what `tuning.rails_data` wrote. RUN gets what the
 trainings leave (scores of held-out rows, adapters of the folds), WEIGHTS a folder for each adapter as `models/weights`.
-The options stand in `tuning/rails_recipes.toml`. On a GPU a rail takes two minutes; on two cores, hours.
+The options stand in `tuning/rails_recipes.toml`. On a GPU a rail takes two to three minutes; on two cores, hours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OF_THE_MEAN = ("--metric", "--cap")
 def main() -> None:
     """Train every adapter of the rail, and write what ships."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rail", choices=[name for name in RECIPES["adapters"] if not name.endswith("_plain")])
+    parser.add_argument("rail", choices=[name for name in RECIPES["adapters"] if not name.endswith("_second")])
     for name in ("base", "rows", "out", "weights"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--jobs", type=int, default=1)
@@ -33,7 +33,8 @@ def main() -> None:
     names = RECIPES["mean"].get(given.rail, [given.rail])
     for name in names:
         recipe = RECIPES["adapters"][name]
-        paths = [f"--base={given.base}", f"--train={given.rows / name}.train.jsonl", f"--out={given.out / name}"]
+        rows = given.rows / f"{recipe.get('rows', name)}.train.jsonl"
+        paths = [f"--base={given.base}", f"--train={rows}", f"--out={given.out / name}"]
         card = [f"--data={recipe['data']}", f"--licence={recipe['licence']}", "--rank=32", "--folds=5", *ASIDE]
         classifier_cli.main([*paths, *card, *recipe["options"], f"--jobs={given.jobs}", "--keep-folds", *more])
     if len(names) == 1:

@@ -42,15 +42,15 @@ def forgetful(classifier, monkeypatch) -> Classifier:
 @pytest.fixture
 def own(tmp_path):
     """A copy of an adapter under a home."""
-    folder = tmp_path / "adapters" / "toxicity" / "v1"
-    shutil.copytree(WEIGHTS / "toxicity", folder)
+    folder = tmp_path / "adapters" / "toxicity_second" / "v1"
+    shutil.copytree(WEIGHTS / "toxicity_second", folder)
     (folder.parent / "current").write_text("v1\n", encoding="utf-8")
     return folder
 
 
 def test_an_adapter_is_scored_with_those_its_card_names(tmp_path):
     for member, other in (("pair", ["other"]), ("other", [])):
-        source = WEIGHTS / ("harmful_requests" if other else "harmful_requests_plain")
+        source = WEIGHTS / ("harmful_requests" if other else "harmful_requests_second")
         folder = tmp_path / "adapters" / member / "v1"
         shutil.copytree(source, folder)
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ def test_what_is_asked_twice_at_once_is_scored_once(forgetful, monkeypatch):
     rows = []
     forward = forgetful._forward
     monkeypatch.setattr(forgetful, "_forward", lambda *given: rows.append(len(given[0])) or forward(*given))
-    scores = forgetful.score("toxicity", [*TEXTS, TEXTS[0], TEXTS[3]])
+    scores = forgetful.score("toxicity_second", [*TEXTS, TEXTS[0], TEXTS[3]])
     assert rows == [4]
     assert (scores[4:] == scores[[0, 3]]).all()
 
@@ -126,12 +126,12 @@ def test_what_was_scored_is_not_scored_again_until_the_adapter_changes(tmp_path,
     classifier, passes = Classifier("cpu", tmp_path), []
     forward = classifier._forward
     monkeypatch.setattr(classifier, "_forward", lambda *given: passes.append(1) or forward(*given))
-    first = classifier.score("toxicity", TEXTS)
-    assert (classifier.score("toxicity", [*TEXTS[1:], TEXTS[0]]) == np.roll(first, -1)).all()
+    first = classifier.score("toxicity_second", TEXTS)
+    assert (classifier.score("toxicity_second", [*TEXTS[1:], TEXTS[0]]) == np.roll(first, -1)).all()
     assert len(passes) == 1
     shutil.copytree(own, own.with_name("v2"))
     (own.parent / "current").write_text("v2\n", encoding="utf-8")
-    classifier.score("toxicity", TEXTS)
+    classifier.score("toxicity_second", TEXTS)
     classifier.score("prompt_injection", TEXTS)
     assert len(passes) == 3
 
@@ -190,9 +190,9 @@ def test_an_unknown_adapter_is_named(classifier):
 def test_the_home_s_adapter_wins_while_it_is_current(tmp_path, own):
     card = json.loads((own / "card.json").read_text(encoding="utf-8"))
     (own / "card.json").write_text(json.dumps(card | {"threshold": 0.123}), encoding="utf-8")
-    assert Classifier("cpu", tmp_path).threshold("toxicity") == 0.123
+    assert Classifier("cpu", tmp_path).threshold("toxicity_second") == 0.123
     (own.parent / "current").unlink()
-    assert Classifier("cpu", tmp_path).threshold("toxicity") == card["threshold"] != 0.123
+    assert Classifier("cpu", tmp_path).threshold("toxicity_second") == card["threshold"] != 0.123
 
 
 def test_a_damaged_adapter_is_refused(tmp_path, own):
@@ -200,7 +200,7 @@ def test_a_damaged_adapter_is_refused(tmp_path, own):
     content[-1] ^= 1
     (own / "adapter.safetensors").write_bytes(content)
     with pytest.raises(Conflict, match="damaged"):
-        Classifier("cpu", tmp_path).score("toxicity", ["x"])
+        Classifier("cpu", tmp_path).score("toxicity_second", ["x"])
 
 
 def test_an_adapter_of_another_base_is_refused(tmp_path, own):
@@ -208,7 +208,7 @@ def test_an_adapter_of_another_base_is_refused(tmp_path, own):
     card["base_sha256"] = hashlib.sha256(b"other").hexdigest()
     (own / "card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(Conflict, match="other weights"):
-        Classifier("cpu", tmp_path).score("toxicity", ["x"])
+        Classifier("cpu", tmp_path).score("toxicity_second", ["x"])
 
 
 def test_the_likeliest_ten_tokens_of_a_span_are_its_score():

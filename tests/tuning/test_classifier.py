@@ -115,7 +115,7 @@ def test_a_rail_is_trained_by_its_recipe(tmp_path, monkeypatch):
         json.dumps({"id": str(i), "text": row.second, "label": int(row.label), "group": row.group, "kind": "a"})
         for i, row in enumerate(rows(20))
     ]
-    for name in ("harmful_requests", "harmful_requests_plain"):
+    for name in ("harmful_requests", "harmful_requests_second"):
         (tmp_path / f"{name}.train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     base, small = find_weights(PACKAGED), ["--folds=2", "--epochs=1", "--rank=4", "--max-tokens=32", "--device=cpu"]
     paths = [f"--base={base}", f"--rows={tmp_path}", f"--out={tmp_path / 'run'}", f"--weights={tmp_path / 'weights'}"]
@@ -123,7 +123,7 @@ def test_a_rail_is_trained_by_its_recipe(tmp_path, monkeypatch):
     rails_train.main()
     first, second = (
         json.loads((tmp_path / "weights" / name / "card.json").read_text())
-        for name in ("harmful_requests", "harmful_requests_plain")
+        for name in ("harmful_requests", "harmful_requests_second")
     )
     assert first["mean_with"] == [second["name"]]
     assert "mean_with" not in second
