@@ -46,12 +46,23 @@ def anchors(question: str) -> tuple[frozenset[str], frozenset[str]]:
 def anchored(question: str, evidence: Sequence[Evidence]) -> float:
     """Return the share of the question's anchors in the piece of evidence that holds most; 1.0 where it has none.
 
-    Names count together as much as years together.
+    Names count together as much as years together. A word that the evidence writes small is no name ("Free cash flow"),
+    as long as another name is left.
     """
-    wanted = [kind for kind in anchors(question) if kind]
+    names, years = anchors(question)
+    wanted = [kind for kind in (names - _small(evidence) or names, years) if kind]
     if not wanted or not evidence:
         return 1.0
     return max(sum(_held(kind, item) for kind in wanted) / len(wanted) for item in evidence)
+
+
+def _small(evidence: Sequence[Evidence]) -> frozenset[str]:
+    return frozenset().union(*(_small_stems(item.hit.chunk.text) for item in evidence))
+
+
+@lru_cache(maxsize=2048)
+def _small_stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in _WORD.findall(text) if word.islower())
 
 
 def figures(evidence: Sequence[Evidence]) -> float:

@@ -27,7 +27,7 @@ _ONE = r"[A-Z0-9][\w.’'-]*"
 _VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)")
 _MAIL = re.compile(r"(?:(?:Subject|From|To|Cc|Date): [^\n]*(?:\n|$)){3,}")
 _LISTING = re.compile(rf"{_ONE}(?:(?:,\s|,?\s(?:and|or|und|oder|et|ou|y|o|vs\.?|versus)\s(?:the\s|in\s)?){_ONE})+")
-"""Names of one word each, set side by side."""
+"""Names of one word each, or years, set side by side."""
 
 
 def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[frozenset[str]]:
@@ -49,7 +49,7 @@ def _side_by_side(question: str, name: str, found: Set[str]) -> frozenset[str]:
     """Return a name with those that stand beside it in an enumeration."""
     beside = {name}
     for listing in _LISTING.findall(question):
-        listed = _stems(listing) & found
+        listed = (_stems(listing) | anchors(listing)[1]) & found
         if name in listed:
             beside |= listed
     return frozenset(beside)

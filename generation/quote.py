@@ -23,6 +23,9 @@ CLOSE = 0.85
 0.878 with it, for 0.869 with 0.8 and 0.886 with 0.95, and the right paragraph is cited for 0.906, 0.899 and 0.893."""
 ON_THE_POINT = 2 / 3
 """Share of the best piece's words of the question that a further one must hold."""
+SPEAKING = 0.6
+"""Share of the best score that a piece which speaks of all that is asked about must have where the best one does not:
+what reads best may be of the year before, and what reads far worse does not answer."""
 CONTRARY = 0.6
 """Share of the best score from which a sentence that disagrees with a chosen one is shown beside it."""
 LONGEST = 600
@@ -64,21 +67,20 @@ class QuoteGenerator:
             return rows
         ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
+        speaking = [(score, passage) for score, passage in ranked if speaks_of(pins, passage)]
+        if not speaking or speaking[0][0] < SPEAKING * ranked[0][0]:
+            return []
         chosen: list[Passage] = []
-        for score, passage in ranked:
-            if score < CLOSE * ranked[0][0] or len(chosen) >= MOST:
+        for score, passage in speaking:
+            if score < CLOSE * speaking[0][0] or len(chosen) >= MOST:
                 break
-            if not speaks_of(pins, passage):
-                continue
             if any(_same(passage, other) for other in chosen):
                 continue
             if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
                 continue
             chosen.append(passage)
-        if not chosen:
-            return []
         chosen = _on_the_point(question, said, chosen)
-        opposite = opposing(chosen, [passage for score, passage in ranked if score >= CONTRARY * ranked[0][0]])
+        opposite = opposing(chosen, [passage for score, passage in speaking if score >= CONTRARY * ranked[0][0]])
         if opposite is not None:
             chosen = [piece for piece in chosen if piece is not opposite] + [opposite]
             chosen.sort(key=_dated, reverse=True)  # what is in force now comes before what it replaced

@@ -28,6 +28,15 @@ def test_evidence_of_another_company_or_year_holds_fewer_anchors() -> None:
     assert anchored("What was total revenue of Walmart in FY2022?", ()) == 1.0
 
 
+def test_a_word_that_the_evidence_writes_small_is_no_name_beside_another():
+    evidence = evidence_of(
+        "Acme, fiscal 2022: free cash flow 7,396. The acme of its year.", "Bolt, fiscal 2022: sales 12."
+    )
+    assert anchored("Did Acme improve its Free cash flow in FY2022?", evidence) == 1.0
+    assert anchored("Did Walmart improve its Free cash flow in FY2022?", evidence) == 0.5
+    assert anchored("What was the Sales of FY2022?", evidence) == 1.0
+
+
 def test_tables_are_figures_and_prose_is_not() -> None:
     assert figures(evidence_of(CONTACT, "The treaty of 1648 ended a war that had begun in 1618.")) == 0.0
     assert figures(evidence_of("Net sales 1,343 1,296 1,077\nGross profit 455 428 389")) == 1.0

@@ -54,3 +54,30 @@ def test_nothing_is_quoted_where_only_another_is_spoken_of(tmp_path: Path) -> No
     quote = QuoteGenerator(load_settings(tmp_path))
     told = "DATAPAC was sold to the Bundespost by Northern Telecom. The weather was fine. TRANSPAC is French."
     assert "DATAPAC" not in write_draft(quote, "Who sold TRANSPAC to the Bundespost?", evidence_of(told)).text
+
+
+@pytest.mark.parametrize(
+    ("question", "beside", "told"),
+    [
+        (
+            "How many days of leave did staff carry over in 2024?",
+            "Staff carried over nine days of leave.",
+            "In 2024 at most five days of leave went into the next year.",
+        ),
+        (
+            "What did the Basel office pay for rent?",
+            "The office paid 4,000 euros for rent.",
+            "Basel: rent of the rooms 6,100 francs a month.",
+        ),
+    ],
+)
+def test_what_reads_better_and_is_of_another_does_not_hide_what_is_asked_for(
+    tmp_path: Path, question: str, beside: str, told: str
+) -> None:
+    quote = QuoteGenerator(load_settings(tmp_path))
+    assert write_draft(quote, question, evidence_of(beside, told)).text == f"{told} [2]"
+
+
+def test_years_set_side_by_side_are_one_pin() -> None:
+    texts = ("In FY2021 Acme bought a mill.", "In FY2023 Acme bought a boat.")
+    assert len(spoken_of("What did Acme buy in FY2023, FY2022 and FY2021?", *texts)) == 2
