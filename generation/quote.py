@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
@@ -34,6 +35,14 @@ LONGEST_LIST = 1200
 """Characters of a list that is quoted as a whole."""
 LONGEST_LEAD = 250
 """Characters of a sentence that is quoted only because the next one points back to it."""
+_PROCEDURE = re.compile(
+    r"\bhow (?:do|can|could|should|must|shall|would|to|does|is|are)\b"
+    r"|\bwhat (?:should|must|shall|do|does|can) \w+ (?:have to |need to )?do\b"
+    r"|\b(?:steps|procedure|process|instructions)\b",
+    re.IGNORECASE,
+)
+"""What asks for a way to do something."""
+_STEP = re.compile(r"\s*\(?\d{1,2}[.)]\s")
 
 
 class QuoteGenerator:
@@ -157,10 +166,17 @@ def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> 
         return True
     if fits(question, passage.text):
         return False
+    if _PROCEDURE.search(question) and sum(map(_numbered, whole)) > 1:
+        return True  # steps in order: one of them alone is no way to do it
     wanted = content_words(question)
     lead = content_words(passage.lead) & wanted
     others = frozenset().union(*(content_words(item.text) for item in whole if item is not passage))
     return bool(lead) and not (content_words(passage.text) & wanted) - lead - others
+
+
+def _numbered(item: Passage) -> bool:
+    text = item.evidence.hit.chunk.text
+    return _STEP.match(text[text.rfind("\n", 0, item.unit.start) + 1 :]) is not None
 
 
 def _same(one: Passage, other: Passage) -> bool:

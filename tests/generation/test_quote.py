@@ -267,3 +267,28 @@ def test_the_row_that_is_named_is_quoted_whatever_was_said_before(settings: Sett
     told = answer(settings, lent, clubs, history=said).text
     assert "£18" in told
     assert "£48" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "lines"),
+    [
+        ("What should I do right after pricking myself with a used needle?", 5),
+        ("How do I treat a needlestick injury?", 5),
+        ("What covers the wound?", 1),
+        ("Whom do I tell about a needlestick?", 1),
+    ],
+)
+def test_who_asks_how_to_do_something_gets_every_step(settings: Settings, question: str, lines: int) -> None:
+    page = """# Needlestick injuries
+
+First aid
+
+1. Let the wound bleed; do not squeeze or suck it.
+2. Wash it with soap and running water. Do not scrub.
+3. Splashes into eyes or mouth: rinse with plenty of water. Take contact lenses out before you rinse the eyes.
+4. Cover the wound with a waterproof plaster.
+
+Reporting
+
+Tell the nurse in charge and telephone Occupational Health (extension 2290)."""
+    assert len(answer(settings, question, page).text.splitlines()) == lines
