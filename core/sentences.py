@@ -16,6 +16,8 @@ from core.blocks import LONGEST_TITLE, RULE, Kind, blocks_of, lines_of, trim
 
 LONGEST = 600
 """Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
+LONGEST_LEAD = 160
+"""Characters of a paragraph of one sentence that introduces the list below it, also without a colon."""
 
 _FIGURE = re.compile(r"\d")
 _NAMED = re.compile(r"[^\W\d_][^.!?:\n]{0,40}:[ \t]+\S")
@@ -65,8 +67,10 @@ def split_units(text: str) -> tuple[Unit, ...]:
     for (kind, start, end), after in zip(blocks, [*blocks, None][1:], strict=True):
         if kind == "sentence":
             above = units[-1] if units and units[-1].kind == "heading" else None
-            units.extend(_with_antecedents(text, list(_sentences(text, start, end)), above))
-            lead, titled = (units[-1].start, units[-1].end), False
+            sentences = list(_sentences(text, start, end))
+            units.extend(_with_antecedents(text, sentences, above))
+            lead = (units[-1].start, units[-1].end)
+            titled = len(sentences) == 1 and end - start <= LONGEST_LEAD and text[lead[1] - 1] != "?"
         elif kind == "item":
             introduces = lead if lead and (titled or _introduces(text[slice(*lead)])) else None
             units.extend(Unit(part.start, part.end, "item", introduces) for part in _sentences(text, start, end))

@@ -292,3 +292,11 @@ Reporting
 
 Tell the nurse in charge and telephone Occupational Health (extension 2290)."""
     assert len(answer(settings, question, page).text.splitlines()) == lines
+
+
+def test_a_sentence_of_its_own_leads_into_the_list_below_it(settings: Settings) -> None:
+    page = "To be done every day before the public is let in.\n\n- Test the emergency stops.\n- Test both brakes.\n\n"
+    told = answer(
+        settings, "What has to be checked each day before the lift opens?", page + "Keys hang in the office."
+    ).text
+    assert told.splitlines()[1:] == ["- Test the emergency stops. [1]", "- Test both brakes. [1]"]
