@@ -7,7 +7,7 @@ evidence holds an anchor where its title, file name, headings or text has it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -15,6 +15,7 @@ from core.types import Evidence
 from core.words import STOPWORDS, stem, words
 
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
+_PLAIN_WORD = re.compile(r"[^\W_]+")
 _YEAR = re.compile(
     r"(?:\bFY|\bQ[1-4]|\b[1-4]Q|['’]|\b)\s?((?:19|20)\d{2})(?:\b|Q[1-4])|\bFY\s?['’]?(\d{2})\b", re.IGNORECASE
 )
@@ -50,19 +51,21 @@ def anchored(question: str, evidence: Sequence[Evidence]) -> float:
     as long as another name is left.
     """
     names, years = anchors(question)
-    wanted = [kind for kind in (names - _small(evidence) or names, years) if kind]
+    names = names - written_small(item.hit.chunk.text for item in evidence) or names
+    wanted = [kind for kind in (names, years) if kind]
     if not wanted or not evidence:
         return 1.0
     return max(sum(_held(kind, item) for kind in wanted) / len(wanted) for item in evidence)
 
 
-def _small(evidence: Sequence[Evidence]) -> frozenset[str]:
-    return frozenset().union(*(_small_stems(item.hit.chunk.text) for item in evidence))
+def written_small(texts: Iterable[str]) -> frozenset[str]:
+    """Return the stems of the words that texts write small."""
+    return frozenset().union(*map(_small_stems, texts))
 
 
 @lru_cache(maxsize=2048)
 def _small_stems(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in _WORD.findall(text) if word.islower())
+    return frozenset(stem(word) for word in _PLAIN_WORD.findall(text) if word.islower())
 
 
 def figures(evidence: Sequence[Evidence]) -> float:

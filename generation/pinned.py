@@ -15,14 +15,13 @@ from pathlib import PurePosixPath
 from core.sentences import split_units
 from core.types import Evidence
 from core.words import stem, words
-from generation.anchors import anchors
+from generation.anchors import anchors, written_small
 from generation.identifiers import rivalled
 from generation.passages import Passage
 
 ALIKE = 6
 """Letters in which two words of one name agree: Aristotle and Aristotelian."""
 _PARTS = re.compile(r"[-/_–]")
-_WORD = re.compile(r"[^\W_]+")
 _ONE = r"[A-Z0-9][\w.’'-]*"
 _VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)")
 _MAIL = re.compile(r"(?:(?:Subject|From|To|Cc|Date): [^\n]*(?:\n|$)){3,}")
@@ -40,7 +39,7 @@ def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[frozense
         return frozenset()
     texts = [_around(item) + item.hit.chunk.text for item in evidence]
     have = frozenset().union(*map(_stems, texts))
-    small = {stem(word) for text in texts for word in _WORD.findall(text) if word.islower()}
+    small = written_small(texts)
     found = {name for name in names | years if name not in small and _held(name, have)}
     return frozenset(_side_by_side(question, name, found) for name in found)
 

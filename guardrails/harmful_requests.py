@@ -3,8 +3,8 @@
 Encoder + two adapters: where `harmful_requests` gives 0.1 or more, its mean log-odds with `harmful_requests_second`
 count, which did not learn what people ask of plain pages and about their own affairs. Held-out folds: precision 0.992,
 recall 0.869, balanced accuracy 0.914 at 0.733; XSTest accuracy 0.890; questions people asked of documents stopped
-0.6 %. In other languages half of harmful requests pass, in Chinese nearly all. One row of the encoder's pass, and
-another for one question in twenty-three.
+0.6 %. In other languages nearly half of harmful requests pass, in Chinese nearly all. One row of the encoder's pass,
+and another for one question in twenty-three.
 Reproduce: `attest eval rails --rail harmful_requests --data data/guardrails/harmful_requests.dev.jsonl`.
 """
 
