@@ -10,8 +10,9 @@ from typing import Any
 
 from core.errors import AttestError, Forbidden, InvalidInput, MissingExtra, SourceUnavailable, TooLarge
 from core.settings import IngestSettings
+from ingest.names import why_no_member
 from ingest.patience import patiently
-from ingest.walk import Source
+from ingest.walk import LeftOut, Source
 
 
 def is_remote(source: Path | str | Source) -> bool:
@@ -27,8 +28,10 @@ class Missed:
     error: AttestError
 
 
-def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
+def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterator[Source | Missed | LeftOut]:
     """Yield a file for every page or object that some URLs name; the URL stays its source.
+
+    Of what lies below a URL the same is left out as of a folder.
 
     Raises:
         Forbidden: the settings do not allow addresses.
@@ -60,7 +63,7 @@ def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source 
         yield Source(found.url, found.path, found.name) if isinstance(found, Page) else _missed(*found)
 
 
-def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
+def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed | LeftOut]:
     try:
         import fsspec
 
@@ -77,6 +80,10 @@ def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Sourc
         raise SourceUnavailable(f"{url} holds nothing, or is not there")
     for number, (name, info) in enumerate(sorted(found.items())):
         path, full = folder / f"object-{number:06d}", str(system.unstrip_protocol(name))
+        reason = why_no_member(str(name).removeprefix(str(root)))
+        if reason is not None:
+            yield LeftOut(full, reason)
+            continue
         try:
             if (info.get("size") or 0) > settings.max_file_mb * 2**20:
                 raise TooLarge(f"the object is larger than {settings.max_file_mb} MB (ingest.max_file_mb)")

@@ -53,6 +53,7 @@ def ingest(
     files = list(walk([source for source in sources if not is_remote(source)], passed_over.append))
     brought = list(bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest))
     files += [one for one in brought if isinstance(one, Source)]
+    passed_over += [one for one in brought if isinstance(one, LeftOut)]
     missed = [one for one in brought if isinstance(one, Missed)]
     missed += [Missed(_folder(one), SourceUnavailable(one.reason)) for one in passed_over if one.shut]
     run = RunRecord.start(database, settings, options)

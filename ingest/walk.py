@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import NotFound, SourceUnavailable
-
-_LEFT_OUT = {"thumbs.db", "desktop.ini", "__macosx", "node_modules", "__pycache__"}
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
-_SWAPPED = ("~", ".swp", ".swx")
-"""How the names end of what browsers and editors keep beside a file while they write it."""
+from ingest.names import why_no_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
         kept = []
         for name in sorted(folders):
             path = Path(folder) / name
-            reason = _why_not(name) or (_link(path, root) if path.is_symlink() else None)
+            reason = why_no_document(name) or (_link(path, root) if path.is_symlink() else None)
             if reason is None:
                 kept.append(name)
             else:
@@ -108,25 +104,11 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
         folders[:] = kept
         for name in sorted(names):
             path = Path(folder) / name
-            reason = _why_not(name) or _no_file(path, root)
+            reason = why_no_document(name) or _no_file(path, root)
             if reason is None:
                 yield path
             else:
                 left_out(LeftOut(source_of(path), reason))
-
-
-def _why_not(name: str) -> str | None:
-    """Return why what has such a name is no document."""
-    lower = name.lower()
-    if lower in _LEFT_OUT:
-        return "kept by a program for itself"
-    if lower.startswith("~$"):
-        return "the lock of an open Office file"
-    if lower.endswith(_SWAPPED) or (lower.startswith("#") and lower.endswith("#")):
-        return "an editor's backup"
-    if lower.startswith("."):
-        return "hidden"
-    return "unfinished, by its name" if lower.endswith(_UNFINISHED) else None
 
 
 def _no_file(path: Path, root: Path) -> str | None:

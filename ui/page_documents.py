@@ -11,9 +11,10 @@ from ui.api_error import ApiError
 from ui.client import Client
 from ui.document_view import show_document
 from ui.escape import label
-from ui.quarantine_view import held_words, show_quarantine
+from ui.quarantine_view import show_quarantine
+from ui.run_view import run_html, upload_html
 from ui.session import Session, Upload, client, session
-from ui.wire import DocumentRow, RunRow
+from ui.wire import DocumentRow
 
 POLL_S = 0.7
 """Between two looks at a running ingest: often enough to see it move."""
@@ -82,7 +83,7 @@ def _show_uploads(state: Session) -> None:
     if done < len(state.uploads):
         share = sum(_share(upload) for upload in state.uploads) / len(state.uploads)
         st.progress(share, text=f"Reading and indexing: {done} of {len(state.uploads)} done")
-    st.html(f'<ul class="uploads" role="status">{"".join(_upload_html(upload) for upload in state.uploads)}</ul>')
+    st.html(f'<ul class="uploads" role="status">{"".join(upload_html(upload) for upload in state.uploads)}</ul>')
     if was_waiting and done == len(state.uploads):
         st.rerun()
 
@@ -99,36 +100,6 @@ def _share(upload: Upload) -> float:
     if upload.settled:
         return 1.0
     return upload.run.share if upload.run is not None else 0.0
-
-
-def _upload_html(upload: Upload) -> str:
-    kind, words = outcome(upload)
-    return f'<li class="{kind}"><strong>{escape.text(upload.name)}</strong> {escape.text(words)}</li>'
-
-
-def outcome(upload: Upload) -> tuple[str, str]:
-    """Return the style and the words for what became of an upload."""
-    run = upload.run
-    if upload.problem is not None:
-        return "failed", upload.problem
-    if run is None or not run.finished:
-        return "running", "is being read …"
-    if run.failed:
-        return "failed", "did not come in: " + "; ".join(problem.message for problem in run.failed)
-    if run.quarantined:
-        return "held", "is held for review: " + "; ".join(held_words(problem.message) for problem in run.quarantined)
-    if run.state != "done":
-        return "failed", f"stopped: the run is {run.state}"
-    return "done", _arrived(run)
-
-
-def _arrived(run: RunRow) -> str:
-    passages = f"{run.chunks} passage{'s' * (run.chunks != 1)}, {run.seconds:.1f} s"
-    if run.unchanged:
-        return "was already there, unchanged"
-    if run.duplicates:
-        return f"has the same text as a document already there ({passages})"
-    return f"replaced its earlier version ({passages})" if run.updated else f"is ready to be asked about ({passages})"
 
 
 def _show_list(documents: Sequence[DocumentRow]) -> None:
@@ -182,28 +153,7 @@ def _show_runs() -> None:
         except ApiError as error:
             st.html(markup.callout_html("failed", "The runs cannot be listed", str(error)))
             return
-        st.html(f'<ul class="uploads">{"".join(_run_html(run) for run in runs)}</ul>' if runs else "<p>None yet.</p>")
-
-
-def _run_html(run: RunRow) -> str:
-    counts = (
-        (run.added, "added"),
-        (run.updated, "updated"),
-        (run.unchanged, "unchanged"),
-        (run.duplicates, "duplicate"),
-    )
-    words = ", ".join(f"{count} {name}" for count, name in counts if count) or "nothing new"
-    problems = "".join(
-        f"<li>{escape.text(problem.source)}: {escape.text(problem.message)}</li>"
-        for problem in (*run.failed, *run.quarantined)
-    )
-    kind = "failed" if run.failed else "held" if run.quarantined else run.state
-    when = escape.text(run.started_at[:16].replace("T", " "))
-    listed = f"<ul>{problems}</ul>" if problems else ""
-    return (
-        f'<li class="{escape.text(kind)}"><strong>{when}</strong> {escape.text(run.state)}: {words}, '
-        f"{run.seconds:.1f} s{listed}</li>"
-    )
+        st.html(f'<ul class="uploads">{"".join(run_html(run) for run in runs)}</ul>' if runs else "<p>None yet.</p>")
 
 
 def _show_one(documents: Sequence[DocumentRow]) -> None:

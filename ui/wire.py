@@ -86,6 +86,7 @@ class RunRow:
     started_at: str = ""
     failed: tuple[Problem, ...] = ()
     quarantined: tuple[Problem, ...] = ()
+    left_out: tuple[Problem, ...] = ()
     total: int = 0
     parsed: int = 0
     committed: int = 0
@@ -95,6 +96,11 @@ class RunRow:
     def finished(self) -> bool:
         """Whether nothing more will happen in this run."""
         return self.state not in {"queued", "running"}
+
+    @property
+    def came_in(self) -> int:
+        """How many documents the run brought in or found in place."""
+        return self.added + self.updated + self.unchanged
 
     @property
     def share(self) -> float:
@@ -194,12 +200,13 @@ def hit_from(data: Mapping[str, Any]) -> HitRow:
 
 
 def run_from(data: Mapping[str, Any]) -> RunRow:
-    """Read an ingest run with its failures and quarantined documents."""
+    """Read an ingest run with what failed, waits for review, and was left out."""
     return read(
         RunRow,
         data,
         failed=tuple(_problem(row) for row in rows(data, "failed")),
         quarantined=tuple(_problem(row) for row in rows(data, "quarantined")),
+        left_out=tuple(_problem(row) for row in rows(data, "left_out")),
     )
 
 

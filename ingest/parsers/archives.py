@@ -8,16 +8,15 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 from typing import IO, Any
 
 from core.errors import Encrypted, TooLarge, Unparseable, UnsupportedFormat
+from ingest.names import why_no_member
 from ingest.parsed import Attachment, RawDocument
 from ingest.parsers.package import MAX_RATIO, PIECE_BYTES, RATIO_FLOOR_BYTES, Package
 from ingest.parsers.request import ParseRequest
 
 MAX_MEMBERS = 10_000
-_IGNORED = ("__MACOSX/", ".DS_Store")
 _SUFFIXES = {"gzip": (".gz", ".tgz"), "bzip2": (".bz2", ".tbz2"), "xz": (".xz", ".txz")}
 _AES_7Z = b"\x06\xf1\x07\x01"
 _SYMLINK = 0xA
@@ -34,8 +33,9 @@ def parse_zip(request: ParseRequest) -> RawDocument:
     with Package(request) as package:
         names = [name for name, info in package.names.items() if not info.is_dir()]
         for name in _limited(names):
-            if _link(package.names[name]):
-                _pass_over(raw, name, "a link")
+            reason = "a link" if _link(package.names[name]) else why_no_member(name)
+            if reason is not None:
+                _pass_over(raw, name, reason)
                 continue
             try:
                 _leave(raw, request, name, package.pieces(name))
@@ -61,8 +61,9 @@ def parse_tar(request: ParseRequest) -> RawDocument:
     try:
         with tarfile.open(request.path, "r:") as archive:
             for member in _limited(member for member in archive if not member.isdir()):
-                if not member.isreg():
-                    _pass_over(raw, member.name, "a link, a pipe or a device")
+                reason = why_no_member(member.name) if member.isreg() else "a link, a pipe or a device"
+                if reason is not None:
+                    _pass_over(raw, member.name, reason)
                     continue
                 left -= member.size
                 if left < 0:
@@ -133,10 +134,6 @@ def _link(info: Any) -> bool:
 
 def _leave(raw: RawDocument, request: ParseRequest, name: str, pieces: Iterable[bytes]) -> None:
     """Write a member to the spool under a number; its name is only a label."""
-    base = PurePosixPath(name.replace("\\", "/")).name
-    if name.startswith(_IGNORED[0]) or base in _IGNORED or base.startswith("._"):
-        _pass_over(raw, name, "kept by a program for itself")
-        return
     path = request.spool / f"{len(raw.attachments):05d}"
     with path.open("wb") as target:
         for piece in pieces:

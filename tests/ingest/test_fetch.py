@@ -15,7 +15,7 @@ from core.settings import IngestSettings
 from ingest.fetch import Fetcher, is_public
 from ingest.patience import PAUSES_S, patiently
 from ingest.remote import Missed, bring
-from ingest.walk import Source
+from ingest.walk import LeftOut, Source
 
 LOCAL = ipaddress.ip_address("127.0.0.1")
 
@@ -119,7 +119,10 @@ def test_any_fsspec_place_is_a_source(tmp_path: Path) -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe("/share/a.md", b"# A")
     memory.pipe("/share/deep/b.md", b"# B")
-    found = list(bring(["memory://share"], tmp_path, IngestSettings(allow_urls=True)))
+    memory.pipe("/share/.trash/c.md", b"# C")
+    brought = list(bring(["memory://share"], tmp_path, IngestSettings(allow_urls=True)))
+    assert [one for one in brought if isinstance(one, LeftOut)] == [LeftOut("memory:///share/.trash/c.md", "hidden")]
+    found = [one for one in brought if isinstance(one, Source)]
     assert [(source.source, source.name) for source in found] == [
         ("memory:///share/a.md", "a.md"),
         ("memory:///share/deep/b.md", "b.md"),

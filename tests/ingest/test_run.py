@@ -323,7 +323,14 @@ def test_what_is_left_out_of_folders_and_archives_is_listed_with_the_reason(
     (docs / "out.md").symlink_to(docs.parent / "elsewhere.md")
     (docs / "up").symlink_to(docs.parent)
     os.mkfifo(docs / "pipe")
-    (docs / "z.zip").write_bytes(zipped(**{"note.md": "# Note\n\nWords.\n", "deep/.DS_Store": "x", "empty.txt": ""}))
+    members = {
+        "note.md": "# Note\n\nWords.\n",
+        "deep/.DS_Store": "x",
+        ".git/config": "x",
+        "~$b.docx": "x",
+        "empty.txt": "",
+    }
+    (docs / "z.zip").write_bytes(zipped(**members))
     report = run()
     assert left_out(report, docs) == {
         ".git/": "hidden",
@@ -334,15 +341,17 @@ def test_what_is_left_out_of_folders_and_archives_is_listed_with_the_reason(
         "out.md": "a link that leads out of the folder",
         "pipe": "no file: a pipe, a socket or a device",
         "up/": "a link that leads out of the folder",
+        "z.zip!/.git/config": "hidden",
         "z.zip!/deep/.DS_Store": "kept by a program for itself",
         "z.zip!/empty.txt": "empty",
+        "z.zip!/~$b.docx": "the lock of an open Office file",
         "~$a.docx": "the lock of an open Office file",
     }
     assert (report.seen, report.added, report.failed) == (3, 3, [])
     with database.read() as session:
         kept = session.get_one(IngestRun, report.run_id).report
     assert kept["left_out"] == report.to_json()["left_out"] == report.left_out
-    assert "2 left out (hidden):\n" in summary(report)
+    assert "3 left out (hidden):\n" in summary(report)
     assert f"  {docs}/b.pdf.part\n" in summary(report)
 
 

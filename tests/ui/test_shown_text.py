@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.types import Answer, Citation, Claim, NearestPassage
 from ui import escape, markup
 from ui.markup import Passage, passage_of
-from ui.page_documents import outcome
+from ui.run_view import outcome, upload_html
 from ui.session import Upload
 from ui.wire import Problem, RunRow
 
@@ -163,9 +163,24 @@ def test_without_its_document_a_quote_stands_alone() -> None:
         ),
         (RunRow("r", "done", quarantined=(Problem("a.md", "holds instructions"),)), "held", "held for review"),
         (RunRow("r", "interrupted"), "failed", "interrupted"),
+        (
+            RunRow("r", "done", added=3, chunks=9, failed=(Problem("a.zip!/b.pdf", "needs a password", "Encrypted"),)),
+            "failed",
+            "came in, except for 1",
+        ),
+        (RunRow("r", "done", added=3, quarantined=(Problem("a.zip!/b.md", "holds instructions"),)), "held", "1 waits"),
     ],
 )
 def test_an_upload_never_ends_without_a_word(run: RunRow | None, kind: str, words: str) -> None:
     shown = outcome(Upload("a", "r", run))
     assert shown[0] == kind
     assert words in shown[1]
+
+
+def test_what_an_archive_holds_and_did_not_come_in_is_named_with_the_reason() -> None:
+    failed = (Problem("a.zip!/b.pdf", "needs a <password>", "Encrypted"),)
+    left = tuple(Problem(f"a.zip!/.git/{number}", "hidden file") for number in range(25))
+    html = upload_html(Upload("a.zip", "r", RunRow("r", "done", added=3, chunks=9, failed=failed, left_out=left)))
+    assert "a.zip!/b.pdf: did not come in, needs a &lt;password&gt;" in html
+    assert "a.zip!/.git/0: left out, hidden file" in html
+    assert "… and 5 more, left out" in html
