@@ -6,6 +6,7 @@
     python -m bench.rails attack --data rows.jsonl          # the same end to end, with a model that obeys all it reads
     python -m bench.rails planted --data FOLDER             # written orders and plain sentences in pages of Markdown
     python -m bench.rails ordinary --data questions.jsonl   # ordinary questions (or `text`) that a rail stops
+    python -m bench.rails ordinary --data bench/everyday_harm.jsonl   # harm meant, in everyday words: to be stopped
     python -m bench.rails languages                         # questions and attacks in five languages
 
 Each prints one JSON object. Figures and the machine they were taken on: docs/results/rails.md.
