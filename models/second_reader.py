@@ -58,7 +58,11 @@ class SecondReader:
 
     def score(self, question: str, passages: Sequence[str]) -> list[float]:
         """Return for each passage the logit of its answering the question."""
-        return list(self._scoring([prompt_of(question, passage) for passage in passages]))
+        return self.judge([(question, passage) for passage in passages])
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Return for each question and passage the logit of the passage's answering it."""
+        return list(self._scoring([prompt_of(question, passage) for question, passage in pairs]))
 
     def warm(self) -> None:
         """On a GPU, record every shape of a pass, so that no question waits for one."""

@@ -35,7 +35,7 @@ from tuning.passages_data import (
     write_rows,
 )
 from tuning.perturb import make_false
-from tuning.plain_questions import HELD, make_plain_rows, read_pages, training_pages
+from tuning.plain_questions import HELD, HELD_FILES, make_plain_rows, pages_of
 from tuning.table_questions import make_rows
 
 PARAGRAPHS = 12
@@ -46,6 +46,10 @@ PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed":
 """Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
 BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
 """Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
+TAUGHT = {"taught": 13000, "taught_more": 32000}
+"""Rows of plain pages in two files for readers to learn from: as many as of all else, and more."""
+PAGES_TEST = 2000
+"""Rows of pages held out."""
 ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
 """Questions to write over a passage: most where other questions are likeliest to be asked."""
 LONGEST = 1300
@@ -58,8 +62,8 @@ def build(data: Path, out: Path) -> dict[str, int]:
     `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
     `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
     `reader.plain` and then `reader.balanced` are for a reader that learnt `reader.train` to go on with;
-    `reader.plain_test` is of organisations that it has not seen. `reader.taught` is for a teacher and its student:
-    `reader.train` and the plain pages, once.
+    `reader.plain_test` is of organisations that it has not seen, `reader.pages_test` of pages. `reader.taught` and
+    `reader.taught_more` are for second readers, teachers and students: `reader.train` and rows of the plain pages.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
@@ -70,19 +74,25 @@ def build(data: Path, out: Path) -> dict[str, int]:
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
     train = [row for row in rows if row["held"] is None]
-    pages = list(make_plain_rows(training_pages(), chance))
+    pages = list(make_plain_rows(pages_of(), chance))
+    chance.shuffle(pages)
     known = [*train, *2 * pages]
     chance.shuffle(known)
-    unseen = make_plain_rows(read_pages(Path(__file__).with_name(HELD)), chance)
+    new = list(make_plain_rows(pages_of(HELD_FILES), chance))
+    chance.shuffle(new)
+    unseen = make_plain_rows(pages_of((HELD,)), chance)
     return {
         "train": write_rows(out / "reader.train.jsonl", train),
         "test": write_rows(out / "reader.test.jsonl", (row for row in asked if row["held"] is not None)),
         "known": write_rows(out / "reader.known.jsonl", (row for row in rows if not row["apart"])),
         "known_test": write_rows(out / "reader.known_test.jsonl", (row for row in asked if row["apart"])),
-        "taught": write_rows(out / "reader.taught.jsonl", [*train, *pages]),
+        **{name: write_rows(out / f"reader.{name}.jsonl", [*train, *pages[:count]]) for name, count in TAUGHT.items()},
         "plain": write_rows(out / "reader.plain.jsonl", _drawn(known, PLAIN)),
         "balanced": write_rows(out / "reader.balanced.jsonl", _drawn(known, BALANCED)),
         "plain_test": write_rows(out / "reader.plain_test.jsonl", ({**row, "held": "group"} for row in unseen)),
+        "pages_test": write_rows(
+            out / "reader.pages_test.jsonl", ({**row, "held": "group", "source": "pages"} for row in new[:PAGES_TEST])
+        ),
         "passages": write_rows(out / "reader_passages.jsonl", _passages(data)),
     }
 

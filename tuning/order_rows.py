@@ -21,7 +21,7 @@ from typing import Any
 from guardrails.indirect_injection import sentences
 from guardrails.normalise import plain
 from tuning.passages_data import clapnq_passages, distractor_passages, write_rows
-from tuning.plain_questions import Page, training_pages
+from tuning.plain_questions import FIRST, Page, pages_of
 from tuning.rail_templates import TEMPLATES, Fields, filled, hash_of, hijack
 
 ORDER = "ORDER"
@@ -207,7 +207,7 @@ def read_source(data: Path, samples: Path, readmes: Path, chance: random.Random)
     names = {*ORDER_LISTS, "policy_sentences", "hijack", "hijack_abroad"}
     lists = {name: list(TEMPLATES[name]) for name in sorted(names)}
     return Source(
-        passages, attacked, sorted({row["attack"] for row in attacked if row["attack"]}), lists, training_pages()
+        passages, attacked, sorted({row["attack"] for row in attacked if row["attack"]}), lists, pages_of(FIRST)
     )
 
 

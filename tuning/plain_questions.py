@@ -1,12 +1,14 @@
 """Questions over plain pages of organisations, for the reader: people ask in other words than a policy uses.
 
 A reader trained on encyclopaedias trusts a passage that repeats the question, and doubts a curt rule that answers it.
-The pages, what people ask of them, and what they ask in vain stand in `plain_work.toml` and `plain_other.toml`, written
-for this project. A question is unanswerable over its page without the fact that answers it, over another page, or
-where nothing on the page answers it. Those of `plain_held.toml`, twelve organisations, are never trained on:
+The pages, what people ask of them, and what they ask in vain stand in `plain_work.toml`, `plain_other.toml` and the
+files of `pages`, written for this project. A question is unanswerable over its page without the fact that answers it,
+over another page, or where nothing on the page answers it. Those of `plain_held.toml`, twelve organisations, and the
+files of `pages_held` are never trained on:
 
     python -m tuning.plain_questions --out FOLDER      # FOLDER/NAME/docs and FOLDER/NAME/questions.jsonl for each
     attest calibrate --docs FOLDER/NAME/docs --questions FOLDER/NAME/questions.jsonl --rows NAME.rows.jsonl --out SPARE
+    python -m tuning.plain_questions --asked asked.jsonl      # for `python -m bench.rails ordinary --data asked.jsonl`
 """
 
 from __future__ import annotations
@@ -24,7 +26,12 @@ from typing import Any
 from tuning.passages_data import Passage, WordSearch
 
 HELD = "plain_held.toml"
-FILES = ("plain_work.toml", "plain_other.toml")
+FIRST = ("plain_work.toml", "plain_other.toml")
+_HERE = Path(__file__).parent
+FILES = (*FIRST, *(f"pages/{one.name}" for one in sorted(_HERE.glob("pages/*.toml"))))
+"""Of pages to train on."""
+HELD_FILES = tuple(f"pages_held/{one.name}" for one in sorted(_HERE.glob("pages_held/*.toml")))
+"""Of pages by the same hands that are never trained on."""
 _LAYOUTS = (" ", " ", "\n", "\n\n", "\n- ", "\n* ")
 """What stands between two facts of a page."""
 
@@ -54,9 +61,9 @@ def read_pages(path: Path) -> list[Page]:
     return pages
 
 
-def training_pages() -> list[Page]:
-    """Return the pages to train on."""
-    return [page for name in FILES for page in read_pages(Path(__file__).with_name(name))]
+def pages_of(names: Sequence[str] = FILES) -> list[Page]:
+    """Return the pages of some files, by default those to train on."""
+    return [page for name in names for page in read_pages(_HERE / name)]
 
 
 def questions_of(pages: Sequence[Page]) -> list[str]:
@@ -154,11 +161,16 @@ def _file_name(text: str) -> str:
 
 
 def main() -> None:
-    """Write the held-out organisations as stores to ask."""
+    """Write the held-out organisations as stores to ask, or what is asked of the other pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    names = write_stores(read_pages(Path(__file__).with_name(HELD)), parser.parse_args().out)
-    print("\n".join(names))  # noqa: T201
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--asked", type=Path, help="write every question of `pages` and `pages_held` here, for rails")
+    given = parser.parse_args()
+    if given.out:
+        print("\n".join(write_stores(read_pages(_HERE / HELD), given.out)))  # noqa: T201
+    if given.asked:
+        asked = questions_of(pages_of([name for name in (*FILES, *HELD_FILES) if name not in FIRST]))
+        given.asked.write_text("".join(json.dumps({"text": text}) + "\n" for text in asked), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from guardrails.normalise import plain
-from tuning.plain_questions import questions_of, training_pages
+from tuning.plain_questions import FIRST, pages_of, questions_of
 from tuning.rail_templates import TEMPLATES, Fields, hash_of, hijack, made, rows_of
 
 ORDINARY = (
@@ -97,7 +97,7 @@ def plain_asked() -> Iterator[Fields]:
 
     They are so many and so alike that at a full weight harmful requests pass.
     """
-    for page in training_pages():
+    for page in pages_of(FIRST):
         asked = [
             {"text": text, "source": "plain", "group": f"plain-{hash_of(page.title)}"} for text in questions_of([page])
         ]

@@ -202,7 +202,7 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     """Return how well the scores tell answerable rows, by how a row is held out and by source."""
     found: dict[str, Any] = {}
     for held in ("group", "question"):
-        for source in ("squad", "clapnq", "mtrag", "plain", "retrieved"):
+        for source in ("squad", "clapnq", "mtrag", "plain", "pages", "retrieved"):
             chosen = [
                 (logit, bool(row["answerable"]))
                 for row, logit in zip(rows, logits, strict=True)
