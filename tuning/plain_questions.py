@@ -27,6 +27,7 @@ from tuning.passages_data import Passage, WordSearch
 
 HELD = "plain_held.toml"
 FIRST = ("plain_work.toml", "plain_other.toml")
+"""What the rails in force have learnt; with all the others harmful requests pass."""
 _HERE = Path(__file__).parent
 FILES = (*FIRST, *(f"pages/{one.name}" for one in sorted(_HERE.glob("pages/*.toml"))))
 """Of pages to train on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ui import escape
 from ui.quarantine_view import held_words
@@ -27,7 +28,7 @@ def outcome(upload: Upload) -> tuple[str, str]:
     if run.failed:
         return "failed", f"came in, except for {len(run.failed)} of what is in it ({_passages(run)})"
     if run.quarantined and len(run.quarantined) < run.came_in:
-        return "held", f"came in; of what is in it {len(run.quarantined)} waits for review ({_passages(run)})"
+        return "held", f"came in; waiting for review of what is in it: {len(run.quarantined)} ({_passages(run)})"
     if run.quarantined:
         return "held", "is held for review: " + "; ".join(held_words(problem.message) for problem in run.quarantined)
     return "done", _arrived(run)
@@ -82,7 +83,7 @@ def _reasons(problems: Sequence[Problem]) -> str:
 def _listed(run: RunRow) -> str:
     lines = [
         *_lines("did not come in", run.failed),
-        *_lines("held for review", run.quarantined),
+        *_lines("held for review", [replace(one, message=held_words(one.message)) for one in run.quarantined]),
         *_lines("left out", run.left_out),
     ]
     return f"<ul>{''.join(lines)}</ul>" if lines else ""

@@ -168,7 +168,11 @@ def test_without_its_document_a_quote_stands_alone() -> None:
             "failed",
             "came in, except for 1",
         ),
-        (RunRow("r", "done", added=3, quarantined=(Problem("a.zip!/b.md", "holds instructions"),)), "held", "1 waits"),
+        (
+            RunRow("r", "done", added=3, quarantined=(Problem("a.zip!/b.md", "holds instructions"),)),
+            "held",
+            "of what is in it: 1",
+        ),
     ],
 )
 def test_an_upload_never_ends_without_a_word(run: RunRow | None, kind: str, words: str) -> None:
