@@ -5,7 +5,8 @@ Run: python -m tuning.answerable_data --data DATA --out FOLDER
 Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
 have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
 of figures and questions over them are made up (`tuning/table_questions.py`), plain pages of organisations are written
-for this project (`tuning/plain_questions.py`).
+for this project (`tuning/plain_questions.py`), and so are questions over further articles and over company filings
+(`tuning/article_questions.py`, `tuning/filing_questions.py`).
 Whole articles and conversations are held out, and of the others one question in six.
 """
 
@@ -19,6 +20,10 @@ from typing import Any
 
 from core.types import OPERATOR, Message, Question
 from generation.rewrite import rewrite
+from tuning.article_questions import SOURCE as ARTICLES
+from tuning.article_questions import read_article_questions
+from tuning.filing_questions import SOURCE as FILINGS
+from tuning.filing_questions import read_filing_questions
 from tuning.passages_data import (
     Labelled,
     Passage,
@@ -46,10 +51,14 @@ PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed":
 """Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
 BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
 """Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
-TAUGHT = {"taught": 13000, "taught_more": 32000}
-"""Rows of plain pages in two files for readers to learn from: as many as of all else, and more."""
+TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4}
+"""How often rows of these sources come in `reader.taught`: people's own questions are few beside the written ones."""
+TAUGHT_PAGES, TAUGHT_LOOKALIKES = 16000, 11000
+"""Rows of plain pages, and at most so many look-alikes, in `reader.taught`."""
 PAGES_TEST = 2000
 """Rows of pages held out."""
+LOOKED_FOR = 0.15
+"""Share of the written questions that look-alikes are looked for: as many as there are elsewhere."""
 ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
 """Questions to write over a passage: most where other questions are likeliest to be asked."""
 LONGEST = 1300
@@ -62,13 +71,15 @@ def build(data: Path, out: Path) -> dict[str, int]:
     `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
     `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
     `reader.plain` and then `reader.balanced` are for a reader that learnt `reader.train` to go on with;
-    `reader.plain_test` is of organisations that it has not seen, `reader.pages_test` of pages. `reader.taught` and
-    `reader.taught_more` are for second readers, teachers and students: `reader.train` and rows of the plain pages.
+    `reader.plain_test` is of organisations that it has not seen, `reader.pages_test` of pages. `reader.taught` is for
+    second readers, teachers and students: all kinds of rows, weighed by how often they come.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
-    labelled = read_squad(data) + read_clapnq(data)
+    filings = read_filing_questions(data)
+    labelled = [*read_squad(data), *read_clapnq(data), *read_article_questions(data), *filings]
     corpus = [*squad_passages(data), *distractor_passages(data, PARAGRAPHS), *clapnq_passages(data).values()]
+    corpus += {item.passage.text: item.passage for item in filings}.values()
     tables = ({**row, **split_of(row["group"], row["question"])} for row in make_rows(TABLES, chance))
     rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
     chance.shuffle(rows)
@@ -86,7 +97,7 @@ def build(data: Path, out: Path) -> dict[str, int]:
         "test": write_rows(out / "reader.test.jsonl", (row for row in asked if row["held"] is not None)),
         "known": write_rows(out / "reader.known.jsonl", (row for row in rows if not row["apart"])),
         "known_test": write_rows(out / "reader.known_test.jsonl", (row for row in asked if row["apart"])),
-        **{name: write_rows(out / f"reader.{name}.jsonl", [*train, *pages[:count]]) for name, count in TAUGHT.items()},
+        "taught": write_rows(out / "reader.taught.jsonl", _taught(train, pages, chance)),
         "plain": write_rows(out / "reader.plain.jsonl", _drawn(known, PLAIN)),
         "balanced": write_rows(out / "reader.balanced.jsonl", _drawn(known, BALANCED)),
         "plain_test": write_rows(out / "reader.plain_test.jsonl", ({**row, "held": "group"} for row in unseen)),
@@ -95,6 +106,16 @@ def build(data: Path, out: Path) -> dict[str, int]:
         ),
         "passages": write_rows(out / "reader_passages.jsonl", _passages(data)),
     }
+
+
+def _taught(
+    train: Sequence[dict[str, Any]], pages: Sequence[dict[str, Any]], chance: random.Random
+) -> list[dict[str, Any]]:
+    lookalikes = [row for row in train if row["source"] == "retrieved"][:TAUGHT_LOOKALIKES]
+    others = [row for row in train if row["source"] != "retrieved" for _ in range(TIMES.get(row["source"], 1))]
+    found = [*lookalikes, *others, *pages[:TAUGHT_PAGES]]
+    chance.shuffle(found)
+    return found
 
 
 def _drawn(rows: Sequence[dict[str, Any]], counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
@@ -133,11 +154,16 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         wrong = [context.find(text) for text in item.wrong[:1]]
         tempting = [[at, at + len(text)] for at, text in zip(wrong, item.wrong[:1], strict=True) if at >= 0]
         held = split_of(item.passage.group, item.question)
+        written = item.source in (ARTICLES, FILINGS)
+        if written and held["held"] == "question":
+            held["held"] = None  # whole articles and filings are held out, and more than enough of them
         yield {**_row(item, context, shift), "wrong": tempting, **held}
-        if item.answerable:
+        if item.answerable and not written:  # those have their twins without an answer
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
             if changed:
                 yield {**_negative(changed, context, item.passage.group, "changed"), **held}
+        if written and chance.random() > LOOKED_FOR:
+            continue
         for passage in _lookalikes(item, search, chance):
             context, _ = _context(passage, [], chance)
             yield {**_negative(item.question, context, item.passage.group, "retrieved"), **held}
@@ -183,7 +209,12 @@ def _context(passage: Passage, neighbours: Sequence[str], chance: random.Random)
 
 
 def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> list[Passage]:
-    """Return up to three retrieved passages without the answer: two of the article, one of another."""
+    """Return up to three retrieved passages without the answer: two of the article, one of another.
+
+    None for words about a filing: other passages of it say the same, or answer what this one does not.
+    """
+    if item.source == FILINGS and not any(char.isdigit() for answer in item.answers for char in answer):
+        return []
     found = [
         passage
         for passage in search.find(item.question, 8)
@@ -191,7 +222,7 @@ def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> li
         and not any(answer.casefold() in passage.text.casefold() for answer in item.answers)
         and held_out(passage.group) == held_out(item.passage.group)
     ]
-    if item.source == "squad":
+    if item.source in ("squad", ARTICLES):
         near = [passage for passage in found if passage.group == item.passage.group]
         far = [passage for passage in found if passage.group != item.passage.group]
         return near[:2] + far[:1]

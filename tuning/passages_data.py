@@ -91,7 +91,7 @@ def read_squad(data: Path) -> list[Labelled]:
             continue
         group = path.stem.casefold()
         passage = Passage(path.stem.replace("_", " "), text, group)
-        support, spans = _locate(text, row["answers"], row["question"])
+        support, spans = locate(text, row["answers"], row["question"])
         if row["answerable"] and not spans:
             continue
         wrong = tuple(row.get("plausible_answers") or ())
@@ -194,7 +194,7 @@ def _sections(path: Path) -> dict[str, str]:
     return {number: text.strip() for number, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def _locate(text: str, answers: Sequence[str], question: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+def locate(text: str, answers: Sequence[str], question: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Return the sentence most like the question among those holding an answer, and the answers in it."""
     wanted = content_words(question)
     places: list[tuple[int, Span, Span]] = []

@@ -73,7 +73,10 @@ def questions_of(pages: Sequence[Page]) -> list[str]:
 
 
 def make_plain_rows(pages: Sequence[Page], chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield rows for `tuning/train_reader.py`, somewhat more without an answer than with one."""
+    """Yield rows for `tuning/train_reader.py`, about as many without an answer as with one.
+
+    A fact also stands alone, without its page or the page's title, as a cell, a card or a short chunk does.
+    """
     search = WordSearch([Passage(page.title, _laid_out(page, page.facts, " ")[0], page.title) for page in pages])
     for page in pages:
         for fact in page.facts:
@@ -82,6 +85,10 @@ def make_plain_rows(pages: Sequence[Page], chance: random.Random) -> Iterator[di
                 yield _answered(page, question, fact, page.facts, chance)
                 yield _answered(page, question, fact, _some(page.facts, fact, chance), chance)
                 yield _unanswered(page, question, others, chance)
+                if chance.random() < 0.4:
+                    yield _answered(page, question, fact, [fact], chance, title=chance.random() < 0.3)
+                if others and chance.random() < 0.2:
+                    yield _unanswered(page, question, [chance.choice(others)], chance, title=chance.random() < 0.3)
                 if chance.random() < 0.5:
                     found = [one.group for one in search.find(question, 3) if one.group != page.title]
                     far = next((one for one in pages if found and one.title == found[0]), None)
@@ -89,8 +96,6 @@ def make_plain_rows(pages: Sequence[Page], chance: random.Random) -> Iterator[di
                         yield _unanswered(far, question, far.facts, chance)
         for question in page.tempting:
             yield _unanswered(page, question, page.facts, chance)
-            if chance.random() < 0.5:
-                yield _unanswered(page, question, _some(page.facts, chance.choice(page.facts), chance), chance)
 
 
 def _some(
@@ -99,28 +104,38 @@ def _some(
     return [fact for fact in facts if fact is wanted or chance.random() < 0.4]
 
 
-def _laid_out(page: Page, facts: Sequence[Mapping[str, Any]], between: str) -> tuple[str, list[int]]:
-    """Return the text of some of a page's facts under its title, and where each begins."""
-    text, begins = f"{page.title}\n", []
+def _laid_out(
+    page: Page, facts: Sequence[Mapping[str, Any]], between: str, *, title: bool = True
+) -> tuple[str, list[int]]:
+    """Return the text of some of a page's facts, under its title or without it, and where each begins."""
+    text, begins = f"{page.title}\n" if title else "", []
     for number, fact in enumerate(facts):
-        text += between if number or len(between) > 2 else ""
+        text += between if number or (title and len(between) > 2) else ""
         begins.append(len(text))
         text += fact["says"]
     return text, begins
 
 
 def _answered(
-    page: Page, question: str, fact: Mapping[str, Any], facts: Sequence[Mapping[str, Any]], chance: random.Random
+    page: Page,
+    question: str,
+    fact: Mapping[str, Any],
+    facts: Sequence[Mapping[str, Any]],
+    chance: random.Random,
+    *,
+    title: bool = True,
 ) -> dict[str, Any]:
-    context, begins = _laid_out(page, facts, chance.choice(_LAYOUTS))
+    context, begins = _laid_out(page, facts, chance.choice(_LAYOUTS), title=title)
     begin = begins[next(at for at, one in enumerate(facts) if one is fact)]
     start = begin + fact["says"].index(fact["answer"])
     spans, support = [[start, start + len(fact["answer"])]], [[begin, begin + len(fact["says"])]]
     return {**_row(page, question, context), "spans": spans, "support": support, "answerable": 1}
 
 
-def _unanswered(page: Page, question: str, facts: Sequence[Mapping[str, Any]], chance: random.Random) -> dict[str, Any]:
-    context, _ = _laid_out(page, facts, chance.choice(_LAYOUTS))
+def _unanswered(
+    page: Page, question: str, facts: Sequence[Mapping[str, Any]], chance: random.Random, *, title: bool = True
+) -> dict[str, Any]:
+    context, _ = _laid_out(page, facts, chance.choice(_LAYOUTS), title=title)
     return {**_row(page, question, context), "spans": [], "support": [], "answerable": 0}
 
 
