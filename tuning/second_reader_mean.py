@@ -22,7 +22,8 @@ from torch import Tensor
 
 from core.settings import EmbedderSettings
 from models.second_reader import in_eight_bits, in_floats, load_second_reader
-from tuning.reader_teacher import CUT, read_rows, told_apart
+from tuning.passages_data import read_rows
+from tuning.reader_teacher import CUT, told_apart
 
 Row = Mapping[str, Any]
 
