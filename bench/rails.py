@@ -7,6 +7,7 @@
     python -m bench.rails planted --data FOLDER             # written orders and plain sentences in pages of Markdown
     python -m bench.rails ordinary --data questions.jsonl   # ordinary questions (or `text`) that a rail stops
     python -m bench.rails ordinary --data bench/everyday_harm.jsonl   # harm meant, in everyday words: to be stopped
+    python -m bench.rails pairs                             # requests that mean harm, and what resembles them
     python -m bench.rails languages                         # questions and attacks in five languages
 
 Each prints one JSON object. Figures and the machine they were taken on: docs/results/rails.md.
@@ -18,11 +19,9 @@ import argparse
 import json
 import os
 import random
-import sys
 import tempfile
 import threading
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -36,7 +35,7 @@ from core.settings import Settings
 from core.types import Chunk, Evidence, ScoredChunk, Scores
 from guardrails.exit_gate import ExitGate
 from guardrails.rail import Context
-from guardrails.rails import Rails, blocked_by
+from guardrails.rails import Rails
 from models.adapters import load_classifier
 
 QUESTION = (
@@ -54,29 +53,28 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 def main() -> None:
     """Run one measurement."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("latency", "fuzz", "passages", "attack", "planted", "ordinary", "languages"))
+    parser.add_argument("what", choices=tuple(_MEASURES))
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--browser", type=int, default=0)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--adapter", type=Path, help="an indirect_injection adapter for `attack`, `planted`")
     args = parser.parse_args()
-    chosen: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-        "latency": latency,
-        "fuzz": fuzz,
-        "passages": passages,
-        "attack": _attack,
-        "planted": _planted,
-        "ordinary": ordinary,
-        "languages": languages,
-    }
-    print(json.dumps(chosen[args.what](args), indent=1))
+    print(json.dumps(_MEASURES[args.what](args), indent=1))
 
 
 def _attack(args: argparse.Namespace) -> dict[str, Any]:
     from bench.rails_attack import attack  # imports the whole product
 
     return attack(args)
+
+
+def _texts(args: argparse.Namespace) -> dict[str, Any]:
+    from bench import rails_texts
+
+    return {"ordinary": rails_texts.ordinary, "pairs": rails_texts.pairs, "languages": rails_texts.languages}[
+        args.what
+    ](args)
 
 
 def _planted(args: argparse.Namespace) -> dict[str, Any]:
@@ -213,7 +211,7 @@ def passages(args: argparse.Namespace) -> dict[str, Any]:
     """Count attacks a fully obedient model would still read after the retrieval rail, and clean passages it touches."""
     rails = open_rails()
     counts: Counter[str] = Counter()
-    for row in _rows(args.data):
+    for row in rows_in(args.data):
         kept, _ = rails.check_retrieval([hit(row["context"])])
         left = kept[0].chunk.text if kept else ""
         if row["injected"]:
@@ -229,40 +227,8 @@ def passages(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def ordinary(args: argparse.Namespace) -> dict[str, Any]:
-    """Count ordinary questions that the input rails block, by rail, and print the first of each to standard error."""
-    rails = open_rails()
-    blocked: Counter[str] = Counter()
-    total = 0
-    for row in _rows(args.data):
-        total += 1
-        text = str(row.get("question") or row.get("text"))
-        verdict = blocked_by(rails.check_input(text))
-        if verdict is not None:
-            blocked[verdict.rail] += 1
-            if blocked[verdict.rail] <= 20:
-                sys.stderr.write(f"{verdict.rail} {verdict.score:.3f} {text[:120]}\n")
-    return {"questions": total, "blocked": sum(blocked.values()), "by_rail": dict(blocked)}
-
-
-def languages(args: argparse.Namespace) -> dict[str, Any]:
-    """Return, by language and kind, how many of the written texts the input rails block; show what went wrong."""
-    texts = tomllib.loads(Path(__file__).with_name("rails_languages.toml").read_text(encoding="utf-8"))
-    rails = open_rails()
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for language, kinds in texts.items():
-        found[language] = {}
-        for kind, asked in kinds.items():
-            verdicts = [blocked_by(rails.check_input(text)) for text in asked]
-            found[language][kind] = {"texts": len(asked), "blocked": sum(verdict is not None for verdict in verdicts)}
-            for text, verdict in zip(asked, verdicts, strict=True):
-                if (verdict is not None) == (kind in ("ordinary", "curt", "reports")):
-                    by = f"{verdict.rail} {verdict.score:.3f}" if verdict else "passed"
-                    sys.stderr.write(f"{language} {kind}: {by}: {text}\n")
-    return found
-
-
-def _rows(path: Path | None) -> Iterator[dict[str, Any]]:
+def rows_in(path: Path | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of JSON Lines."""
     if path is None:
         raise SystemExit("this measurement needs --data")
     for line in path.read_text(encoding="utf-8").split("\n"):
@@ -275,6 +241,17 @@ def hit(text: str, source: str = "page.md") -> ScoredChunk:
     chunk = Chunk(1, "d" * 32, 1, 0, 0, len(text), None, "", text)
     return ScoredChunk(chunk, "Page", source, "default", 1.0, Scores(), datetime(2026, 1, 1, tzinfo=UTC))
 
+
+_MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "latency": latency,
+    "fuzz": fuzz,
+    "passages": passages,
+    "attack": _attack,
+    "planted": _planted,
+    "ordinary": _texts,
+    "pairs": _texts,
+    "languages": _texts,
+}
 
 if __name__ == "__main__":
     main()
