@@ -58,7 +58,7 @@ TAUGHT_PAGES, TAUGHT_LOOKALIKES = 16000, 11000
 PAGES_TEST = 2000
 """Rows of pages held out."""
 LOOKED_FOR = 0.15
-"""Share of the written questions that look-alikes are looked for: as many as there are elsewhere."""
+"""Share of the written questions for which look-alikes are searched: these are then as many as those of the others."""
 ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
 """Questions to write over a passage: most where other questions are likeliest to be asked."""
 LONGEST = 1300
