@@ -1,6 +1,7 @@
 """Questions with and without answers, for the reader that refuses and points at the answer.
 
-Run: python -m tuning.answerable_data --data DATA --out FOLDER
+Run: python -m bench.filing_passages --data DATA --out filings.jsonl
+     python -m tuning.answerable_data --data DATA --filings filings.jsonl --out FOLDER
 
 Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
 have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
@@ -65,21 +66,22 @@ LONGEST = 1300
 """Characters of a passage with its neighbours: about 300 tokens, the size of a chunk with its headings."""
 
 
-def build(data: Path, out: Path) -> dict[str, int]:
+def build(data: Path, out: Path, filings: Path | None = None) -> dict[str, int]:
     """Write rows that train and rows held out, for both splits, and passages to write questions over.
 
     `reader.train` and `reader.test` hold out whole articles, and questions of the others; `reader.known` and
     `reader.known_test` hold out questions alone, which is what a store whose articles were learnt may expect.
     `reader.plain` and then `reader.balanced` are for a reader that learnt `reader.train` to go on with;
     `reader.plain_test` is of organisations that it has not seen, `reader.pages_test` of pages. `reader.taught` is for
-    second readers, teachers and students: all kinds of rows, weighed by how often they come.
+    second readers, teachers and students: all kinds of rows, weighed by how often they come. Without the passages of
+    `filings` no file has questions over them.
     Return how many rows each file has.
     """
     chance = random.Random(20261123)
-    filings = read_filing_questions(data)
-    labelled = [*read_squad(data), *read_clapnq(data), *read_article_questions(data), *filings]
+    of_filings = read_filing_questions(filings) if filings else []
+    labelled = [*read_squad(data), *read_clapnq(data), *read_article_questions(data), *of_filings]
     corpus = [*squad_passages(data), *distractor_passages(data, PARAGRAPHS), *clapnq_passages(data).values()]
-    corpus += {item.passage.text: item.passage for item in filings}.values()
+    corpus += {item.passage.text: item.passage for item in of_filings}.values()
     tables = ({**row, **split_of(row["group"], row["question"])} for row in make_rows(TABLES, chance))
     rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
     chance.shuffle(rows)
@@ -267,10 +269,11 @@ def main() -> None:
     """Build the two files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--filings", type=Path, help="passages of `bench.filing_passages`; left out without")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    print(build(arguments.data, arguments.out))  # noqa: T201
+    print(build(arguments.data, arguments.out, arguments.filings))  # noqa: T201
 
 
 if __name__ == "__main__":

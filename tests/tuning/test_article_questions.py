@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.filing_passages import passages
 from tuning.article_questions import read_article_questions, read_questions
 from tuning.filing_questions import digest_of, read_filing_questions
-from tuning.passages_data import Labelled, Passage
+from tuning.passages_data import Labelled, Passage, write_rows
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 LENSES = Passage("Lenses", "A lens bends light. Spinoza ground lenses in 1661 at Rijnsburg.", "lenses")
@@ -45,12 +46,19 @@ def test_a_digest_is_short_and_its_text_s_own() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "squad2").is_dir(), reason="the evaluation data is not on this machine")
-@pytest.mark.parametrize("read", [read_article_questions, read_filing_questions])
-def test_every_kept_question_fits_its_passage_and_is_asked_of_it_once(read) -> None:  # type: ignore[no-untyped-def]
-    found = read(DATA)
-    kinds = Counter(item.answerable for item in found)
-    assert min(kinds.values()) > 3000
-    assert 0.35 < kinds[True] / len(found) < 0.65
-    assert all(item.spans for item in found if item.answerable)
-    twice = Counter((item.passage.text, item.question) for item in found)
-    assert max(twice.values()) == 1
+def test_every_kept_question_fits_its_passage_and_is_asked_of_it_once(tmp_path: Path) -> None:
+    cut = tmp_path / "filings.jsonl"
+    write_rows(cut, passages(DATA / "financebench/docs"))
+    for found in (read_article_questions(DATA), read_filing_questions(cut)):
+        kinds = Counter(item.answerable for item in found)
+        assert min(kinds.values()) > 3000
+        assert 0.35 < kinds[True] / len(found) < 0.65
+        assert all(item.spans for item in found if item.answerable)
+        assert max(Counter((item.passage.text, item.question) for item in found).values()) == 1
+
+
+def test_a_passage_that_is_cut_otherwise_now_is_told(tmp_path: Path) -> None:
+    cut = tmp_path / "filings.jsonl"
+    write_rows(cut, [{"filing": "3M_2022_10K", "number": 0, "text": "another"}])
+    with pytest.raises(ValueError, match=r"3M_2022_10K, passage \d+: cut otherwise"):
+        read_filing_questions(cut)
