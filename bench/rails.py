@@ -72,9 +72,8 @@ def _attack(args: argparse.Namespace) -> dict[str, Any]:
 def _texts(args: argparse.Namespace) -> dict[str, Any]:
     from bench import rails_texts
 
-    return {"ordinary": rails_texts.ordinary, "pairs": rails_texts.pairs, "languages": rails_texts.languages}[
-        args.what
-    ](args)
+    measures = {"ordinary": rails_texts.ordinary, "pairs": rails_texts.pairs, "languages": rails_texts.languages}
+    return measures[args.what](args)
 
 
 def _planted(args: argparse.Namespace) -> dict[str, Any]:

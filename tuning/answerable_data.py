@@ -269,7 +269,7 @@ def main() -> None:
     """Build the two files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--filings", type=Path, help="passages of `bench.filing_passages`; left out without")
+    parser.add_argument("--filings", type=Path, required=True, help="passages that `bench.filing_passages` wrote")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
