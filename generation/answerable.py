@@ -82,7 +82,7 @@ class Answerability:
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
             found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
-            again = [logit for logit in read_again(question, evidence, self._settings) or () if logit is not None]
+            again = [one.logit for one in read_again(question, evidence, self._settings) or () if one is not None]
             return found | {"second": max(again) * (1 - tables)} if again else found
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)

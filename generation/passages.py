@@ -6,18 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from core.sentences import Unit, replies, split_units
 from core.settings import Settings
 from core.types import Evidence
 from core.words import content_words, coverage
 from generation.ranges import fits, holds
-from generation.readings import offset_of, read_again, read_evidence
+from generation.reading_scores import read_scores
 from generation.tables import cells, match, named_rows, names_a_column, row_holds, tier_of
-
-if TYPE_CHECKING:
-    from models.reader import Reading
 
 _SENDER = re.compile(r"(?:Subject: [^\n]*\n)?From: ([^<\n]*)")
 _FIRST_PERSON = re.compile(r"\b(?:I|we|my|our|ich|wir|mein\w*|unser\w*)\b")
@@ -27,11 +23,6 @@ SHORTEST = 3
 """Words; a shorter piece that is not a list item or row says nothing alone."""
 MEANING = 0.6
 """Share of the embedding similarity against word overlap where no reader is installed."""
-SUPPORT, POINTS, OVERLAP = 0.28, 0.36, 0.36
-"""Shares of the reader's support, of where it points at the answer, and of shared words in a piece's score: on 149
-held-out squad2 questions the first piece holds the answer for 0.84 of them, with half of the score support 0.82."""
-SPREAD = 8.0
-"""Logits behind the best answer of all passages at which a piece's pointing counts a third."""
 NEAR = 400
 """Characters up to which a citation reaches back to what introduces a piece, or holds the whole list it is part of."""
 ROW = 0.6
@@ -46,14 +37,10 @@ SECTION = 0.5
 """What a word counts that stands only in the heading above a piece: it is about the whole section."""
 SAID = 0.3
 """What a word of the conversation before weighs beside one that only the question has."""
-SECOND = 0.75
-"""What the second reader's word of a passage weighs beside the reader's, about as in the calibration."""
 ASKING = 0.5
 """What a piece keeps of its score that names what is asked and tells nothing of it."""
 REPLY = 0.3
 """What a "Yes" keeps of its score at least, where its own question shares no word with the one that is asked."""
-FLOOR = 0.35
-"""What a piece keeps of its score in a passage that the reader gives up on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +134,7 @@ def rank_passages(
     if not passages:
         return []
     shared = overlaps(question, passages, said)
-    scores = _read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
+    scores = read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
     rows = [((p.evidence.marker, p.header), p.text) if p.unit.kind == "row" else None for p in passages]
     named_row = named_rows(content_words(question) - said or content_words(question), rows)
     for index, passage in enumerate(passages):
@@ -172,47 +159,6 @@ def _names_only(passage: Passage) -> bool:
     """Whether a piece names something and tells nothing of it: a heading, a question, what leads into a table."""
     end = passage.text.rstrip(" *_\"'”»)")[-1:]
     return passage.unit.kind == "heading" or end == "?" or (end == ":" and passage.unit.listed is None)
-
-
-def _read_scores(
-    question: str, passages: Sequence[Passage], shared: Sequence[float], settings: Settings
-) -> list[float] | None:
-    """Return the reader's score of each piece: its passage answers, the piece supports, the answer stands in it."""
-    evidence = list({passage.evidence.marker: passage.evidence for passage in passages}.values())
-    readings = read_evidence(question, evidence, settings)
-    if readings is None:
-        return None
-    by_marker = {item.marker: reading for item, reading in zip(evidence, readings, strict=True)}
-    logits = _logits(readings, read_again(question, evidence, settings))
-    likely = {item.marker: logit for item, logit in zip(evidence, logits, strict=True)}
-    best = max((reading.margin for reading in readings if reading), default=0.0)
-    scores = []
-    for passage, overlap in zip(passages, shared, strict=True):
-        reading = by_marker[passage.evidence.marker]
-        if reading is None:
-            scores.append(0.0)
-            continue
-        shift = offset_of(passage.evidence)
-        start, end = passage.unit.start + shift, passage.unit.end + shift
-        points = math.exp(min(0.0, reading.margin_within(start, end) - best) / SPREAD)
-        piece = SUPPORT * reading.support_of(start, end) + POINTS * points + OVERLAP * overlap
-        scores.append(piece * (FLOOR + (1 - FLOOR) / (1 + math.exp(-likely[passage.evidence.marker]))))
-    return scores
-
-
-def _logits(readings: Sequence[Reading | None], again: Sequence[float | None] | None) -> list[float]:
-    """Return how likely each passage answers by both readers; what was not read again is no likelier than what was."""
-    if again is None:
-        return [reading.logit if reading else -math.inf for reading in readings]
-    both = [
-        None if reading is None or second is None else (1 - SECOND) * reading.logit + SECOND * second
-        for reading, second in zip(readings, again, strict=True)
-    ]
-    least = min((logit for logit in both if logit is not None), default=math.inf)
-    return [
-        logit if logit is not None else min(least, reading.logit) if reading else -math.inf
-        for reading, logit in zip(readings, both, strict=True)
-    ]
 
 
 def names_a_row(question: str, passages: Sequence[Passage]) -> bool:

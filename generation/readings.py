@@ -11,6 +11,7 @@ from core.settings import Settings
 from core.types import Evidence
 
 if TYPE_CHECKING:
+    from models.pointer import SecondReading
     from models.reader import Reading
 
 KEPT = 512
@@ -51,7 +52,7 @@ class _Kept(Generic[Read]):
 
 
 _first: _Kept[Reading] = _Kept()
-_second: _Kept[float] = _Kept()
+_second: _Kept[SecondReading] = _Kept()
 
 
 def read_evidence(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[Reading | None] | None:
@@ -74,8 +75,8 @@ def reads_again(settings: Settings) -> bool:
     return settings.answers.second_reader and has_reader() and has_second_reader()
 
 
-def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[float | None] | None:
-    """Return the second reader's logit of each evidence, `None` for those that the reader finds less likely to answer.
+def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[SecondReading | None] | None:
+    """Return the second reader's reading of each evidence, `None` for those that the reader finds unlikelier to answer.
 
     `None` where no second one reads.
     """
@@ -86,7 +87,7 @@ def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) 
     readings = read_evidence(question, evidence, settings) or ()
     seen = [(reading.logit, index) for index, reading in enumerate(readings) if reading]
     likeliest = [index for _, index in sorted(seen, key=lambda pair: -pair[0])[:READ_AGAIN]]
-    read = _second.read(question, [evidence[index] for index in likeliest], load_second_reader(settings.embedder).score)
+    read = _second.read(question, [evidence[index] for index in likeliest], load_second_reader(settings.embedder).read)
     found = dict(zip(likeliest, read, strict=True))
     return [found.get(index) for index in range(len(evidence))]
 

@@ -65,6 +65,13 @@ class Llama:
 
     def last_states(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Return the state after the last token of each text, (texts, width), in float32."""
+        return self.read(texts)[0]
+
+    def read(self, texts: Sequence[Sequence[int]], depths: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+        """Return those states, and of all tokens, the texts joined, the states within, (tokens, depths x width).
+
+        Those within are taken after so many layers, each of mean square 1, in float32.
+        """
         lengths = [len(text) for text in texts]
         ids = torch.tensor([token for text in texts for token in text], device=self.device)
         places = torch.cat([torch.arange(length, device=self.device) for length in lengths])
@@ -73,29 +80,34 @@ class Llama:
             return torch.cat([self._seen(text[None])[0] for text in torch.split(turned, lengths)])
 
         with torch.inference_mode():
-            states = self._states(ids, places, attend)
-            return self._ended(states[torch.tensor(lengths, device=self.device).cumsum(0) - 1])
+            states, within = self._states(ids, places, attend, depths)
+            return self._ended(states[torch.tensor(lengths, device=self.device).cumsum(0) - 1]), within
 
-    def last_states_of(self, batch: Batch) -> Tensor:
+    def read_rows(self, batch: Batch, depths: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
         """Return the same of padded rows: no token sees those behind it, so padding changes nothing."""
         rows, tokens = batch.ids.shape
         with torch.inference_mode():
-            states = self._states(batch.ids, torch.arange(tokens, device=self.device), self._seen)
-            return self._ended(states[torch.arange(rows, device=self.device), batch.mask.sum(1) - 1])
+            states, within = self._states(batch.ids, torch.arange(tokens, device=self.device), self._seen, depths)
+            return self._ended(states[torch.arange(rows, device=self.device), batch.mask.sum(1) - 1]), within
 
-    def _states(self, ids: Tensor, places: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return the states of tokens, (…, tokens, width), that stand at these places of their texts."""
+    def _states(
+        self, ids: Tensor, places: Tensor, attend: Callable[[Tensor], Tensor], depths: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the states of tokens, (…, tokens, width), that stand at these places of their texts, and within."""
         angles = torch.outer(places.float(), self._turns)[:, None, :]  # rotary embedding, Su et al. 2021
         cosine, sine = angles.cos().to(self._dtype), angles.sin().to(self._dtype)
         states = self.embedding[ids]
-        for layer in self._layers:
+        within = [states[..., :0].float()]
+        for number, layer in enumerate(self._layers, 1):
             asked = functional.linear(self._scaled(states, layer.attention_norm), layer.asked)
             query, key, value = self._split(torch.unflatten(asked, -1, (self.heads + 2 * self.pairs, -1)))
             turned = torch.cat([_rotated(query, cosine, sine), _rotated(key, cosine, sine), value], dim=-2)
             states = states + functional.linear(attend(turned), layer.answered)
             gate, up = functional.linear(self._scaled(states, layer.fed_norm), layer.gated).chunk(2, dim=-1)
             states = states + functional.linear(functional.silu(gate) * up, layer.down)
-        return states
+            if number in depths:
+                within.append(functional.rms_norm(states.float(), states.shape[-1:]))
+        return states, torch.cat(within, dim=-1)
 
     def _seen(self, turned: Tensor) -> Tensor:
         """Return what the tokens of each row see of those before them, (rows, tokens, heads x size)."""

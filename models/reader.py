@@ -8,7 +8,6 @@ Trained by `tuning/train_reader.py`.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +27,7 @@ from models.batching import Batcher
 from models.devices import pick_device
 from models.launcher import MOST_TOKENS, Launcher, framed
 from models.lora import AdaptedBert, Batch, as_pairs, merged
-from models.reading import Encoded, best_spans, encode_pairs, load_bert, logits, special_ids
+from models.reading import Encoded, best_spans, encode_pairs, load_bert, logits, special_ids, touched
 from models.slots import as_dtype, served_dtype
 from models.sources import find_weights
 
@@ -76,9 +75,7 @@ class Reading:
         return best
 
     def _tokens(self, start: int, end: int) -> slice:
-        """Return the tokens that a piece touches."""
-        first = bisect_right(self.offsets, start, key=lambda offset: offset[1])
-        return slice(first, max(first, bisect_left(self.offsets, end, key=lambda offset: offset[0])))
+        return touched(self.offsets, start, end)
 
 
 class Reader:

@@ -6,6 +6,7 @@ Imports nothing but torch, tokenizers, safetensors and `models/lora.py`, so that
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,12 @@ def logits(
     inner = functional.dropout(inner, dropout, training=dropout > 0)
     pair = functional.linear(inner, heads["pair.weight"], heads["pair.bias"]).squeeze(-1)
     return tokens, pair
+
+
+def touched(offsets: Sequence[tuple[int, int]], start: int, end: int) -> slice:
+    """Return the tokens that a piece of a text touches; `offsets` are the characters of each, in order."""
+    first = bisect_right(offsets, start, key=lambda offset: offset[1])
+    return slice(first, max(first, bisect_left(offsets, end, key=lambda offset: offset[0])))
 
 
 def load_bert(folder: Path, device: str) -> tuple[AdaptedBert, Tokenizer]:

@@ -2,19 +2,24 @@
 
 The packaged instruct model under a low-rank change of its maps: six times the size of the reader and as much slower, so
 it reads only the passages that the reader finds likeliest. Its word is the logit of " yes" over " no" after the prompt
-below. Trained by `tuning/reader_teacher.py`.
+below; where in the passage it sees the answer, its pointer says (`models/pointer.py`). Trained by
+`tuning/reader_teacher.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from core.errors import NotFound
@@ -25,6 +30,8 @@ from models.gguf_file import read_gguf, tokenizer_of
 from models.launcher import Launcher, Row
 from models.llama import Llama
 from models.lora import Batch
+from models.pointer import Pointer, SecondReading, load_pointer
+from models.reading import touched
 from models.sources import find_weights
 
 FOLDER = Path(__file__).parent / "weights" / "second_reader"
@@ -40,47 +47,96 @@ RECORDED = (128, 192, 256, 320, 384, 448, 512, 768)
 def prompt_of(question: str, passage: str) -> str:
     """Return what is read: the question stands before the passage, to look for, and after it."""
     asked = question[:LONGEST_QUESTION]
-    return f"Question: {asked}\nPassage: {passage[:LONGEST_PASSAGE]}\nQuestion: {asked}\nDoes the passage answer it?"
+    return f"{_before(asked)}{passage[:LONGEST_PASSAGE]}\nQuestion: {asked}\nDoes the passage answer it?"
+
+
+def _before(asked: str) -> str:
+    return f"Question: {asked}\nPassage: "
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is read, as tokens."""
+
+    ids: list[int]
+    first: int
+    """Place of the passage's first token."""
+    offsets: tuple[tuple[int, int], ...]
+    """Characters of the passage that each of its tokens stands for."""
+
+
+def prompts_of(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> list[Prompt]:
+    """Return questions and passages as tokens, and where in the passage each stands."""
+    found = []
+    encoded = tokenizer.encode_batch([prompt_of(question, passage) for question, passage in pairs])
+    for (question, passage), tokens in zip(pairs, encoded, strict=True):
+        begin = len(_before(question[:LONGEST_QUESTION]))
+        end = begin + len(passage[:LONGEST_PASSAGE])
+        inside = touched(tokens.offsets, begin, end)
+        offsets = tuple((max(0, start - begin), stop - begin) for start, stop in tokens.offsets[inside])
+        found.append(Prompt(tokens.ids, inside.start, offsets))
+    return found
 
 
 class SecondReader:
     """The instruct model under the adapter; safe to call from several threads."""
 
-    def __init__(self, weights: Path, adapter: Mapping[str, Tensor], device: str) -> None:
+    def __init__(
+        self, weights: Path, adapter: Mapping[str, Tensor], device: str, pointer: Pointer | None = None
+    ) -> None:
         file = read_gguf(weights)
         self._tokenizer = tokenizer_of(file)
         self._model = Llama(file, device, fast_dtype(device), adapter)
+        self._pointer = pointer
+        self._depths = pointer.depths if pointer else ()
         yes, no = (self._tokenizer.encode(word).ids[0] for word in (YES, NO))
-        self._told = (self._model.embedding[yes].float() - self._model.embedding[no].float())[:, None]
+        self._told = self._model.embedding[yes].float() - self._model.embedding[no].float()
         self._launch = Launcher(self._padded, device, widths=RECORDED) if device == "cuda" else None
         self._together = TOGETHER[device]
-        self._scoring: Batcher[str, float] = Batcher(self._score, "second-reader", self._together)
+        self._reading: Batcher[tuple[str, str], SecondReading] = Batcher(self._read, "second-reader", self._together)
 
-    def score(self, question: str, passages: Sequence[str]) -> list[float]:
-        """Return for each passage the logit of its answering the question."""
-        return self.judge([(question, passage) for passage in passages])
-
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Return for each question and passage the logit of the passage's answering it."""
-        return list(self._scoring([prompt_of(question, passage) for question, passage in pairs]))
+    def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
+        """Return one reading a passage, in their order."""
+        return list(self._reading([(question, passage) for passage in passages]))
 
     def warm(self) -> None:
         """On a GPU, record every shape of a pass, so that no question waits for one."""
         if self._launch:
             self._launch.warm()
 
-    def _score(self, prompts: Sequence[str]) -> list[float]:
-        texts = [row.ids for row in self._tokenizer.encode_batch(list(prompts))]
+    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[SecondReading]:
+        prompts = prompts_of(self._tokenizer, pairs)
         if self._launch:
-            return [float(found[0]) for found in self._launch([Row(text) for text in texts])]
-        found: list[float] = []
-        for begin in range(0, len(texts), self._together):
-            states = self._model.last_states(texts[begin : begin + self._together])
-            found.extend((states @ self._told)[:, 0].tolist())
+            rows = self._launch([Row(prompt.ids) for prompt in prompts])
+            return [
+                _reading_of(prompt, float(row[0]), row[1:].reshape(2, -1))
+                for prompt, row in zip(prompts, rows, strict=True)
+            ]
+        found: list[SecondReading] = []
+        for begin in range(0, len(prompts), self._together):
+            chosen = prompts[begin : begin + self._together]
+            ended, within = self._model.read([prompt.ids for prompt in chosen], self._depths)
+            parts = torch.split(within, [len(prompt.ids) for prompt in chosen])
+            for prompt, state, part in zip(chosen, ended, parts, strict=True):
+                seen = self._pointer.point(part, part[-1]).numpy() if self._pointer else np.zeros((2, 0), np.float32)
+                found.append(_reading_of(prompt, float(state @ self._told), seen))
         return found
 
     def _padded(self, batch: Batch, _labels: Tensor) -> Tensor:
-        return self._model.last_states_of(batch) @ self._told
+        """Return for each row its logit, then for each token its peak, then its meeting, where there is a pointer."""
+        ended, within = self._model.read_rows(batch, self._depths)
+        logits = (ended @ self._told)[:, None]
+        if self._pointer is None:
+            return logits
+        last = within[torch.arange(len(within), device=within.device), batch.mask.sum(1) - 1]
+        return torch.cat([logits, self._pointer.point(within, last).flatten(1)], dim=1)
+
+
+def _reading_of(prompt: Prompt, logit: float, seen: NDArray[np.float32]) -> SecondReading:
+    """Return a reading from the logit and the pointer's numbers of every token, (2, tokens), or (2, 0) without one."""
+    shown = slice(prompt.first, prompt.first + len(prompt.offsets))
+    peaks, meets = (tuple(row[shown].tolist()) for row in seen)
+    return SecondReading(logit, prompt.offsets if peaks else (), peaks, meets)
 
 
 def fast_dtype(device: str) -> torch.dtype:
@@ -127,7 +183,8 @@ def load_second_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Sec
     if not (folder / "adapter.safetensors").is_file():
         raise NotFound(f"no weights of the second reader in {folder}; train them with: python -m tuning.reader_teacher")
     adapter = in_floats(load_file(folder / "adapter.safetensors"))
-    return SecondReader(find_weights(_base(folder)), adapter, pick_device(settings.device))
+    device = pick_device(settings.device)
+    return SecondReader(find_weights(_base(folder)), adapter, device, load_pointer(folder, device))
 
 
 @cache

@@ -34,6 +34,7 @@ from torch.nn import functional
 
 from models.causal import load_causal
 from models.llama import MAPS
+from models.pointer import FILE as POINTER
 from models.second_reader import NO, YES, in_eight_bits, in_floats, prompt_of
 from tuning.passages_data import read_rows
 from tuning.reader_report import area, balanced
@@ -227,8 +228,9 @@ def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
 def write_second_reader(
     folder: Path, change: Mapping[str, Tensor], figures: Mapping[str, Any], given: argparse.Namespace
 ) -> None:
-    """Write the adapter of `models/second_reader.py` and its card."""
+    """Write the adapter of `models/second_reader.py` and its card; a pointer on the states of another one goes."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / POINTER).unlink(missing_ok=True)
     save_file(in_eight_bits(change), folder / "adapter.safetensors")
     options = {name: getattr(given, name) for name in ("epochs", "learning_rate", "batch")}
     options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11}

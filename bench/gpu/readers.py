@@ -66,7 +66,7 @@ def _readers(device: Literal["cuda", "cpu"]) -> dict[str, Score]:
     second.warm()
     return {
         "reader": lambda question, texts: [reading.logit for reading in first.read(question, texts)],
-        "second_reader": second.score,
+        "second_reader": lambda question, texts: [reading.logit for reading in second.read(question, texts)],
     }
 
 

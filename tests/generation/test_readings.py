@@ -7,8 +7,10 @@ from core.errors import InvalidSetting
 from core.settings import Settings, load_settings
 from generation.answerable import Answerability
 from generation.calibration import FILE, fit, load_calibration, save_calibration
-from generation.passages import SECOND, _logits, passages_of, rank_passages
+from generation.passages import passages_of, rank_passages
+from generation.reading_scores import SECOND, likelihoods
 from generation.readings import READ_AGAIN, _Kept, read_again, read_evidence, reads_again
+from models.pointer import SecondReading
 from models.reader import Reading, has_reader
 from models.second_reader import has_second_reader
 from tests.generation.passages import CONTACT, LEAVE, evidence_of
@@ -34,16 +36,16 @@ def test_the_second_reader_reads_the_likeliest_passages_once(
     read: list[str] = []
 
     class Reader:
-        def score(self, question: str, passages: Sequence[str]) -> list[float]:
+        def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
             read.extend(passages)
-            return [float(len(read))] * len(passages)
+            return [SecondReading(float(len(read)))] * len(passages)
 
     monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
     evidence = evidence_of(LEAVE, CONTACT, LEAVE + " It ends there.", CONTACT + " So it is.", LEAVE[:80])
     asked = "Which tool do I use to report a phishing email today?"
     first = read_again(asked, evidence, settings)
     assert first is not None
-    assert sum(logit is not None for logit in first) == len(read) == READ_AGAIN
+    assert sum(reading is not None for reading in first) == len(read) == READ_AGAIN
     readings = [reading.logit for reading in read_evidence(asked, evidence, settings) or () if reading]
     assert any(text.endswith(CONTACT) for text in read)
     assert len(readings) > READ_AGAIN
@@ -61,8 +63,8 @@ def test_its_word_decides_which_passage_is_quoted_first(settings: Settings, monk
         class Reader:
             wanted = evidence[right].hit.chunk.text
 
-            def score(self, question: str, passages: Sequence[str]) -> list[float]:
-                return [4.0 if passage.endswith(self.wanted) else -4.0 for passage in passages]
+            def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
+                return [SecondReading(4.0 if passage.endswith(self.wanted) else -4.0) for passage in passages]
 
         monkeypatch.setattr("models.second_reader.load_second_reader", lambda _, reader=Reader: reader())
         monkeypatch.setattr("generation.readings._second", _Kept())
@@ -71,14 +73,38 @@ def test_its_word_decides_which_passage_is_quoted_first(settings: Settings, monk
         assert ranked[0][0] > 1.5 * ranked[1][0]
 
 
+def test_it_points_at_the_sentence_that_is_quoted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = evidence_of(
+        "Requests for the shuttle go to Ana Petrova. Requests for the shuttle go to Leo Braun.", LEAVE
+    )
+    asked = "Who do requests for a shuttle go to?"
+    for name in ("Ana Petrova", "Leo Braun"):
+
+        class Reader:
+            wanted = name
+
+            def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
+                return [
+                    SecondReading(
+                        2.0, ((0, 1 + (at := passage.find(self.wanted))), (at, at + 5)), (0.0, 9.0), (0.0, 0.0)
+                    )
+                    for passage in passages
+                ]
+
+        monkeypatch.setattr("models.second_reader.load_second_reader", lambda _, reader=Reader: reader())
+        monkeypatch.setattr("generation.readings._second", _Kept())
+        ranked = rank_passages(asked, passages_of(evidence), settings)
+        assert name in ranked[0][1].text
+
+
 def test_a_passage_not_read_again_is_no_likelier_than_those_that_were() -> None:
     def reading(logit: float) -> Reading:
         return Reading(logit, 0.0, (0, 0), (), ())
 
     readings = [reading(3.0), reading(2.0), reading(1.0), None]
-    assert _logits(readings, None) == [3.0, 2.0, 1.0, float("-inf")]
-    again = [-2.0, 4.0, None, None]
-    first, second, third, fourth = _logits(readings, again)
+    assert likelihoods(readings, None) == [3.0, 2.0, 1.0, float("-inf")]
+    again = [SecondReading(-2.0), SecondReading(4.0), None, None]
+    first, second, third, fourth = likelihoods(readings, again)
     assert first == pytest.approx(3.0 * (1 - SECOND) - 2.0 * SECOND)
     assert second > first == third
     assert fourth == float("-inf")

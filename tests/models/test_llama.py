@@ -9,6 +9,7 @@ from models.causal import load_causal
 from models.gguf_file import read_gguf, tokenizer_of
 from models.launcher import Launcher, Row
 from models.llama import Llama
+from models.lora import Batch
 from models.sources import find_weights
 
 WORDS = ["<end>", "a", "b", "c", "ab", "Ġ", "Ġa"]
@@ -82,9 +83,25 @@ def test_states_are_those_of_transformers_for_texts_of_any_lengths(tiny: tuple[P
 def test_padded_rows_give_the_same_states(tiny: tuple[Path, torch.nn.Module]) -> None:
     texts = [[3, 7, 9, 1], [5], [number * 7 % 40 for number in range(1, 31)]]
     model = Llama(read_gguf(tiny[0]), "cpu", torch.float32, {})
-    launch = Launcher(lambda batch, _: model.last_states_of(batch), "cpu")
+    launch = Launcher(lambda batch, _: model.read_rows(batch)[0], "cpu")
     found = np.stack(launch([Row(text) for text in texts]))
     np.testing.assert_allclose(found, model.last_states(texts).numpy(), atol=1e-4)
+
+
+def test_states_within_are_those_after_so_many_layers(tiny: tuple[Path, torch.nn.Module]) -> None:
+    path, theirs = tiny
+    texts = [[3, 7, 9, 1], [5, 2]]
+    model = Llama(read_gguf(path), "cpu", torch.float32, {})
+    _, within = model.read(texts, (1,))
+    rows = Batch(torch.tensor([[3, 7, 9, 1], [5, 2, 0, 0]]), torch.zeros(2, 4), torch.tensor([[1] * 4, [1, 1, 0, 0]]))
+    _, padded = model.read_rows(rows, (1,))
+    for text, place, row in zip(texts, (0, 4), padded, strict=True):
+        with torch.inference_mode():
+            wanted = theirs(input_ids=torch.tensor([text]), output_hidden_states=True).hidden_states[1][0]
+        wanted = torch.nn.functional.rms_norm(wanted, wanted.shape[-1:])
+        assert torch.allclose(within[place : place + len(text)], wanted, atol=1e-3)
+        assert torch.allclose(row[: len(text)], wanted, atol=1e-3)
+    assert model.read(texts)[1].shape == (6, 0)
 
 
 def test_an_adapter_is_added_to_the_map_it_names(tiny: tuple[Path, torch.nn.Module]) -> None:

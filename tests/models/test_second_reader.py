@@ -50,6 +50,6 @@ def test_bfloat16_only_where_the_processor_has_it() -> None:
 def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
     reader = load_second_reader(EmbedderSettings(device="cpu"))
     asked = "Which tool do I use to report a phishing email?"
-    right, beside, wrong = reader.score(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
-    assert right > 0 > max(beside, wrong)
-    assert reader.score(asked, []) == []
+    right, beside, wrong = reader.read(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
+    assert right.logit > 0 > max(beside.logit, wrong.logit)
+    assert reader.read(asked, []) == []
