@@ -112,3 +112,21 @@ def _f1(guess: str, gold: str) -> float:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
+
+
+def told_apart(rows: Sequence[Mapping[str, Any]], logits: Sequence[float]) -> dict[str, Any]:
+    """Return how well the scores tell answerable rows, by how a row is held out and by source."""
+    found: dict[str, Any] = {}
+    for held in ("group", "question"):
+        for source in ("squad", "articles", "filings", "clapnq", "mtrag", "plain", "pages", "retrieved"):
+            chosen = [
+                (logit, bool(row["answerable"]))
+                for row, logit in zip(rows, logits, strict=True)
+                if row["held"] == held and (row["source"] == source or (source == "retrieved" and row["answerable"]))
+            ]
+            scores = np.array([logit for logit, _ in chosen], dtype=np.float64)
+            labels = np.array([label for _, label in chosen], dtype=np.bool_)
+            if labels.any() and not labels.all():
+                figures = {"auc": round(area(scores, labels), 4), "balanced": round(balanced(scores, labels), 4)}
+                found[f"{held} {source}"] = {"rows": len(labels), **figures}
+    return found

@@ -26,7 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -37,7 +36,7 @@ from models.llama import MAPS
 from models.pointer import FILE as POINTER
 from models.second_reader import NO, YES, in_eight_bits, in_floats, prompt_of
 from tuning.passages_data import read_rows
-from tuning.reader_report import area, balanced
+from tuning.reader_report import told_apart
 
 TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
 CUT = 64
@@ -205,24 +204,6 @@ def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) 
         cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
         shuffle.shuffle(cuts)
         yield from cuts
-
-
-def told_apart(rows: Sequence[Row], logits: Sequence[float]) -> dict[str, Any]:
-    """Return how well the scores tell answerable rows, by how a row is held out and by source."""
-    found: dict[str, Any] = {}
-    for held in ("group", "question"):
-        for source in ("squad", "articles", "filings", "clapnq", "mtrag", "plain", "pages", "retrieved"):
-            chosen = [
-                (logit, bool(row["answerable"]))
-                for row, logit in zip(rows, logits, strict=True)
-                if row["held"] == held and (row["source"] == source or (source == "retrieved" and row["answerable"]))
-            ]
-            scores = np.array([logit for logit, _ in chosen], dtype=np.float64)
-            labels = np.array([label for _, label in chosen], dtype=np.bool_)
-            if labels.any() and not labels.all():
-                figures = {"auc": round(area(scores, labels), 4), "balanced": round(balanced(scores, labels), 4)}
-                found[f"{held} {source}"] = {"rows": len(labels), **figures}
-    return found
 
 
 def write_second_reader(
