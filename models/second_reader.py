@@ -9,6 +9,7 @@ below; where in the passage it sees the answer, its pointer says (`models/pointe
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,7 @@ from models.pointer import Pointer, SecondReading, load_pointer
 from models.reading import touched
 from models.sources import find_weights
 
+log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent / "weights" / "second_reader"
 LONGEST_QUESTION, LONGEST_PASSAGE = 300, 1400
 """Characters; what is longer is cut, as in training."""
@@ -184,7 +186,10 @@ def load_second_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Sec
         raise NotFound(f"no weights of the second reader in {folder}; train them with: python -m tuning.reader_teacher")
     adapter = in_floats(load_file(folder / "adapter.safetensors"))
     device = pick_device(settings.device)
-    return SecondReader(find_weights(_base(folder)), adapter, device, load_pointer(folder, device))
+    pointer = load_pointer(folder, device)
+    if pointer is None:
+        log.warning("%s has no pointer, so the reader alone chooses sentences; train: tuning.reader_pointer", folder)
+    return SecondReader(find_weights(_base(folder)), adapter, device, pointer)
 
 
 @cache

@@ -53,3 +53,16 @@ def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
     right, beside, wrong = reader.read(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
     assert right.logit > 0 > max(beside.logit, wrong.logit)
     assert reader.read(asked, []) == []
+
+
+@pytest.mark.skipif(
+    not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
+)
+def test_without_a_pointer_it_reads_all_the_same_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("adapter.safetensors", "card.json"):
+        (tmp_path / name).symlink_to(FOLDER / name)
+    asked = "Which tool do I use to report a phishing email?"
+    [reading] = load_second_reader(EmbedderSettings(device="cpu"), tmp_path).read(asked, [CONTACT])
+    assert reading.logit > 0
+    assert reading.pointed([(0, 40)]) is None
+    assert "has no pointer" in caplog.text
