@@ -21,16 +21,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import select
-
 from app.metrics import Metrics
 from app.runtime import Runtime
 from core.blobs import flush_folder, write_durably
-from core.db.changes import last_seq
 from core.db.grants import require_principal
 from core.db.models import IngestRun
-from core.db.session import Database
-from core.errors import InvalidInput, NotFound, StoreUnavailable, TooLarge
+from core.errors import InvalidInput, StoreUnavailable, TooLarge
 from core.types import Json, Principal
 
 log = logging.getLogger(__name__)
@@ -141,11 +137,6 @@ class Uploads:
         watched = self._watched.get(run_id)
         return dict(watched.counts) if watched else {}
 
-    @property
-    def database(self) -> Database:
-        """The store that holds the runs."""
-        return self._runtime.database
-
     def close(self, wait_s: float) -> None:
         """Finish the run at hand, if it takes no longer than `wait_s`; the rest is taken up at the next start."""
         if self._thread is not None:
@@ -246,34 +237,6 @@ def upload_request(
         files=tuple(_file_name(name) for name in names),
         **more,
     )
-
-
-def list_runs(database: Database, principal: Principal, limit: int) -> list[Json]:
-    """Return the latest runs the principal began, newest first; every run for the operator."""
-    query = select(IngestRun).order_by(IngestRun.started_at.desc(), IngestRun.id).limit(limit)
-    if not principal.operator:
-        query = query.where(IngestRun.principal == principal.name)
-    with database.read() as session:
-        return [_run_json(row) for row in session.scalars(query)]
-
-
-def show_run(uploads: Uploads, principal: Principal, run_id: str) -> Json:
-    """Return a run and how far it has come; `seq` given as `min_seq` reads what it has written so far.
-
-    Raises:
-        NotFound: there is none, or somebody else began it.
-    """
-    with uploads.database.read() as session:
-        row = session.get(IngestRun, run_id)
-        if row is None or (row.principal != principal.name and not principal.operator):
-            raise NotFound(f"no run {run_id}")
-        return uploads.progress(run_id) | _run_json(row) | {"seq": last_seq(session)}
-
-
-def _run_json(row: IngestRun) -> Json:
-    finished = row.finished_at.isoformat() if row.finished_at else None
-    head = {"run_id": row.id, "state": row.state, "principal": row.principal}
-    return {**row.report, **head, "started_at": row.started_at.isoformat(), "finished_at": finished}
 
 
 def _file_name(given: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.auth import Asking, Parts
-from app.uploads import list_runs, show_run
+from app.runs import list_runs, show_run
 from core.types import Json
 
 router = APIRouter(prefix="/v1/runs", tags=["documents"])
@@ -16,10 +16,10 @@ router = APIRouter(prefix="/v1/runs", tags=["documents"])
 @router.get("")
 def listed(principal: Asking, runtime: Parts, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> Json:
     """List the latest runs the caller began; the operator sees every run."""
-    return {"runs": list_runs(runtime.database, principal, limit)}
+    return {"runs": list_runs(runtime, principal, limit)}
 
 
 @router.get("/{run_id}")
-def shown(run_id: str, principal: Asking, request: Request) -> Json:
+def shown(run_id: str, principal: Asking, runtime: Parts, request: Request) -> Json:
     """Return a run: its state, and the counts so far."""
-    return show_run(request.app.state.uploads, principal, run_id)
+    return show_run(runtime, request.app.state.uploads, principal, run_id)

@@ -21,10 +21,13 @@ from app.gate import Gate, strictest
 from app.keys import create_key
 from app.limits import RateLimiter, is_loopback
 from app.metrics import Metrics
+from app.runs import list_runs, show_run
 from app.runtime import Runtime, open_runtime
 from app.schemas import FilterBody
 from app.serve import listen, require_key_beyond_loopback
-from app.uploads import Uploads, show_run, upload_request
+from app.uploads import Uploads, upload_request
+from core.claims import Claim as Held
+from core.db.models import IngestRun
 from core.db.session import Database
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, StoreUnavailable, TooLarge
 from core.settings import RailPolicy, RailSettings, ServerSettings, load_settings
@@ -163,10 +166,10 @@ def test_an_acknowledged_upload_survives_the_server(own_knowledge_base: Knowledg
         run_id = dying.accept(request, [io.BytesIO(b"# Kiln\n\nThe kiln is fired on Fridays.\n")])
     with open_runtime(settings) as runtime:
         uploads = Uploads(runtime, Metrics())
-        assert show_run(uploads, OPERATOR, run_id)["state"] == "queued"
+        assert show_run(runtime, uploads, OPERATOR, run_id)["state"] == "queued"
         uploads.resume()
         uploads.close(60)
-        run = show_run(uploads, OPERATOR, run_id)
+        run = show_run(runtime, uploads, OPERATOR, run_id)
         assert (run["state"], run["added"]) == ("done", 1)
         assert list(uploads.folder.iterdir()) == []
         runtime.retriever.sync()
@@ -174,6 +177,23 @@ def test_an_acknowledged_upload_survives_the_server(own_knowledge_base: Knowledg
 
         hits = runtime.retriever.retrieve(Query("kiln fired"), Principal("user:ana"), k=1).hits
         assert "Fridays" in hits[0].chunk.text
+
+
+def test_a_run_whose_process_was_killed_is_told_as_interrupted(own_knowledge_base: KnowledgeBase) -> None:
+    settings = own_knowledge_base.settings
+    with open_runtime(settings) as runtime:
+        with runtime.database.write() as session:
+            for name in ("killed", "alive"):
+                session.add(IngestRun(id=name, state="running", principal=OPERATOR.name, report={}))
+        claim = Held(settings.home / "runs", "alive")
+        try:
+            uploads = Uploads(runtime, Metrics())
+            states = {run["run_id"]: run["state"] for run in list_runs(runtime, OPERATOR, 50)}
+            assert (states["killed"], states["alive"]) == ("interrupted", "running")
+            assert show_run(runtime, uploads, OPERATOR, "killed")["state"] == "interrupted"
+            assert show_run(runtime, uploads, OPERATOR, "alive")["state"] == "running"
+        finally:
+            claim.release()
 
 
 def test_an_upload_that_is_too_large_leaves_nothing(own_knowledge_base: KnowledgeBase) -> None:
