@@ -144,7 +144,7 @@ class AnswerSettings(Section):
     unsupported_claims: Literal["remove", "mark"] = "remove"
     verify: bool = True
     second_reader: bool = True
-    """Whether a small language model reads the likeliest passages again before a question is answered or refused."""
+    """Whether a small language model reads the likeliest passages again, to refuse and to choose what is quoted."""
     stream_unverified: bool = False
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from models.reading import Encoded, encode_pairs
+
+Item = TypeVar("Item")
+POOL = 16
+"""Batches whose rows are sorted together by length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,13 @@ def targets(batch: Sequence[Example], width: int) -> tuple[Tensor, ...]:
     return inside, opens, closes, support, known_span, known_support
 
 
-def batches(examples: Sequence[Example], size: int, shuffle: random.Random) -> Iterator[list[Example]]:
-    """Yield batches of near lengths in random order."""
-    order = list(range(len(examples)))
-    shuffle.shuffle(order)
-    for pool in range(0, len(order), size * 20):
-        near = sorted(order[pool : pool + size * 20], key=lambda index: examples[index].encoded.length)
+def near_lengths(
+    items: Sequence[Item], size: int, shuffle: random.Random, length: Callable[[Item], int]
+) -> Iterator[list[Item]]:
+    """Yield batches of near lengths in random order, which pad little."""
+    order = shuffle.sample(list(items), len(items))
+    for pool in range(0, len(order), size * POOL):
+        near = sorted(order[pool : pool + size * POOL], key=length)
         cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
         shuffle.shuffle(cuts)
-        yield from ([examples[index] for index in cut] for cut in cuts)
+        yield from cuts

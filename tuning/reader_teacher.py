@@ -21,7 +21,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from models.llama import MAPS
 from models.pointer import FILE as POINTER
 from models.second_reader import NO, YES, in_eight_bits, in_floats, prompt_of
 from tuning.passages_data import read_rows
+from tuning.reader_examples import near_lengths
 from tuning.reader_report import told_apart
 
 TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
@@ -91,7 +92,7 @@ class Teacher:
         spoke = began
         self._model.train()
         for _ in range(epochs):
-            for chosen in _near(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
+            for chosen in near_lengths(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
                 step += 1
                 done = max(step / total, (time.monotonic() - began) / seconds)
                 if done > 1:
@@ -194,16 +195,6 @@ class Teacher:
 
 def _weight(row: Row) -> float:
     return 1.0 if row["source"] in ("squad", "articles", "filings", "clapnq", "mtrag", "plain") else 0.5
-
-
-def _near(items: Sequence[Any], size: int, shuffle: random.Random, length: Any) -> Iterator[list[Any]]:
-    """Yield batches of near lengths in random order."""
-    order = shuffle.sample(list(items), len(items))
-    for pool in range(0, len(order), size * 16):
-        near = sorted(order[pool : pool + size * 16], key=length)
-        cuts = [near[begin : begin + size] for begin in range(0, len(near), size)]
-        shuffle.shuffle(cuts)
-        yield from cuts
 
 
 def write_second_reader(

@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from models.lora import AdaptedBert, as_pairs, batch_of, new_lora
 from models.reading import best_spans, load_bert, logits, special_ids
-from tuning.reader_examples import Example, batches, read_examples, targets
+from tuning.reader_examples import Example, near_lengths, read_examples, targets
 from tuning.reader_report import Judged, report
 
 _HELD = ("group", "question")
@@ -93,7 +93,7 @@ class Trainer:
         step, began = 0, time.monotonic()
         spoke = began
         for epoch in range(epochs):
-            for batch in batches(examples, self._options.batch, shuffle):
+            for batch in near_lengths(examples, self._options.batch, shuffle, lambda one: one.encoded.length):
                 step += 1
                 done = max((step - warm) / (total - warm + 1), (time.monotonic() - began) / seconds)
                 if done > 1:

@@ -1,14 +1,18 @@
 import json
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 
+from core.sentences import split_units
+from core.settings import EmbedderSettings
 from models.gguf_file import read_gguf, tokenizer_of
 from models.pointer import FILE, TEMPERATURE, Pointer, SecondReading, load_pointer
+from models.second_reader import FOLDER, has_second_reader, load_second_reader
 from models.sources import find_weights
-from tuning.reader_pointer import DEPTHS, LEAST, piece_logits, tasks_of, write_pointer
+from tuning.reader_pointer import DEPTHS, LEAST, Trainer, piece_logits, tasks_of, write_pointer
 from tuning.reader_teacher import write_second_reader
 
 PASSAGE = "Dogs are welcome. The café closes at 16:30.\n\n- Lockers cost 1 pound.\n- Prams stay outside."
@@ -40,6 +44,30 @@ def test_training_and_serving_give_a_piece_the_same_logit() -> None:
     reading = SecondReading(0.0, offsets, *(tuple(one.tolist()) for one in pointed[0]))
     served = reading.pointed([(1, 3), (3, 6), (9, 10)])
     assert served == pytest.approx(torch.softmax(logits / TEMPERATURE, 0).tolist(), abs=1e-6)
+
+
+@pytest.mark.skipif(
+    not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
+)
+def test_a_pointer_learns_which_piece_is_right_and_serves_it(tmp_path: Path) -> None:
+    for name in ("adapter.safetensors", "card.json"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    trainer = Trainer(tmp_path, "cpu")
+    asked = {
+        "16:30": "When does the café close?",
+        "1 pound": "What is a locker?",
+        "outside": "Where do I leave a pram?",
+    }
+    rows = [row(answer, question=question) for answer, question in asked.items()]
+    tasks = tasks_of(rows, trainer.tokenizer)
+    trainer.fit(tasks, epochs=12)
+    assert trainer.first_right(tasks) == {"plain": {"passages": 3, "right": 1.0}}
+    write_pointer(tmp_path, trainer.pointer, {})
+    reader = load_second_reader(EmbedderSettings(device="cpu"), tmp_path)
+    spans = [(unit.start, unit.end) for unit in split_units(PASSAGE)]
+    for answer, question in asked.items():
+        pointed = reader.read(question, [PASSAGE])[0].pointed(spans) or []
+        assert answer in PASSAGE[slice(*spans[pointed.index(max(pointed))])]
 
 
 def test_what_is_written_is_what_is_served_and_told(tmp_path: Path) -> None:
