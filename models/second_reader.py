@@ -1,9 +1,9 @@
-"""The second reader: a small language model that is asked whether a passage answers a question.
+"""The second reader: a small language model that is asked whether a passage answers a question, or supports a claim.
 
 The packaged instruct model under a low-rank change of its maps: six times the size of the reader and as much slower, so
-it reads only the passages that the reader finds likeliest. Its word is the logit of " yes" over " no" after the prompt
-below; where in the passage it sees the answer, its pointer says (`models/pointer.py`). Trained by
-`tuning/reader_teacher.py`.
+it reads only the passages that the reader finds likeliest, and only claims that the verifier's adapter believes. Its
+word is the logit of " yes" over " no" after the prompt below; where in the passage it sees the answer, its pointer says
+(`models/pointer.py`). Trained by `tuning/reader_teacher.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ from models.sources import find_weights
 
 log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent / "weights" / "second_reader"
-LONGEST_QUESTION, LONGEST_PASSAGE = 300, 1400
+LONGEST_ASKED, LONGEST_PASSAGE = 300, 1400
 """Characters; what is longer is cut, as in training."""
 YES, NO = " yes", " no"
 TOGETHER = {"cpu": 16, "cuda": 128}
@@ -46,14 +47,27 @@ RECORDED = (128, 192, 256, 320, 384, 448, 512, 768)
 """Tokens of the passes that a GPU is given in one launch; a passage under its question has some 300."""
 
 
-def prompt_of(question: str, passage: str) -> str:
-    """Return what is read: the question stands before the passage, to look for, and after it."""
-    asked = question[:LONGEST_QUESTION]
-    return f"{_before(asked)}{passage[:LONGEST_PASSAGE]}\nQuestion: {asked}\nDoes the passage answer it?"
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the model is asked of a passage."""
+
+    name: str
+    asks: str
+
+    def prompt(self, asked: str, passage: str) -> str:
+        """Return what is read: what is asked stands before the passage, to look for, and after it."""
+        asked = asked[:LONGEST_ASKED]
+        return f"{self.before(asked)}{passage[:LONGEST_PASSAGE]}\n{self.name}: {asked}\n{self.asks}"
+
+    def before(self, asked: str) -> str:
+        """Return what stands before the passage."""
+        return f"{self.name}: {asked[:LONGEST_ASKED]}\nPassage: "
 
 
-def _before(asked: str) -> str:
-    return f"Question: {asked}\nPassage: "
+QUESTION = Form("Question", "Does the passage answer it?")
+CLAIM = Form("Claim", "Does the passage support it?")
+Asked: TypeAlias = tuple[Form, str, str]
+"""A form, the question or claim, and the passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +81,12 @@ class Prompt:
     """Characters of the passage that each of its tokens stands for."""
 
 
-def prompts_of(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> list[Prompt]:
-    """Return questions and passages as tokens, and where in the passage each stands."""
+def prompts_of(tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Prompt]:
+    """Return what is asked of passages as tokens, and where in the passage each stands."""
     found = []
-    encoded = tokenizer.encode_batch([prompt_of(question, passage) for question, passage in pairs])
-    for (question, passage), tokens in zip(pairs, encoded, strict=True):
-        begin = len(_before(question[:LONGEST_QUESTION]))
+    encoded = tokenizer.encode_batch([form.prompt(text, passage) for form, text, passage in asked])
+    for (form, text, passage), tokens in zip(asked, encoded, strict=True):
+        begin = len(form.before(text))
         end = begin + len(passage[:LONGEST_PASSAGE])
         inside = touched(tokens.offsets, begin, end)
         offsets = tuple((max(0, start - begin), stop - begin) for start, stop in tokens.offsets[inside])
@@ -95,19 +109,23 @@ class SecondReader:
         self._told = self._model.embedding[yes].float() - self._model.embedding[no].float()
         self._launch = Launcher(self._padded, device, widths=RECORDED) if device == "cuda" else None
         self._together = TOGETHER[device]
-        self._reading: Batcher[tuple[str, str], SecondReading] = Batcher(self._read, "second-reader", self._together)
+        self._reading: Batcher[Asked, SecondReading] = Batcher(self._read, "second-reader", self._together)
 
     def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
         """Return one reading a passage, in their order."""
-        return list(self._reading([(question, passage) for passage in passages]))
+        return list(self._reading([(QUESTION, question, passage) for passage in passages]))
+
+    def support(self, claims: Sequence[tuple[str, str]]) -> list[float]:
+        """Return for each claim and passage the logit of the passage supporting the claim."""
+        return [reading.logit for reading in self._reading([(CLAIM, claim, passage) for claim, passage in claims])]
 
     def warm(self) -> None:
         """On a GPU, record every shape of a pass, so that no question waits for one."""
         if self._launch:
             self._launch.warm()
 
-    def _read(self, pairs: Sequence[tuple[str, str]]) -> list[SecondReading]:
-        prompts = prompts_of(self._tokenizer, pairs)
+    def _read(self, asked: Sequence[Asked]) -> list[SecondReading]:
+        prompts = prompts_of(self._tokenizer, asked)
         if self._launch:
             rows = self._launch([Row(prompt.ids) for prompt in prompts])
             return [
@@ -193,5 +211,17 @@ def load_second_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Sec
 
 
 @cache
+def claims_ease(folder: Path = FOLDER) -> float | None:
+    """Return what is added to its logits of claims before they count; `None` where it learnt no claims."""
+    found = _card(folder).get("claims")
+    return None if found is None else float(found["ease"])
+
+
 def _base(folder: Path) -> str:
-    return str(json.loads((folder / "card.json").read_text(encoding="utf-8"))["base"])
+    return str(_card(folder)["base"])
+
+
+@cache
+def _card(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return found

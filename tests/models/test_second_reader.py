@@ -7,12 +7,12 @@ from core.errors import NotFound
 from core.settings import EmbedderSettings
 from models.second_reader import (
     FOLDER,
+    QUESTION,
     fast_dtype,
     has_second_reader,
     in_eight_bits,
     in_floats,
     load_second_reader,
-    prompt_of,
 )
 from tests.generation.passages import CONTACT, LEAVE
 
@@ -33,7 +33,7 @@ def test_a_missing_adapter_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_what_is_too_long_is_cut_and_the_question_stands_twice() -> None:
-    prompt = prompt_of("Why? " * 100, "Because. " * 1000)
+    prompt = QUESTION.prompt("Why? " * 100, "Because. " * 1000)
     assert len(prompt) < 2 * 300 + 1400 + 100
     assert prompt.count("Question: Why?") == 2
 

@@ -1,0 +1,205 @@
+"""A small language model that learns to judge question-passage and claim-passage pairs, or a low-rank change of one."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils import parametrize
+
+from models.causal import load_causal
+from models.llama import MAPS
+from models.second_reader import CLAIM, NO, QUESTION, YES
+from tuning.reader_examples import near_lengths
+
+TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
+CUT = 64
+"""Rank that a change is cut to: 20 MB in eight bits a number. 32 costs 0.002 of area on squad2 and 0.03 on clapnq."""
+FORMS = {form.name: form for form in (QUESTION, CLAIM)}
+"""What a row asks of its passage: its `form`, a question where it names none."""
+Row = Mapping[str, Any]
+
+
+class Added(torch.nn.Module):
+    """A low-rank change of a map that stays as it is; its factors learn."""
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Parameter(a), torch.nn.Parameter(b)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the changed map."""
+        return weight + self.b @ self.a
+
+
+class Teacher:
+    """A causal language model that answers "yes" with an answer, or "no"."""
+
+    def __init__(self, folder: Path, device: str, rank: int | None = None, *, maps_only: bool = False) -> None:
+        self._tokenizer, model = load_causal(folder)
+        if maps_only:
+            for name, weight in model.named_parameters():
+                weight.requires_grad = any(target in name for target in TARGETS)
+        if rank is not None:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS))
+            model = inject_adapter_in_model(config, model)
+        self._rank = rank
+        learning = {name: weight for name, weight in model.named_parameters() if maps_only and weight.requires_grad}
+        self._before = {name: weight.detach().clone() for name, weight in learning.items()}
+        self._model = model.to(device)
+        self._device = device
+        self._end = int(self._tokenizer.eos_token_id)
+        self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
+
+    def factor(self, change: Mapping[str, Tensor]) -> None:
+        """Let the factors of a change that was cut learn from here, instead of the maps."""
+        for name, weight in self._before.items():
+            module = self._model.get_submodule(name.removesuffix(".weight"))
+            module.weight.requires_grad_(False)
+            a, b = (change[f"{name}.{part}"].to(weight) for part in "ab")
+            parametrize.register_parametrization(module, "weight", Added(a, b))
+
+    def factors(self) -> dict[str, Tensor]:
+        """Return the factors as `cut` does."""
+        found: dict[str, Tensor] = {}
+        for name in self._before:
+            added = self._model.get_submodule(name.removesuffix(".weight")).parametrizations["weight"][0]
+            found |= {f"{name}.{part}": getattr(added, part).detach().half().cpu().contiguous() for part in "ab"}
+        return found
+
+    def start(self, change: Mapping[str, Tensor]) -> None:
+        """Add what a second reader changes to the maps that learn (`models.second_reader.in_floats`)."""
+        for name, weight in self._model.named_parameters():
+            if name in self._before:
+                weight.data += (change[f"{name}.b"] @ change[f"{name}.a"]).to(weight)
+
+    def fit(
+        self, rows: Sequence[Row], *, epochs: int, learning_rate: float, batch: int, seconds: float = math.inf
+    ) -> None:
+        """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones.
+
+        Where the time will not do for all epochs, the rate falls with the time instead.
+        """
+        learning = [weight for weight in self._model.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
+        shuffle = random.Random(11)
+        coded = [(self._prompt(row), self._target(row), bool(row["answerable"]), _weight(row)) for row in rows]
+        total, step, began = epochs * math.ceil(len(coded) / batch), 0, time.monotonic()
+        spoke = began
+        self._model.train()
+        for _ in range(epochs):
+            for chosen in near_lengths(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
+                step += 1
+                done = max(step / total, (time.monotonic() - began) / seconds)
+                if done > 1:
+                    return
+                rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * done)) + 0.01)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate * rise
+                loss = self._loss(chosen)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(learning, 1.0)
+                optimizer.step()
+                if time.monotonic() - spoke > 10 or step == total:
+                    spoke = time.monotonic()
+                    print(f"reading {step}/{total} loss {float(loss.detach()):.3f}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def keep(self, folder: Path) -> None:
+        """Write the adapter, in half precision, and its configuration to a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            name.replace(".default.", "."): weight.detach().half().cpu().contiguous()
+            for name, weight in self._model.named_parameters()
+            if ".lora_" in name
+        }
+        save_file(tensors, folder / "adapter_model.safetensors")
+        config = {"r": self._rank, "lora_alpha": 2 * (self._rank or 0), "target_modules": list(TARGETS)}
+        (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+    def cut(self) -> dict[str, Tensor]:
+        """Cut what the maps learnt to a low rank, in place, and return it as `models/llama.py` adds it."""
+        found: dict[str, Tensor] = {}
+        for name, weight in self._model.named_parameters():
+            if name not in self._before:
+                continue
+            before = self._before[name].to(weight.device)
+            left, sizes, right = torch.linalg.svd(weight.detach() - before, full_matrices=False)
+            root = sizes[:CUT].sqrt()
+            change = {"a": root[:, None] * right[:CUT], "b": left[:, :CUT] * root}
+            weight.data = before + change["b"] @ change["a"]
+            found |= {f"{name}.{part}": tensor.half().cpu().contiguous() for part, tensor in change.items()}
+        return found
+
+    def score(self, rows: Sequence[Row], batch: int = 256) -> list[float]:
+        """Return the logit of "yes" over "no" of each row."""
+        self._model.eval()
+        coded = [self._prompt(row) for row in rows]
+        order = sorted(range(len(rows)), key=lambda index: len(coded[index]))
+        found = [0.0] * len(rows)
+        for begin in range(0, len(order), batch):
+            chosen = order[begin : begin + batch]
+            ids, mask, last = self._padded([coded[index] for index in chosen])
+            with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16):
+                states = self._model.model(input_ids=ids, attention_mask=mask)[0]
+                logits = self._model.lm_head(states[torch.arange(len(chosen)), last]).float()
+            for index, value in zip(chosen, (logits[:, self._yes] - logits[:, self._no]).tolist(), strict=True):
+                found[index] = value
+        return found
+
+    def _prompt(self, row: Row) -> list[int]:
+        text = FORMS[row.get("form", QUESTION.name)].prompt(row["question"], row["context"])
+        return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
+
+    def _target(self, row: Row) -> list[int]:
+        if not row["answerable"]:
+            return [self._no, self._end]
+        spans = row["spans"] or ()
+        answer = f", {row['context'][slice(*spans[0])]}" if spans else ""
+        tail = self._tokenizer.encode(answer, add_special_tokens=False) if answer else []
+        return [self._yes, *tail[:24], self._end]
+
+    def _loss(self, chosen: Sequence[tuple[list[int], list[int], bool, float]]) -> Tensor:
+        """Cross entropy of yes against no, and of the answer's words."""
+        ids, mask, _ = self._padded([[*prompt, *target] for prompt, target, _, _ in chosen])
+        labels = torch.full_like(ids, -100)
+        for row, (prompt, target, _, _) in enumerate(chosen):
+            labels[row, len(prompt) + 1 : len(prompt) + len(target)] = torch.tensor(target[1:], device=ids.device)
+        at = torch.tensor([len(prompt) - 1 for prompt, _, _, _ in chosen], device=ids.device)
+        truth = torch.tensor([float(yes) for _, _, yes, _ in chosen], device=ids.device)
+        weight = torch.tensor([weight for _, _, _, weight in chosen], device=ids.device)
+        with torch.autocast(self._device, torch.bfloat16):
+            states = self._model.model(input_ids=ids, attention_mask=mask)[0]
+            first = self._model.lm_head(states[torch.arange(len(chosen)), at]).float()
+            kept = labels[:, 1:] != -100
+            words = self._model.lm_head(states[:, :-1][kept]).float()
+        margin = first[:, self._yes] - first[:, self._no]
+        told = functional.binary_cross_entropy_with_logits(margin, truth, reduction="none")
+        spoken = functional.cross_entropy(words, labels[:, 1:][kept]) if bool(kept.any()) else margin.sum() * 0
+        return (told * weight).sum() / weight.sum() + 0.3 * spoken
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+        longest = max(map(len, rows))
+        ids = torch.full((len(rows), longest), self._end)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
+        last = torch.tensor([len(row) - 1 for row in rows])
+        return ids.to(self._device), mask.to(self._device), last.to(self._device)
+
+
+def _weight(row: Row) -> float:
+    return 1.0 if row["source"] in ("squad", "articles", "filings", "clapnq", "mtrag", "plain") else 0.5
