@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.report_claims import labelled
+from bench.report_claims import FOLDER
+from tuning.report_claims import labelled
 
 
 def test_right_and_wrong_sentences_are_of_a_number() -> None:
-    rows = list(labelled())
+    rows = [*labelled(), *labelled(FOLDER)]
     counts = Counter((row["source"], row["grounded"]) for row in rows)
     assert len({row["id"] for row in rows}) == len(rows)
     assert len({row["group"] for row in rows}) > 800
