@@ -6,7 +6,8 @@ Run: python -m bench.filing_passages --data DATA --out filings.jsonl
 Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2.0). Negatives: the questions that
 have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
 of figures and questions over them are made up (`tuning/table_questions.py`), plain pages of organisations are written
-for this project (`tuning/plain_questions.py`), and so are questions over further articles and over company filings
+for this project (`tuning/plain_questions.py`), and so are whole organisations' documents
+(`tuning/organisation_questions.py`) and questions over further articles and over company filings
 (`tuning/article_questions.py`, `tuning/filing_questions.py`).
 Whole articles and conversations are held out, and of the others one question in six.
 """
@@ -25,6 +26,9 @@ from tuning.article_questions import SOURCE as ARTICLES
 from tuning.article_questions import read_article_questions
 from tuning.filing_questions import SOURCE as FILINGS
 from tuning.filing_questions import read_filing_questions
+from tuning.organisation_questions import FILES as ORGANISATION_FILES
+from tuning.organisation_questions import SOURCE as ORGANISATIONS
+from tuning.organisation_questions import make_organisation_rows
 from tuning.passages_data import (
     Labelled,
     Passage,
@@ -52,8 +56,9 @@ PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed":
 """Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
 BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
 """Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
-TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4}
-"""How often rows of these sources come in `reader.taught`: people's own questions are few beside the written ones."""
+TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4, ORGANISATIONS: 2, FILINGS: 2}
+"""How often rows of these sources come in `reader.taught`: people's own questions are few beside the written ones, and
+organisations and filings are what most is asked of."""
 TAUGHT_PAGES, TAUGHT_LOOKALIKES = 16000, 11000
 """Rows of plain pages, and at most so many look-alikes, in `reader.taught`."""
 PAGES_TEST = 2000
@@ -83,7 +88,8 @@ def build(data: Path, out: Path, filings: Path | None = None) -> dict[str, int]:
     corpus = [*squad_passages(data), *distractor_passages(data, PARAGRAPHS), *clapnq_passages(data).values()]
     corpus += {item.passage.text: item.passage for item in of_filings}.values()
     tables = ({**row, **split_of(row["group"], row["question"])} for row in make_rows(TABLES, chance))
-    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables]
+    organisations = make_organisation_rows(ORGANISATION_FILES, chance)
+    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables, *organisations]
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
     train = [row for row in rows if row["held"] is None]

@@ -51,22 +51,23 @@ class Labelled:
 
 def held_out(group: str) -> bool:
     """Whether a group belongs to the test split."""
-    return _hashed(group) % HELD_OUT == 0
+    return hashed(group) % HELD_OUT == 0
 
 
 def held_by(group: str, question: str) -> str | None:
     """Return how a question is held out: with its `group`, by itself (`question`), or not at all."""
     if held_out(group):
         return "group"
-    return "question" if _hashed(question) % HELD_QUESTIONS == 0 else None
+    return "question" if hashed(question) % HELD_QUESTIONS == 0 else None
 
 
 def split_of(group: str, question: str) -> dict[str, Any]:
     """Return both splits of a question: `held` by its group or itself, `apart` by itself alone, its article known."""
-    return {"held": held_by(group, question), "apart": _hashed(question) % HELD_QUESTIONS == 0}
+    return {"held": held_by(group, question), "apart": hashed(question) % HELD_QUESTIONS == 0}
 
 
-def _hashed(text: str) -> int:
+def hashed(text: str) -> int:
+    """Return a number that is the same in every process."""
     return int(hashlib.sha256(text.encode()).hexdigest(), 16)
 
 

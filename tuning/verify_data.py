@@ -48,15 +48,8 @@ _SUBJECT = re.compile(
 def build(data: Path, out: Path) -> dict[str, int]:
     """Write rows that train, and the sentences of every labelled answer to judge; return how many each file has."""
     chance = random.Random(20261124)
-    labelled = list(_labelled(data))
-    built = [
-        *_sentence_rows(data, chance),
-        *_summary_rows(data, chance),
-        *_question_rows(read_squad(data), chance),
-        *_long_answers(read_clapnq(data), list(clapnq_passages(data).values()), chance),
-        *_conversation_answers(data, chance),
-    ]
-    train = labelled + [{**row, "train_only": True} for row in built]
+    train = training_rows(data, chance)
+    built = [row for row in train if row["kind"] not in TRAINED_ON]
     chance.shuffle(train)
     return {
         "train": write_rows(out / "groundedness.train.jsonl", train),
@@ -64,10 +57,22 @@ def build(data: Path, out: Path) -> dict[str, int]:
     }
 
 
+def training_rows(data: Path, chance: random.Random) -> list[dict[str, Any]]:
+    """Return the labelled answers, their sentences whose label is known, and the built rows, which only train."""
+    built = [
+        *_sentence_rows(data, chance),
+        *_summary_rows(data, chance),
+        *_question_rows(read_squad(data), chance),
+        *_long_answers(read_clapnq(data), list(clapnq_passages(data).values()), chance),
+        *_conversation_answers(data, chance),
+    ]
+    return [*_labelled(data), *({**row, "train_only": True} for row in built)]
+
+
 def _judged(built: Sequence[dict[str, Any]], chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield some of the built claims, whose contexts are as long as what serving shows."""
     for number, row in enumerate(chance.sample(built, min(JUDGED, len(built)))):
-        yield {**row, "kind": f"built:{row['kind']}", "id": f"built-{number}"}
+        yield {**row, "kind": f"built:{row['kind']}", "id": f"built-{number}", "train_only": False}
 
 
 def _sentences(data: Path) -> Iterator[dict[str, Any]]:
