@@ -19,9 +19,13 @@ from generation.anchors import anchors, written_small
 from generation.identifiers import rivalled
 from generation.passages import Passage
 
+SHORTEST = 3
+"""Letters of a name that may be a part of a file's: "buy" in BESTBUY."""
 ALIKE = 6
 """Letters in which two words of one name agree: Aristotle and Aristotelian."""
 _PARTS = re.compile(r"[-/_–]")
+_JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+"""Where words and numbers meet in a file's name: BestBuy_2024Q2."""
 _ONE = r"[A-Z0-9][\w.’'-]*"
 _VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)")
 _MAIL = re.compile(r"(?:(?:Subject|From|To|Cc|Date): [^\n]*(?:\n|$)){3,}")
@@ -59,13 +63,18 @@ def speaks_of(pins: frozenset[frozenset[str]], passage: Passage) -> bool:
     if not pins:
         return True
     own = f"{_around(passage.evidence)}{passage.header}\n{passage.in_context}\n{_before(passage)}"
-    have = _stems(own)
-    return all(any(_held(name, have) for name in alike) for alike in pins)
+    have, filed = _stems(own), frozenset(words(_PARTS.sub(" ", _file_name(passage.evidence))))
+    return all(any(_held(name, have) or _filed(name, filed) for name in alike) for alike in pins)
 
 
 def _around(item: Evidence) -> str:
     hit = item.hit
-    return f"{hit.title}\n{PurePosixPath(hit.source).stem}\n{hit.chunk.heading}\n{_letter_head(hit.chunk.text)}"
+    return f"{hit.title}\n{_file_name(item)}\n{hit.chunk.heading}\n{_letter_head(hit.chunk.text)}"
+
+
+def _file_name(item: Evidence) -> str:
+    """Return the name of the file as words."""
+    return _JOINED.sub(" ", PurePosixPath(item.hit.source).stem)
 
 
 def _letter_head(text: str) -> str:
@@ -107,3 +116,10 @@ def _held(name: str, have: frozenset[str]) -> bool:
     if not name.isalpha() or len(name) < 4:
         return False
     return any(word.startswith(name) or (len(name) >= ALIKE and word[:ALIKE] == name[:ALIKE]) for word in have)
+
+
+def _filed(name: str, filed: frozenset[str]) -> bool:
+    """Whether a word of a file's name, whose words are often written as one, begins or ends with a name."""
+    return (
+        name.isalpha() and len(name) >= SHORTEST and any(word.startswith(name) or word.endswith(name) for word in filed)
+    )

@@ -1,5 +1,6 @@
 """Names and years of a question: what is said of another is not quoted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,19 @@ def test_what_reads_better_and_is_of_another_does_not_hide_what_is_asked_for(
 def test_years_set_side_by_side_are_one_pin() -> None:
     texts = ("In FY2021 Acme bought a mill.", "In FY2023 Acme bought a boat.")
     assert len(spoken_of("What did Acme buy in FY2023, FY2022 and FY2021?", *texts)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("BESTBUY_2024Q2_10Q.pdf", 1),
+        ("BestBuy2024-report.pdf", 1),
+        ("BESTBUY_2023Q2_10Q.pdf", 0),
+        ("ADOBE_2024.pdf", 0),
+    ],
+)
+def test_a_files_name_speaks_for_all_of_it(name: str, found: int) -> None:
+    filed, other = evidence_of("Entertainment grew by 9%. Computing fell.", "In 2024 Best Buy did well, as Adobe did.")
+    filed = replace(filed, hit=replace(filed.hit, source=name, title="Form 10-Q"))
+    pins = pinned_by("Which Best Buy category grew most in 2024?", (filed, other))
+    assert sum(speaks_of(pins, passage) for passage in passages_of((filed,))) == found
