@@ -73,8 +73,9 @@ class Answerability:
 
         With a reader: its best pair logit, or that of a table row that the question names, discounted where the
         evidence is figures, which it was not trained on (`read`); how much of the evidence is figures (`figures`), and
-        the share of the question's names and years that one piece of it holds there (`tables`). In prose names say
-        nothing that the reader does not see; span margins, shared words and second-best logits added nothing.
+        the share of the question's names and years that one piece of it holds there (`tables`); and the second reader's
+        best logit, which has learnt figures (`second`). In prose names say nothing that the readers do not see; span
+        margins, shared words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
@@ -83,7 +84,7 @@ class Answerability:
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
             found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
             again = [one.logit for one in read_again(question, evidence, self._settings) or () if one is not None]
-            return found | {"second": max(again) * (1 - tables)} if again else found
+            return found | {"second": max(again)} if again else found
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)

@@ -2,8 +2,9 @@
 
 With the `groundedness` adapter: the windows of evidence that share most words with a claim are judged by the model, the
 best first and the others where it does not settle the claim; the words that one piece holds count besides
-(`models/grounding.py`), and within a window each piece counts by its share of the claim's words. Without the adapter:
-meaning and shared words.
+(`models/grounding.py`), and within a window each piece counts by its share of the claim's words. The second reader,
+where installed, is asked of the evidence that these windows are in, and both are weighed (`models/opinion.py`).
+Without the adapter: meaning and shared words.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from core.settings import Settings
 from core.types import Evidence
 from core.words import content_words, coverage
 from generation.passages import Passage
+from generation.readings import context_of
 from models.grounding import ADAPTER, Blend
+from models.opinion import Opinion, load_opinion
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
@@ -27,6 +30,8 @@ WINDOW = 700
 ROUNDS = ((0, 1), (1, 3))
 """Windows the model judges of a claim, best first, in two batches: most claims are settled by the first window, and a
 score only ever rises with further ones, so that what is supported stays so."""
+HEARD = 2
+"""Pieces of evidence that the second reader is asked of for one claim: it takes six times as long as the adapter."""
 Settled: TypeAlias = Callable[[int, Sequence[float]], bool]
 """Whether a claim, by its place, needs no further window with these scores of the passages."""
 
@@ -63,7 +68,8 @@ def support_scores(
     held = [content_words(passage.in_context) for passage in passages]
     overlaps = [[coverage(wanted, words) for words in held] for wanted in map(content_words, claims)]
     if classifier is not None and classifier.has(ADAPTER):
-        return _judged(claims, passages, overlaps, classifier, settled)
+        opinion = load_opinion(settings, limits(classifier).supported)
+        return _judged(claims, passages, overlaps, classifier, settled, opinion)
     return _by_meaning(claims, passages, overlaps, settings)
 
 
@@ -73,6 +79,7 @@ def _judged(
     overlaps: list[list[float]],
     classifier: Classifier,
     settled: Settled,
+    opinion: Opinion | None,
 ) -> list[list[float]]:
     cuts = [(item, cut) for item in _evidence(passages) for cut in _windows(item)]
     shown = [_shown(item, cut) for item, cut in cuts]
@@ -83,20 +90,40 @@ def _judged(
     ]
     blend = Blend.of(classifier.card(ADAPTER))
     found = [[0.0] * len(passages) for _ in claims]
+    heard: list[dict[int, float]] = [{} for _ in claims]
     left = list(range(len(claims)))
     for first, last in ROUNDS:
         asked = [(index, cut) for index in left for cut in orders[index][first:last]]
         scores = classifier.score(ADAPTER, [(claims[index], shown[cut]) for index, cut in asked])
+        if opinion:
+            _hear(opinion, claims, [(index, cuts[cut][0]) for index, cut in asked], heard)
         for (index, cut), score in zip(asked, scores, strict=True):
-            _raise(found[index], float(score), overlaps[index], inside[cut], blend)
+            best = max((overlaps[index][number] for number in inside[cut]), default=0.0)
+            support = blend.support(float(score), best)
+            if opinion:
+                logit = heard[index].get(cuts[cut][0].marker)
+                support = 0.0 if logit is None else opinion.weigh(support, logit)
+            _raise(found[index], support, overlaps[index], inside[cut], best)
         left = [index for index in left if not settled(index, found[index])]
     return found
 
 
-def _raise(row: list[float], score: float, overlaps: Sequence[float], inside: Sequence[int], blend: Blend) -> None:
-    """Raise the scores of the passages inside a window to what the model's score of it makes of each."""
-    best = max((overlaps[number] for number in inside), default=0.0)
-    support = blend.support(score, best)
+def _hear(
+    opinion: Opinion, claims: Sequence[str], asked: Sequence[tuple[int, Evidence]], heard: list[dict[int, float]]
+) -> None:
+    """Ask the second reader of claims, by their places, beside evidence it has not yet been asked of for them."""
+    new: dict[tuple[int, int], Evidence] = {}
+    for index, item in asked:
+        of_claim = {marker for place, marker in new if place == index} | set(heard[index])
+        if item.marker not in of_claim and len(of_claim) < HEARD:
+            new[index, item.marker] = item
+    logits = opinion.hear([(claims[index], context_of(item)) for (index, _), item in new.items()])
+    for (index, marker), logit in zip(new, logits, strict=True):
+        heard[index][marker] = logit
+
+
+def _raise(row: list[float], support: float, overlaps: Sequence[float], inside: Sequence[int], best: float) -> None:
+    """Raise the scores of the passages inside a window to what the window's support makes of each."""
     for number in inside:
         share = (overlaps[number] / best) ** 0.5 if best else 1.0
         row[number] = max(row[number], support * share)

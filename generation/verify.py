@@ -22,7 +22,10 @@ from generation.fragments import answering, fragments
 from generation.passages import Passage, flat, passage_text, passages_of
 from generation.prompts import NOT_FOUND
 from generation.support import Limits, limits, support_scores
+from models import second_reader
 from models.grounding import ADAPTER
+from models.opinion import load_opinion
+from models.sources import adapter_revision
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
@@ -80,10 +83,12 @@ class Verifier:
 
     @property
     def revision(self) -> str | None:
-        """A short name of the trained judge's weights, for the record; `None` where shared words judge."""
+        """A short name of the trained judges' weights, for the record; `None` where shared words judge."""
         if self._classifier is None or not self._classifier.has(ADAPTER):
             return None
-        return str(self._classifier.card(ADAPTER)["adapter_sha256"])[:16]
+        first = str(self._classifier.card(ADAPTER)["adapter_sha256"])[:16]
+        opinion = load_opinion(self._settings, limits(self._classifier).supported)
+        return f"{first}+{adapter_revision(second_reader.FOLDER)}" if opinion else first
 
     def verify(self, question: str, draft: Draft, evidence: Sequence[Evidence]) -> Verified:
         """Return what the evidence supports of a draft."""

@@ -19,13 +19,12 @@ import numpy as np
 
 from core.errors import InvalidInput
 from core.settings import Settings
-from guardrails.groundedness import requests_of, support_of
+from guardrails.groundedness import requests_of
 from guardrails.measured_domain import DESCRIPTION, EXAMPLES
 from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
 from guardrails.rail import Context, Finding, is_classifier_rail
 from models.adapters import Classifier, load_classifier
-from models.grounding import Blend
 
 Row = Mapping[str, Any]
 LABELS: Mapping[str, Callable[[Row], bool | None]] = {
@@ -109,7 +108,7 @@ def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Predictio
     if name == "groundedness":
         text, evidence = str(row["answer"]), str(row["context"])
         scores = [float(score) for score in classifier.score_many(requests_of(text, evidence))]
-        score = 1.0 - support_of(text, evidence, scores, Blend.of(classifier.card(name)))
+        score = 1.0 - rail.support(text, evidence, scores)
     else:
         score = _finding(rail, Context("input", str(row.get("text") or row.get("context") or "")), classifier).score
     spent = (time.perf_counter() - started) * 1000

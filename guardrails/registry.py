@@ -23,6 +23,7 @@ from guardrails.words import Words
 if TYPE_CHECKING:
     from models.adapters import Classifier
     from models.encoder import Encoder
+    from models.opinion import Opinion
 
 
 def build_rails(settings: Settings, classifier: Classifier) -> list[Rail | ClassifierRail]:
@@ -40,7 +41,7 @@ def build_rails(settings: Settings, classifier: Classifier) -> list[Rail | Class
         PromptInjection(classifier),
         HarmfulRequests(classifier),
         IndirectInjection(classifier),
-        Groundedness(classifier),
+        Groundedness(classifier, lambda threshold: _opinion(settings, threshold)),
     ]
     if policy.domain_description.strip() or policy.domain_examples:
         rails.append(Domain(policy.domain_description, policy.domain_examples, lambda: _encoder(settings)))
@@ -55,6 +56,12 @@ def _encoder(settings: Settings) -> Encoder:
     from models.encoder import load_encoder
 
     return load_encoder(settings.embedder)
+
+
+def _opinion(settings: Settings, threshold: float) -> Opinion | None:
+    from models.opinion import load_opinion
+
+    return load_opinion(settings, threshold)
 
 
 def _custom(point: EntryPoint) -> Rail | ClassifierRail:

@@ -8,6 +8,7 @@ is believed as it is. The verifier of answers and the groundedness rail both sco
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ from core.sentences import split_sentences
 from core.words import content_words, coverage
 
 ADAPTER = "groundedness"
+SHOWN = 1300
+"""Characters of evidence that the second reader is shown beside a claim, about 300 tokens."""
+NEIGHBOUR = 0.25
+GAP = " … "
 _LEAST = 1e-4
 """Keeps the logit of a score of 0 or 1 finite."""
 
@@ -35,7 +40,7 @@ class Blend:
 
     def support(self, score: float, held: float) -> float:
         """Return the support of a claim, from 0 to 1."""
-        return _sigmoid(self.logit * logit_of(score) + self.held * held + self.bias)
+        return support_at(self.logit * logit_of(score) + self.held * held + self.bias)
 
 
 def claims_of(text: str) -> list[str]:
@@ -46,6 +51,32 @@ def claims_of(text: str) -> list[str]:
 def held_by(evidence: str) -> list[frozenset[str]]:
     """Return the words of each sentence of the evidence."""
     return [content_words(evidence[start:end]) for start, end in split_sentences(evidence)]
+
+
+def focused(evidence: str, claim: str, longest: int = SHOWN) -> str:
+    """Return the sentences of the evidence that a claim is most likely about, in their order, `…` where some are left.
+
+    A sentence counts by the rare words that it shares with the claim, and a quarter of its better neighbour's.
+    """
+    spans = split_sentences(evidence)
+    if len(evidence) <= longest or not spans:
+        return evidence[:longest]
+    bags = [content_words(evidence[start:end]) for start, end in spans]
+    common = Counter(word for words in bags for word in words)
+    wanted = sorted(content_words(claim))
+    own = [sum(1 / common[word] for word in wanted if word in words) for words in bags]
+    beside = [max(own[max(place - 1, 0) : place + 2]) for place in range(len(own))]
+    kept: set[int] = set()
+    left = longest
+    for place in sorted(range(len(spans)), key=lambda place: -(own[place] + NEIGHBOUR * beside[place])):
+        length = spans[place][1] - spans[place][0] + len(GAP)
+        if length <= left or not kept:
+            kept.add(place)
+            left -= length
+    text = ""
+    for place in sorted(kept):
+        text += ("" if not text else " " if place - 1 in kept else GAP) + evidence[slice(*spans[place])]
+    return text[:longest]
 
 
 def share_held(claim: str, sentences: Sequence[frozenset[str]]) -> float:
@@ -61,7 +92,7 @@ def together(supports: Sequence[float]) -> float:
     """
     if not supports:
         return 1.0
-    return _sigmoid(sum(map(logit_of, supports)) / len(supports))
+    return support_at(sum(map(logit_of, supports)) / len(supports))
 
 
 def logit_of(score: float) -> float:
@@ -69,5 +100,6 @@ def logit_of(score: float) -> float:
     return math.log((score + _LEAST) / (1.0 - score + _LEAST))
 
 
-def _sigmoid(logit: float) -> float:
+def support_at(logit: float) -> float:
+    """Return the support of a logit, from 0 to 1."""
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))

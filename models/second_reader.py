@@ -1,9 +1,9 @@
 """The second reader: a small language model that is asked whether a passage answers a question, or supports a claim.
 
 The packaged instruct model under a low-rank change of its maps: six times the size of the reader and as much slower, so
-it reads only the passages that the reader finds likeliest, and only claims that the verifier's adapter believes. Its
-word is the logit of " yes" over " no" after the prompt below; where in the passage it sees the answer, its pointer says
-(`models/pointer.py`). Trained by `tuning/reader_teacher.py`.
+it reads only the passages that the reader finds likeliest, and of claims only the evidence that shares most with them.
+Its word is the logit of " yes" over " no" after the prompt below; where in the passage it sees the answer, its pointer
+says (`models/pointer.py`). Trained by `tuning/reader_teacher.py`.
 """
 
 from __future__ import annotations
@@ -210,11 +210,9 @@ def load_second_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Sec
     return SecondReader(find_weights(_base(folder)), adapter, device, pointer)
 
 
-@cache
-def claims_ease(folder: Path = FOLDER) -> float | None:
-    """Return what is added to its logits of claims before they count; `None` where it learnt no claims."""
-    found = _card(folder).get("claims")
-    return None if found is None else float(found["ease"])
+def forms_learnt(folder: Path = FOLDER) -> tuple[str, ...]:
+    """Return the names of the forms it was trained to be asked in."""
+    return tuple(_card(folder).get("forms", (QUESTION.name,)))
 
 
 def _base(folder: Path) -> str:

@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models.pointer import FILE as POINTER
-from models.second_reader import in_eight_bits, in_floats
+from models.second_reader import QUESTION, in_eight_bits, in_floats
 from tuning.passages_data import read_rows
 from tuning.reader_report import told_apart
 from tuning.teacher import CUT, Teacher
@@ -46,7 +46,11 @@ LICENCE = "CC BY-SA 4.0, CC BY 4.0, CDLA-Sharing 1.0, Apache-2.0, CC0"
 
 
 def write_second_reader(
-    folder: Path, change: Mapping[str, Tensor], figures: Mapping[str, Any], given: argparse.Namespace, rows: int
+    folder: Path,
+    change: Mapping[str, Tensor],
+    figures: Mapping[str, Any],
+    given: argparse.Namespace,
+    rows: Sequence[Mapping[str, Any]],
 ) -> None:
     """Write the adapter of `models/second_reader.py` and its card; a pointer on the states of another one goes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +67,8 @@ def write_second_reader(
         "data": DATA,
         "licence": LICENCE,
         "rank": CUT,
-        "rows": rows,
+        "rows": len(rows),
+        "forms": sorted({str(row.get("form", QUESTION.name)) for row in rows}),
         "options": options,
         "unseen": figures,
     }
@@ -115,11 +120,11 @@ def main() -> None:
     print(json.dumps(figures, indent=1), flush=True)  # noqa: T201
     if given.refine:
         before = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["unseen"]
-        write_second_reader(given.second_reader, teacher.factors(), before | {"refined": figures}, given, len(rows))
+        write_second_reader(given.second_reader, teacher.factors(), before | {"refined": figures}, given, rows)
     elif given.second_reader:
         cut = teacher.cut()
         unseen = {"uncut": figures, "cut": told_apart(test, teacher.score(test))}
-        write_second_reader(given.second_reader, cut, unseen, given, len(rows))
+        write_second_reader(given.second_reader, cut, unseen, given, rows)
     if given.label:
         waited = time.monotonic()
         while not given.label.exists() and time.monotonic() - waited < given.wait:

@@ -67,10 +67,10 @@ class Teacher:
 
     def factor(self, change: Mapping[str, Tensor]) -> None:
         """Let the factors of a change that was cut learn from here, instead of the maps."""
-        for name, weight in self._before.items():
+        for name in self._before:
             module = self._model.get_submodule(name.removesuffix(".weight"))
             module.weight.requires_grad_(False)
-            a, b = (change[f"{name}.{part}"].to(weight) for part in "ab")
+            a, b = (change[f"{name}.{part}"].to(module.weight) for part in "ab")
             parametrize.register_parametrization(module, "weight", Added(a, b))
 
     def factors(self) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ class Judge:
 @pytest.fixture
 def settings(tmp_path: Path):
     settings = load_settings(tmp_path)
-    marking = settings.answers.model_copy(update={"unsupported_claims": "mark"})
+    marking = settings.answers.model_copy(update={"unsupported_claims": "mark", "second_reader": False})
     return settings.model_copy(update={"answers": marking})
 
 
@@ -91,3 +91,43 @@ def test_scores_only_rise_with_further_windows(settings):
     whole = support_scores(claims, passages, settings, Judge())  # type: ignore[arg-type]
     assert all(a <= b for row, more in zip(first, whole, strict=True) for a, b in zip(row, more, strict=True))
     assert support.ROUNDS[0][1] == support.ROUNDS[1][0]
+
+
+class Doubter:
+    """A second opinion that believes only what is said about leave; notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[tuple[str, str]]] = []
+
+    def hear(self, claims: list[tuple[str, str]]) -> list[float]:
+        self.asked.append(list(claims))
+        return [5.0 if LEAVE in evidence and "leave" in claim else -5.0 for claim, evidence in claims]
+
+    def weigh(self, support: float, logit: float) -> float:
+        return 0.9 if logit > 0 else 0.1
+
+
+@pytest.fixture
+def doubter(monkeypatch) -> Doubter:
+    found = Doubter()
+    monkeypatch.setattr(support, "load_opinion", lambda _settings, _threshold: found)
+    return found
+
+
+def test_what_only_the_adapter_believes_is_not_supported(settings, doubter):
+    (led,) = checked(settings, Judge(), LED)
+    assert (led.verdict, led.score) == ("unsupported", pytest.approx(0.1))
+
+
+def test_the_second_reader_is_asked_once_of_each_evidence_and_of_two_at_most(settings, doubter):
+    checked(settings, Judge(), LED, UNLIKE)
+    asked = [(claim, evidence) for batch in doubter.asked for claim, evidence in batch]
+    assert len(set(asked)) == len(asked)
+    for claim in (LED, UNLIKE):
+        assert 1 <= sum(one == claim.text for one, _ in asked) <= support.HEARD
+
+
+def test_what_it_believes_is_supported_though_the_adapter_doubts(settings, doubter):
+    (leave,) = checked(settings, Judge(), DraftClaim("Employees who go on leave must plan it early.", (1,), " "))
+    assert leave.score == pytest.approx(0.9)
+    assert [place.evidence.marker for place in leave.places] == [1]

@@ -201,6 +201,26 @@ def test_each_sentence_is_judged_beside_the_words_it_shares_with_the_evidence():
     assert rail.judge(Context("output", ""), []).score == 0.0
 
 
+def test_a_second_opinion_is_weighed_with_the_adapters():
+    asked = []
+
+    class Doubter:
+        def __init__(self, threshold):
+            self.threshold = threshold
+
+        def hear(self, claims):
+            asked.extend(claims)
+            return [-4.0 for _ in claims]
+
+        def weigh(self, support, logit):
+            return min(support, 0.2)
+
+    context = Context("output", "Leave is twelve weeks. Cats fly.", evidence=evidence("Leave: twelve weeks."))
+    alone = Groundedness(Blended()).judge(context, [0.9, 0.01]).score
+    assert Groundedness(Blended(), Doubter).judge(context, [0.9, 0.01]).score > alone
+    assert [claim for claim, _ in asked] == ["Leave is twelve weeks.", "Cats fly."]
+
+
 def test_an_external_guard_that_is_away_blocks(tmp_path):
     rails = with_rails(tmp_path, Fixed(), external_guard_url="http://127.0.0.1:9/v1")
     assert verdict(rails.check_input(QUESTION), "external_guard").reason == UNAVAILABLE

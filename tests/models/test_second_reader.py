@@ -49,7 +49,7 @@ def test_bfloat16_only_where_the_processor_has_it() -> None:
 )
 def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
     reader = load_second_reader(EmbedderSettings(device="cpu"))
-    asked = "Which tool do I use to report a phishing email?"
+    asked = "How do I report a phishing email?"
     right, beside, wrong = reader.read(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
     assert right.logit > 0 > max(beside.logit, wrong.logit)
     assert reader.read(asked, []) == []
@@ -61,7 +61,7 @@ def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
 def test_without_a_pointer_it_reads_all_the_same_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("adapter.safetensors", "card.json"):
         (tmp_path / name).symlink_to(FOLDER / name)
-    asked = "Which tool do I use to report a phishing email?"
+    asked = "How do I report a phishing email?"
     [reading] = load_second_reader(EmbedderSettings(device="cpu"), tmp_path).read(asked, [CONTACT])
     assert reading.logit > 0
     assert reading.pointed([(0, 40)]) is None

@@ -86,6 +86,6 @@ def test_a_second_reader_trained_anew_loses_the_pointer_of_the_old_one(tmp_path:
     (tmp_path / FILE).write_bytes(b"of the old one")
     given = Namespace(epochs=1, learning_rate=0.1, batch=2, seconds=float("inf"), start=None, refine=False)
     change = {"w.a": torch.ones(2, 4), "w.b": torch.ones(3, 2)}
-    write_second_reader(tmp_path, change, {}, given, 1)
+    write_second_reader(tmp_path, change, {}, given, [{}])
     assert load_pointer(tmp_path, "cpu") is None
     assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))["rows"] == 1
