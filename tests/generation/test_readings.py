@@ -127,10 +127,11 @@ def test_its_word_is_a_score_of_its_own_unless_it_is_switched_off(settings: Sett
     assert Answerability(without(settings)).score(ASKED, evidence) > Answerability(without(settings)).threshold
 
 
-def test_over_figures_it_counts_no_more_than_the_reader(settings: Settings) -> None:
+def test_over_figures_it_counts_and_the_reader_does_not(settings: Settings) -> None:
     found = Answerability(settings).features("What was the revenue in 2022?", evidence_of(TABLE))
     assert found["figures"] == 1.0
-    assert found["second"] == found["read"] == 0.0
+    assert found["read"] == 0.0
+    assert found["second"] > 0
 
 
 def test_a_calibration_fitted_with_it_is_not_used_without_it(tmp_path: Path) -> None:
