@@ -39,7 +39,7 @@ from tuning.teacher import CUT, Teacher
 DATA = (
     "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, documents of organisations, questions over "
     "encyclopaedia articles and public company filings, made for this project (tuning/answerable_data.py); claims: "
-    "BEGIN, MTRAG human ratings, built from SQuAD 2.0, ClapNQ, MTRAG and the 18F handbook, reports made for this "
+    "BEGIN, MTRAG human ratings, built from SQuAD 2.0, ClapNQ, MTRAG and the 18F handbook, sentences written for this "
     "project (tuning/claim_rows.py)"
 )
 LICENCE = "CC BY-SA 4.0, CC BY 4.0, CDLA-Sharing 1.0, Apache-2.0, CC0"
