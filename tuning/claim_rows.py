@@ -58,13 +58,14 @@ def build(data: Path, out: Path) -> dict[str, int]:
 def _train(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
     for row in training_rows(data, random.Random(20261124)):
         if not _held(row["group"]) and not held_out(row["group"]):
-            yield _row(row["a"], row["b"], row["label"], row["kind"])
+            yield _row(row["a"], row["b"], row["label"], row["kind"], row["group"])
     for row in [*labelled(), *(row for row in statements() if not held_out(row["group"]))]:
-        yield from [_row(row["answer"], row["context"], row["grounded"], row["source"])] * TIMES
+        yield from [_row(row["answer"], row["context"], row["grounded"], row["source"], row["group"])] * TIMES
     asked = [item for item in read_article_questions(data) if not held_out(item.passage.group)]
-    for item in chance.sample(asked, WRITTEN):
+    for item in chance.sample(asked, min(WRITTEN, len(asked))):
         words = item.answers[0] if item.answerable else item.wrong[0]
-        yield _row(declared(item.question, words), item.passage.text, item.answerable, "written")
+        claim = declared(item.question, words)
+        yield _row(claim, item.passage.text, item.answerable, "written", item.passage.group)
 
 
 def statements(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
@@ -94,7 +95,7 @@ def _test(data: Path) -> Iterator[dict[str, Any]]:
     ours = [*labelled(UNSEEN_REPORTS), *(row for row in statements() if held_out(row["group"]))]
     for row in [*labelled_rows, *ours]:
         for claim in claims_of(row["answer"].strip()):
-            made = _row(claim, row["context"].strip(), row["grounded"], row["source"])
+            made = _row(claim, row["context"].strip(), row["grounded"], row["source"], row["group"])
             yield {**made, "held": "group", "id": row["id"]}
 
 
@@ -102,7 +103,7 @@ def _held(group: str) -> bool:
     return hashed(group) % HELD == 0
 
 
-def _row(claim: str, evidence: str, supported: bool, source: str) -> dict[str, Any]:
+def _row(claim: str, evidence: str, supported: bool, source: str, group: str) -> dict[str, Any]:
     return {
         "form": CLAIM.name,
         "question": claim,
@@ -110,7 +111,7 @@ def _row(claim: str, evidence: str, supported: bool, source: str) -> dict[str, A
         "spans": None if supported else [],
         "support": None,
         "answerable": int(supported),
-        "group": "",
+        "group": group,
         "source": source,
         "held": None,
     }

@@ -130,6 +130,9 @@ def _row(question: str, passage: Passage, answer: str, source: str) -> dict[str,
     context = f"{passage.title}\n{passage.text}"
     start = context.index(answer, len(passage.title)) if answer else 0
     group = f"organisation {passage.group}"
+    split = split_of(group, question)
+    if split["held"] == "question":
+        split["held"] = None  # whole organisations are held out
     return {
         "question": question,
         "context": context,
@@ -138,6 +141,5 @@ def _row(question: str, passage: Passage, answer: str, source: str) -> dict[str,
         "answerable": int(bool(answer)),
         "group": group,
         "source": source,
-        **split_of(group, question),
-        "held": split_of(group, question)["held"] if split_of(group, question)["held"] == "group" else None,
+        **split,
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from tuning import claim_rows
 from tuning.claim_rows import statements
-from tuning.passages_data import held_out
+from tuning.passages_data import Labelled, Passage, held_out
 
 
 def test_sentences_stand_beside_their_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +30,18 @@ def test_as_many_right_as_wrong_are_kept_and_some_organisations_are_held_out() -
     right = sum(row["grounded"] for row in rows) / len(rows)
     assert 0.45 < right < 0.55
     assert 0 < len({row["group"] for row in rows if held_out(row["group"])}) < len({row["group"] for row in rows}) / 2
+
+
+def test_what_the_readers_are_measured_on_is_no_claim_to_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = [f"article {number}" for number in range(200)]
+    built = [{"a": "It rains.", "b": "Rain.", "label": 1, "kind": "question", "group": group} for group in groups]
+    asked = [
+        Labelled("What falls?", Passage("", "Rain.", group), True, "articles", answers=("Rain",)) for group in groups
+    ]
+    monkeypatch.setattr(claim_rows, "training_rows", lambda _data, _chance: built)
+    monkeypatch.setattr(claim_rows, "read_article_questions", lambda _data: asked)
+    rows = list(claim_rows._train(tmp_path, random.Random(1)))
+    learnt = {row["group"] for row in rows if row["source"] in ("question", "written")}
+    assert learnt
+    assert learnt == {group for group in groups if not held_out(group)}
+    assert not any(held_out(row["group"]) for row in rows if row["source"] == "statement")
