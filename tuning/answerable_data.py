@@ -7,7 +7,8 @@ Sources: squad2 and the English XQuAD (CC BY-SA 4.0), clapnq and MTRAG (Apache-2
 have no answer, retrieved passages that look right, and questions changed until their passage no longer answers. Tables
 of figures and questions over them are made up (`tuning/table_questions.py`), plain pages of organisations are written
 for this project (`tuning/plain_questions.py`), and so are whole organisations' documents
-(`tuning/organisation_questions.py`) and questions over further articles and over company filings
+(`tuning/organisation_questions.py`), conversations about sites (`tuning/talk_questions.py`), lone facts
+(`tuning/fact_questions.py`) and questions over further articles and over company filings
 (`tuning/article_questions.py`, `tuning/filing_questions.py`).
 Whole articles and conversations are held out, and of the others one question in six.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from core.types import OPERATOR, Message, Question
 from generation.rewrite import rewrite
 from tuning.article_questions import SOURCE as ARTICLES
 from tuning.article_questions import read_article_questions
+from tuning.fact_questions import FILES as FACT_FILES
+from tuning.fact_questions import SOURCE as FACTS
+from tuning.fact_questions import make_fact_rows
 from tuning.filing_questions import SOURCE as FILINGS
 from tuning.filing_questions import read_filing_questions
 from tuning.organisation_questions import FILES as ORGANISATION_FILES
@@ -40,6 +45,7 @@ from tuning.passages_data import (
     read_clapnq,
     read_rows,
     read_squad,
+    sentence_around,
     split_of,
     squad_passages,
     write_rows,
@@ -47,6 +53,9 @@ from tuning.passages_data import (
 from tuning.perturb import make_false
 from tuning.plain_questions import HELD, HELD_FILES, make_plain_rows, pages_of
 from tuning.table_questions import make_rows
+from tuning.talk_questions import FILES as TALK_FILES
+from tuning.talk_questions import SOURCE as TALKS
+from tuning.talk_questions import make_talk_rows
 
 PARAGRAPHS = 12
 """Of each article without questions: some 5,000 passages to write questions over."""
@@ -56,7 +65,7 @@ PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed":
 """Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
 BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
 """Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
-TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4, ORGANISATIONS: 2, FILINGS: 2}
+TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4, ORGANISATIONS: 2, FILINGS: 2, TALKS: 2, FACTS: 4}
 """How often rows of these sources come in `reader.taught`: people's own questions are few beside the written ones, and
 organisations and filings are what most is asked of."""
 TAUGHT_PAGES, TAUGHT_LOOKALIKES = 16000, 11000
@@ -67,6 +76,9 @@ LOOKED_FOR = 0.15
 """Share of the written questions for which look-alikes are searched: these are then as many as those of the others."""
 ASKS = {"squad": 20, "clapnq": 12, "mtrag": 6, "others": 2}
 """Questions to write over a passage: most where other questions are likeliest to be asked."""
+LONE = 0.15
+"""Share of the questions that are also asked of one sentence alone, in whose words most of them are put: a reader that
+sees such sentences only under written questions in other words takes shared words for a lure."""
 LONGEST = 1300
 """Characters of a passage with its neighbours: about 300 tokens, the size of a chunk with its headings."""
 
@@ -89,7 +101,8 @@ def build(data: Path, out: Path, filings: Path | None = None) -> dict[str, int]:
     corpus += {item.passage.text: item.passage for item in of_filings}.values()
     tables = ({**row, **split_of(row["group"], row["question"])} for row in make_rows(TABLES, chance))
     organisations = make_organisation_rows(ORGANISATION_FILES, chance)
-    rows = [*_rows(labelled, WordSearch(corpus), chance), *_conversation_rows(data, chance), *tables, *organisations]
+    talks = [*_conversation_rows(data, chance), *make_talk_rows(TALK_FILES, chance)]
+    rows = [*_rows(labelled, WordSearch(corpus), chance), *talks, *tables, *organisations, *make_fact_rows(FACT_FILES)]
     chance.shuffle(rows)
     asked = [row for row in rows if row["source"] != "changed"]
     train = [row for row in rows if row["held"] is None]
@@ -154,6 +167,7 @@ def _conversation_passages(data: Path) -> dict[str, Passage]:
 
 
 def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Random) -> Iterator[dict[str, Any]]:
+    asked = {(item.passage.group, item.question) for item in labelled}
     neighbours: dict[str, list[str]] = {}
     for passage in search.passages:
         neighbours.setdefault(passage.group, []).append(passage.text)
@@ -166,15 +180,31 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         if written and held["held"] == "question":
             held["held"] = None  # whole articles and filings are held out, and more than enough of them
         yield {**_row(item, context, shift), "wrong": tempting, **held}
+        if chance.random() < LONE and (sentence := _sentence(item)):
+            yield {**_row(*sentence, 0), "wrong": [], **held}
         if item.answerable and not written:  # those have their twins without an answer
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
-            if changed:
+            if changed and (item.passage.group, changed) not in asked:  # it may be one that is held out
                 yield {**_negative(changed, context, item.passage.group, "changed"), **held}
         if written and chance.random() > LOOKED_FOR:
             continue
         for passage in _lookalikes(item, search, chance):
             context, _ = _context(passage, [], chance)
             yield {**_negative(item.question, context, item.passage.group, "retrieved"), **held}
+
+
+def _sentence(item: Labelled) -> tuple[Labelled, str] | None:
+    """Return the sentence that holds the answer, or the words that tempt, with its question; `None` without either."""
+    text = item.passage.text
+    words = item.answers[0] if item.answerable and item.spans else "" if item.answerable else (item.wrong or ("",))[0]
+    start = item.spans[0][0] if item.answerable and item.spans else text.find(words) if words else -1
+    if start < 0:
+        return None
+    begin, end = sentence_around(text, start)
+    spans = tuple((first - begin, last - begin) for first, last in item.spans or () if begin <= first and last <= end)
+    if item.answerable and not spans:
+        return None
+    return replace(item, spans=spans, support=((0, end - begin),) if spans else ()), text[begin:end]
 
 
 def _row(item: Labelled, context: str, shift: int) -> dict[str, Any]:

@@ -17,12 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.sentences import split_sentences
+from core.words import content_words
 from tuning.passages_data import Passage, WordSearch, sentence_around, split_of
 
 SOURCE = "organisations"
 FILES = tuple(sorted((Path(__file__).parent / "organisations").glob("*.txt")))
 LONGEST = 1000
 """Characters of a passage, about as many as the product cuts; a table or a list is not cut."""
+LONE = 0.2
+"""Share of the questions that are also asked of one sentence alone, where no other words help or hinder."""
 _MARKS = re.compile(r"\*\*|__|`")
 _HEADING = re.compile(r"#{2,4} +")
 
@@ -86,7 +90,7 @@ def make_organisation_rows(paths: Sequence[Path], chance: random.Random) -> Iter
     """Yield rows for readers, about as many without an answer as with one; a group is an organisation.
 
     A question also comes with a passage of the organisation that looks right and is not, one with an answer also with
-    its passage cut short.
+    its passage cut short; some come with a sentence alone.
     """
     for path in paths:
         documents = read_organisation(path)
@@ -104,6 +108,8 @@ def _rows(
     if not asked.answer:
         tempting = [passage for passage in found if passage in passages] or list(passages)
         yield _row(asked.question, tempting[0], "", SOURCE)
+        if chance.random() < LONE:
+            yield _row(asked.question, _lone(tempting[0], chance, question=asked.question), "", SOURCE)
         others = [passage for passage in found if passage is not tempting[0]]
         if others and chance.random() < 0.5:
             yield _row(asked.question, others[0], "", "retrieved")
@@ -114,6 +120,8 @@ def _rows(
     yield _row(asked.question, right, asked.answer, SOURCE)
     if chance.random() < 0.3:
         yield _row(asked.question, _shortened(right, asked.answer, chance), asked.answer, SOURCE)
+    if chance.random() < LONE:
+        yield _row(asked.question, _lone(right, chance, answer=asked.answer), asked.answer, SOURCE)
     wrong = [passage for passage in found if asked.answer not in passage.text]
     if wrong and chance.random() < 0.6:
         yield _row(asked.question, wrong[0], "", "retrieved")
@@ -126,8 +134,17 @@ def _shortened(passage: Passage, answer: str, chance: random.Random) -> Passage:
     return Passage(passage.title, "\n".join(kept), passage.group)
 
 
+def _lone(passage: Passage, chance: random.Random, *, question: str = "", answer: str = "") -> Passage:
+    """Return the sentence that holds the answer, or shares most words with the question, half the time untitled."""
+    sentences = [passage.text[slice(*span)] for span in split_sentences(passage.text)]
+    wanted = content_words(question)
+    best = max(sentences, key=lambda one: (answer in one, len(wanted & content_words(one))))
+    text = best if answer in best else passage.text  # the answer runs over two sentences
+    return Passage(passage.title if chance.random() < 0.5 else "", text, passage.group)
+
+
 def _row(question: str, passage: Passage, answer: str, source: str) -> dict[str, Any]:
-    context = f"{passage.title}\n{passage.text}"
+    context = f"{passage.title}\n{passage.text}" if passage.title else passage.text
     start = context.index(answer, len(passage.title)) if answer else 0
     group = f"organisation {passage.group}"
     split = split_of(group, question)

@@ -73,6 +73,13 @@ def test_rows_point_at_the_answer_and_have_none_where_nothing_answers(path: Path
     assert {row["question"] for row in rows if not row["answerable"]} >= {"Can I sell my holiday?"}
 
 
+def test_some_questions_are_asked_of_a_sentence_alone(path: Path) -> None:
+    rows = [row for seed in range(20) for row in make_organisation_rows([path], random.Random(seed))]
+    alone = {(row["question"], row["context"]) for row in rows if row["context"].count(".") == 1}
+    assert ("Can I sell my holiday?", "Staff have 28 days of leave.") in alone
+    assert ("how much holiday do I get", "Leave\nStaff have 28 days of leave.") in alone
+
+
 def test_what_is_kept_reads_and_a_third_has_no_answer() -> None:
     documents = [document for path in FILES for document in read_organisation(path)]
     kinds = Counter(bool(one.answer) for document in documents for one in document.asked)

@@ -1,0 +1,124 @@
+"""Questions asked in conversations about the passages of one site; two in five are answered by none of them.
+
+Written for this project: people follow up in few words, and the passages speak of what they ask, but do not always
+tell. A file of `talks` has topics, each with its passages and what is said about them:
+
+    = TOPIC
+    # TITLE                   a passage, up to the next mark
+    ~                         a conversation begins
+    U QUESTION | WORDS        answered in these words, which stand once in the topic's passages; by none without words
+    A REPLY                   of the assistant, for what is asked after it
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.types import OPERATOR, Message, Question
+from generation.rewrite import rewrite
+from tuning.passages_data import Passage, WordSearch, sentence_around, split_of
+
+SOURCE = "talks"
+FILES = tuple(sorted((Path(__file__).parent / "talks").glob("*.txt")))
+_ITEM = re.compile(r"(?:\*|-|\d+\.) ")
+"""Begins a line of its own; other lines of a passage run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question as it was asked, what was said before, and the words that answer it, if any do."""
+
+    question: str
+    answer: str
+    history: tuple[Message, ...]
+
+
+@dataclass(slots=True)
+class Topic:
+    """The passages of a site, and what is asked about them."""
+
+    name: str
+    passages: list[Passage] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+
+
+def read_talks(path: Path) -> list[Topic]:
+    """Read the topics of a file.
+
+    Raises:
+        ValueError: an answer does not stand once in its topic's passages.
+    """
+    topics: list[Topic] = []
+    said: tuple[Message, ...] = ()
+    talking = False
+    for line in path.read_text(encoding="utf-8").splitlines():
+        mark, rest = line[:2], line[2:].strip()
+        if mark == "= ":
+            topics.append(Topic(rest))
+        elif mark == "# ":
+            talking = False
+            topics[-1].passages.append(Passage(rest, "", topics[-1].name))
+        elif line.strip() == "~":
+            talking, said = True, ()
+        elif mark == "U " and talking:
+            question, _, answer = (part.strip() for part in rest.partition(" |"))
+            topics[-1].turns.append(Turn(question, answer, said))
+            said += (Message("user", question),)
+        elif mark == "A " and talking:
+            said += (Message("assistant", rest),)
+        else:
+            last = topics[-1].passages[-1]
+            gap = "\n" if _ITEM.match(line) else " "
+            text = f"{last.text}{gap}{line.strip()}"
+            topics[-1].passages[-1] = Passage(last.title, text.strip(), last.group)
+    for topic in topics:
+        for turn in topic.turns:
+            found = sum(passage.text.count(turn.answer) for passage in topic.passages) if turn.answer else 1
+            if found != 1:
+                raise ValueError(f"{path.name}, {topic.name}: {turn.answer!r} stands there {found} times")
+    return topics
+
+
+def make_talk_rows(paths: Sequence[Path], chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield rows for readers, a question rewritten as the product does; whole topics, the groups, are held out.
+
+    One with an answer comes with its passage, and half of these with one that looks right; one without with two of
+    those.
+    """
+    for topic in (topic for path in paths for topic in read_talks(path)):
+        search = WordSearch(topic.passages)
+        for turn in topic.turns:
+            question = rewrite(Question(turn.question, OPERATOR, history=turn.history)).text
+            found = search.find(question, len(topic.passages))
+            if turn.answer:
+                right = next(passage for passage in topic.passages if turn.answer in passage.text)
+                yield _row(question, right, turn.answer)
+                found = [passage for passage in found if passage is not right]
+                if found and chance.random() < 0.5:
+                    yield _row(question, found[0], "")
+            else:
+                yield from (_row(question, passage, "") for passage in found[:2])
+
+
+def _row(question: str, passage: Passage, answer: str) -> dict[str, Any]:
+    context = f"{passage.title}\n{passage.text}"
+    start = context.index(answer, len(passage.title)) if answer else 0
+    group = f"talk {passage.group}"
+    split = split_of(group, question)
+    if split["held"] == "question":
+        split["held"] = None  # whole topics are held out
+    return {
+        "question": question,
+        "context": context,
+        "spans": [[start, start + len(answer)]] if answer else [],
+        "support": [list(sentence_around(context, start))] if answer else [],
+        "answerable": int(bool(answer)),
+        "group": group,
+        "source": SOURCE,
+        **split,
+    }
