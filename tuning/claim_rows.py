@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.grounding import claims_of, focused
+from models.grounding import SHOWN, claims_of, focused
 from models.second_reader import CLAIM
 from tuning.article_questions import read_article_questions
 from tuning.organisation_questions import FILES as ORGANISATIONS
@@ -40,6 +40,8 @@ WRITTEN = 9000
 """Claims made of written questions: some are no sentence, so that more would not help."""
 TIMES = 2
 """How often sentences about reports and organisations come: nothing else is as near to the truth and wrong."""
+LENGTHS = (450, 650, 900, 1300)
+"""Characters of evidence shown: what is served may be set between."""
 FOLDER = Path(__file__).parent / "statements"
 UNSEEN_REPORTS = Path(__file__).parents[1] / "bench" / "reports"
 
@@ -58,14 +60,16 @@ def build(data: Path, out: Path) -> dict[str, int]:
 def _train(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
     for row in training_rows(data, random.Random(20261124)):
         if not _held(row["group"]) and not held_out(row["group"]):
-            yield _row(row["a"], row["b"], row["label"], row["kind"], row["group"])
+            yield _row(row["a"], row["b"], row["label"], row["kind"], row["group"], chance.choice(LENGTHS))
     for row in [*labelled(), *(row for row in statements() if not held_out(row["group"]))]:
-        yield from [_row(row["answer"], row["context"], row["grounded"], row["source"], row["group"])] * TIMES
+        for longest in chance.sample(LENGTHS, TIMES):
+            yield _row(row["answer"], row["context"], row["grounded"], row["source"], row["group"], longest)
     asked = [item for item in read_article_questions(data) if not held_out(item.passage.group)]
     for item in chance.sample(asked, min(WRITTEN, len(asked))):
         words = item.answers[0] if item.answerable else item.wrong[0]
         claim = declared(item.question, words)
-        yield _row(claim, item.passage.text, item.answerable, "written", item.passage.group)
+        longest = chance.choice(LENGTHS)
+        yield _row(claim, item.passage.text, item.answerable, "written", item.passage.group, longest)
 
 
 def statements(folder: Path = FOLDER) -> Iterator[dict[str, Any]]:
@@ -103,11 +107,11 @@ def _held(group: str) -> bool:
     return hashed(group) % HELD == 0
 
 
-def _row(claim: str, evidence: str, supported: bool, source: str, group: str) -> dict[str, Any]:
+def _row(claim: str, evidence: str, supported: bool, source: str, group: str, longest: int = SHOWN) -> dict[str, Any]:
     return {
         "form": CLAIM.name,
         "question": claim,
-        "context": focused(evidence, claim),
+        "context": focused(evidence, claim, longest),
         "spans": None if supported else [],
         "support": None,
         "answerable": int(supported),

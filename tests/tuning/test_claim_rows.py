@@ -45,3 +45,14 @@ def test_what_the_readers_are_measured_on_is_no_claim_to_learn(tmp_path: Path, m
     assert learnt
     assert learnt == {group for group in groups if not held_out(group)}
     assert not any(held_out(row["group"]) for row in rows if row["source"] == "statement")
+
+
+def test_evidence_is_cut_to_several_lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"answer": "It rains.", "context": "It rains much here. " * 100, "grounded": True, "source": "report"}
+    monkeypatch.setattr(claim_rows, "training_rows", lambda _data, _chance: [])
+    monkeypatch.setattr(claim_rows, "read_article_questions", lambda _data: [])
+    monkeypatch.setattr(claim_rows, "statements", list)
+    monkeypatch.setattr(claim_rows, "labelled", lambda: [report | {"group": "a"}] * 20)
+    lengths = [len(row["context"]) for row in claim_rows._train(tmp_path, random.Random(1))]
+    assert len(lengths) == 20 * claim_rows.TIMES
+    assert min(lengths) <= min(claim_rows.LENGTHS) < max(lengths) <= max(claim_rows.LENGTHS)
