@@ -1,14 +1,13 @@
 """Tune the small instruct model to read, and let it judge question-passage pairs that nobody labelled.
 
     python -m tuning.reader_teacher --model FOLDER --train reader.taught.jsonl --test reader.test.jsonl
-        [--second-reader FOLDER [--start FOLDER [--refine]] | --rank 16 --keep ADAPTER]
+        [--second-reader FOLDER [--start FOLDER] | --rank 16 --keep ADAPTER]
         [--label pairs.jsonl --out logits.json]
 
 With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 With `--second-reader` the maps alone learn, in full, and their change is cut to a low rank afterwards (Eckart and Young
 1936), measured again, and written for `models/second_reader.py`: better than an adapter that learns for as long.
-With `--start` they go on from a second reader; what is cut is the whole change from the packaged model. With `--refine`
-besides, its factors alone learn, which makes up for a part of what cutting cost.
+With `--start` they go on from a second reader; what is cut is the whole change from the packaged model.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
 probability of "yes", or the mean of several teachers', becomes the `soft` label that `tuning/train_reader.py`
@@ -37,10 +36,10 @@ from tuning.reader_report import told_apart
 from tuning.teacher import CUT, Teacher
 
 DATA = (
-    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, documents of organisations, questions over "
-    "encyclopaedia articles and public company filings, made for this project (tuning/answerable_data.py); claims: "
-    "BEGIN, MTRAG human ratings, built from SQuAD 2.0, ClapNQ, MTRAG and the 18F handbook, sentences written for this "
-    "project (tuning/claim_rows.py)"
+    "SQuAD 2.0 and the English XQuAD, ClapNQ, MTRAG; tables of figures, documents of organisations, conversations, "
+    "lone facts, questions over encyclopaedia articles and public company filings, made for this project "
+    "(tuning/answerable_data.py); claims: BEGIN, MTRAG human ratings, built from SQuAD 2.0, ClapNQ, MTRAG and the 18F "
+    "handbook, sentences written for this project (tuning/claim_rows.py)"
 )
 LICENCE = "CC BY-SA 4.0, CC BY 4.0, CDLA-Sharing 1.0, Apache-2.0, CC0"
 
@@ -57,7 +56,7 @@ def write_second_reader(
     (folder / POINTER).unlink(missing_ok=True)
     save_file(in_eight_bits(change), folder / "adapter.safetensors")
     options = {name: getattr(given, name) for name in ("epochs", "learning_rate", "batch")}
-    options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11, "refine": given.refine}
+    options |= {"seconds": None if math.isinf(given.seconds) else given.seconds, "seed": 11}
     if given.start:
         options["start"] = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["date"]
     card = {
@@ -66,7 +65,7 @@ def write_second_reader(
         "date": datetime.now(UTC).date().isoformat(),
         "data": DATA,
         "licence": LICENCE,
-        "rank": CUT,
+        "rank": min(change[name].shape[0] for name in change if name.endswith(".a")),
         "rows": len(rows),
         "forms": sorted({str(row.get("form", QUESTION.name)) for row in rows}),
         "options": options,
@@ -82,8 +81,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--test", type=Path, nargs="+", default=[])
     for name in ("keep", "second-reader", "start", "label", "out"):
         parser.add_argument(f"--{name}", type=Path)
-    parser.add_argument("--refine", action="store_true", help="let only the factors of --start learn")
     parser.add_argument("--rank", type=int, help="of the adapter; all weights learn without one")
+    parser.add_argument("--cut", type=int, default=CUT, help="rank that a second reader's change is cut to")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for the file to label")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=math.inf, help="time for tuning")
@@ -94,8 +93,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if given.second_reader and (given.rank or given.keep):
         parser.error("--second-reader tunes the maps in full; --rank and --keep are for an adapter that learns as such")
-    if (given.start and not given.second_reader) or (given.refine and not given.start):
-        parser.error("--start goes with --second-reader, --refine with --start")
+    if given.start and not given.second_reader:
+        parser.error("--start goes with --second-reader")
     return given
 
 
@@ -109,8 +108,7 @@ def main() -> None:
     torch.manual_seed(11)
     teacher = Teacher(given.model, given.device, given.rank, maps_only=given.second_reader is not None)
     if given.start:
-        change = in_floats(load_file(given.start / "adapter.safetensors"))
-        (teacher.factor if given.refine else teacher.start)(change)
+        teacher.start(in_floats(load_file(given.start / "adapter.safetensors")))
     rows = _rows_of(given.train, given.limit)
     teacher.fit(rows, epochs=given.epochs, learning_rate=given.learning_rate, batch=given.batch, seconds=given.seconds)
     if given.keep:
@@ -118,11 +116,8 @@ def main() -> None:
     test = _rows_of(given.test, given.limit)
     figures = told_apart(test, teacher.score(test))
     print(json.dumps(figures, indent=1), flush=True)  # noqa: T201
-    if given.refine:
-        before = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["unseen"]
-        write_second_reader(given.second_reader, teacher.factors(), before | {"refined": figures}, given, rows)
-    elif given.second_reader:
-        cut = teacher.cut()
+    if given.second_reader:
+        cut = teacher.cut(given.cut)
         unseen = {"uncut": figures, "cut": told_apart(test, teacher.score(test))}
         write_second_reader(given.second_reader, cut, unseen, given, rows)
     if given.label:

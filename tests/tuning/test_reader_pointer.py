@@ -84,7 +84,7 @@ def test_what_is_written_is_what_is_served_and_told(tmp_path: Path) -> None:
 
 def test_a_second_reader_trained_anew_loses_the_pointer_of_the_old_one(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"of the old one")
-    given = Namespace(epochs=1, learning_rate=0.1, batch=2, seconds=float("inf"), start=None, refine=False)
+    given = Namespace(epochs=1, learning_rate=0.1, batch=2, seconds=float("inf"), start=None)
     change = {"w.a": torch.ones(2, 4), "w.b": torch.ones(3, 2)}
     write_second_reader(tmp_path, change, {}, given, [{}])
     assert load_pointer(tmp_path, "cpu") is None

@@ -1,4 +1,4 @@
-"""The factors of a cut change learn while the maps stay; and what a row weighs and asks."""
+"""What a second reader learnt is cut to a low rank, and starts another; and what a row asks."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ def teacher() -> Teacher:
     return made
 
 
-def test_only_the_factors_learn_and_they_come_back() -> None:
+def test_what_the_maps_learnt_is_cut_to_a_rank_and_starts_another() -> None:
     made = teacher()
     before = made._before["map.weight"]
-    change = {"map.weight.a": torch.randn(2, 6), "map.weight.b": torch.randn(4, 2)}
-    made.factor({name: tensor.clone() for name, tensor in change.items()})
-    assert torch.allclose(made._model.map.weight, before + change["map.weight.b"] @ change["map.weight.a"])
-    made._model.map(torch.randn(3, 6)).square().sum().backward()
-    learning = {name for name, weight in made._model.named_parameters() if weight.requires_grad}
-    assert learning == {"map.parametrizations.weight.0.a", "map.parametrizations.weight.0.b"}
-    optimizer = torch.optim.SGD([weight for weight in made._model.parameters() if weight.requires_grad], lr=0.1)
-    optimizer.step()
-    assert torch.equal(made._model.map.parametrizations["weight"].original, before)
-    found = made.factors()
-    assert set(found) == set(change)
-    assert not torch.allclose(found["map.weight.a"].float(), change["map.weight.a"], atol=1e-2)
+    learnt = torch.outer(torch.randn(4), torch.randn(6)) + torch.outer(torch.randn(4), torch.randn(6))
+    made._model.map.weight.data = before + learnt
+    change = made.cut(2)
+    assert {name: tuple(tensor.shape) for name, tensor in change.items()} == {
+        "map.weight.a": (2, 6),
+        "map.weight.b": (4, 2),
+    }
+    assert torch.allclose(change["map.weight.b"].float() @ change["map.weight.a"].float(), learnt, atol=1e-2)
+    made.cut(1)
+    assert torch.linalg.matrix_rank(made._model.map.weight - before, atol=1e-3) == 1
+    other = teacher()
+    begun = other._before["map.weight"]
+    other.start(change)
+    assert torch.allclose(other._model.map.weight - begun, learnt, atol=1e-2)
 
 
 def test_a_claim_is_asked_in_its_own_form() -> None:
