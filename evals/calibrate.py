@@ -59,7 +59,8 @@ def score(runtime: Runtime, case: Case) -> Scored | None:
     if not evidence:
         return None
     group = str(case.fields.get("conversation_id") or case.fields.get("doc") or case.id)
-    return Scored(runtime.answerability.features(query.text, evidence), bool(case.answerable), group)
+    scores = runtime.answerability.features(query.text, evidence, follows=bool(case.history))
+    return Scored(scores, bool(case.answerable), group)
 
 
 def summary(calibration: Calibration, accepted: float) -> dict[str, Any]:

@@ -68,14 +68,15 @@ class Answerability:
             return 0.5
         return self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred)
 
-    def features(self, question: str, evidence: Sequence[Evidence]) -> dict[str, float]:
+    def features(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> dict[str, float]:
         """Return the scores that the probability is made of.
 
         With a reader: its best pair logit, or that of a table row that the question names, discounted where the
         evidence is figures, which it was not trained on (`read`); how much of the evidence is figures (`figures`), and
         the share of the question's names and years that one piece of it holds there (`tables`); and the second reader's
-        best logit, which has learnt figures (`second`). In prose names say nothing that the readers do not see; span
-        margins, shared words and second-best logits added nothing.
+        best logit, which has learnt figures (`second`). Of a question that follows others in a conversation (`follows`)
+        they believe more than they should. In prose names say nothing that the readers do not see; span margins, shared
+        words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
@@ -83,6 +84,7 @@ class Answerability:
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
             found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
+            found["follows"] = float(follows)
             again = [one.logit for one in read_again(question, evidence, self._settings) or () if one is not None]
             return found | {"second": max(again)} if again else found
         ranked = rank_passages(question, passages_of(evidence), self._settings)
@@ -93,11 +95,11 @@ class Answerability:
             "coverage": max((coverage(wanted, text) for text in whole), default=0.0),
         }
 
-    def score(self, question: str, evidence: Sequence[Evidence]) -> float:
+    def score(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> float:
         """Return the probability that the evidence answers the question; 0.0 without evidence."""
         if not evidence:
             return 0.0
-        found = self.features(question, evidence)
+        found = self.features(question, evidence, follows=follows)
         if self._calibration is not None and set(self._calibration.names) <= set(found):
             return self._calibration.probability(found)
         if "read" in found:
@@ -111,15 +113,16 @@ class Answerability:
         threshold = self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred / 2)
         return self.score(question, evidence) >= threshold
 
-    def reason(self, question: str, evidence: Sequence[Evidence]) -> str | None:
-        """Return why to refuse before drafting, `None` to go on."""
+    def reason(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> str | None:
+        """Return why to refuse before drafting, `None` to go on; `follows` tells a question within a conversation."""
         if not evidence:
             return "no_evidence"
         if stranger(question, evidence) or self._unreadable(question, evidence):
             return "insufficient_evidence"
         if rows_meeting(question, passages_of(evidence)):
             return None
-        return "insufficient_evidence" if self.score(question, evidence) < self.threshold else None
+        sure = self.score(question, evidence, follows=follows) >= self.threshold
+        return None if sure else "insufficient_evidence"
 
     def _unreadable(self, question: str, evidence: Sequence[Evidence]) -> bool:
         """Whether a question is in a script the readers do not know and no word of it stands in the evidence.

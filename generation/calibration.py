@@ -35,7 +35,9 @@ FILE = "calibration.json"
 ONE_READER = "calibration-one-reader.json"
 """The packaged calibration where no second reader reads."""
 SCORES = ({"read", "figures", "tables", "second"}, {"read", "figures", "tables"}, {"unit", "coverage"})
-"""What a calibration may weigh: the scores with two readers, with one and without (`generation.answerable`)."""
+"""What a calibration weighs: the scores with two readers, with one and without (`generation.answerable`)."""
+OPTIONAL = {"follows"}
+"""What one may weigh besides; those of earlier versions do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def _read(text: str, name: str) -> Calibration:
         raise InvalidSetting(
             f"{name} is not a calibration; delete it and run: attest calibrate --questions FILE"
         ) from error
-    if set(found.names) not in SCORES:
+    if set(found.names) - OPTIONAL not in SCORES:
         raise InvalidSetting(
             f"{name} weighs {', '.join(found.names)}, which an earlier version gave; delete it and run: "
             "attest calibrate --questions FILE"

@@ -144,7 +144,9 @@ def test_a_short_question_is_weighed_alone_too_unless_it_points_back(question: s
     """Few words lean on the conversation by their number alone; they may as well be about something else."""
     weighed = SimpleNamespace(
         judges={},
-        reason=lambda text, _: None if text in ("lead time C-3001", "And C-3001?") else "insufficient_evidence",
+        reason=lambda text, _, follows: (
+            None if follows and text in ("lead time C-3001", "And C-3001?") else "insufficient_evidence"
+        ),
     )
     runtime = SimpleNamespace(answerability=weighed, verifier=SimpleNamespace(revision=None))
     history = (Message("user", "Who books flights?"), Message("assistant", "The travel desk books all flights. [1]"))
