@@ -2,8 +2,8 @@
 
 The adapter, an encoder, believes most sentences that are nearly the evidence's words and doubts most that are not,
 right or wrong. The second reader, a language model six times as large, tells them apart, so its word counts more; the
-adapter's still helps where answers are long and the evidence is a chat's. Shares and bounds were chosen on labelled
-answers, reports and organisations' documents that neither had learnt (docs/results/2026-11-30-claims.md).
+adapter's still helps where answers are long and the evidence is a chat's. Share and bounds were chosen on labelled
+answers, reports, news and organisations' documents (docs/results/2026-11-30-clean-claims.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.settings import Settings
 from models.grounding import focused, logit_of, support_at
 from models.second_reader import CLAIM, SecondReader, forms_learnt, has_second_reader, load_second_reader
 
-SHARE = 0.7
+SHARE = 0.85
 """Of the second reader's logit in what both say."""
 MOST, MOST_FIRST = 6.0, 3.0
 """Logits at which the second reader's word, and the adapter's beyond its threshold, count in full: neither may outvote
