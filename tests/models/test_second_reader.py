@@ -49,10 +49,23 @@ def test_bfloat16_only_where_the_processor_has_it() -> None:
 )
 def test_a_passage_that_answers_is_told_from_one_that_nearly_does() -> None:
     reader = load_second_reader(EmbedderSettings(device="cpu"))
-    asked = "How do I report a phishing email?"
+    asked = "Which tool do I use to report a phishing email?"
     right, beside, wrong = reader.read(asked, [CONTACT, "A phishing email asks for your password.", LEAVE])
     assert right.logit > 0 > max(beside.logit, wrong.logit)
     assert reader.read(asked, []) == []
+
+
+@pytest.mark.skipif(
+    not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
+)
+def test_a_lone_sentence_is_believed_in_its_own_words_and_not_about_the_neighbouring_thing() -> None:
+    reader = load_second_reader(EmbedderSettings(device="cpu"))
+    [soup] = reader.read("How much does the soup of the day cost?", ["The soup of the day costs two dollars."])
+    annual, sick = (
+        reader.read(f"How many days of {kind} leave do I get?", ["Employees have 28 days of annual leave."])[0]
+        for kind in ("annual", "sick")
+    )
+    assert min(soup.logit, annual.logit) > 0 > sick.logit
 
 
 @pytest.mark.skipif(
