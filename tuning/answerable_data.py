@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,10 @@ from tuning.passages_data import (
     clapnq_passages,
     distractor_passages,
     held_out,
+    lone_sentence,
     read_clapnq,
     read_rows,
     read_squad,
-    sentence_around,
     split_of,
     squad_passages,
     write_rows,
@@ -180,7 +179,7 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         if written and held["held"] == "question":
             held["held"] = None  # whole articles and filings are held out, and more than enough of them
         yield {**_row(item, context, shift), "wrong": tempting, **held}
-        if chance.random() < LONE and (sentence := _sentence(item)):
+        if chance.random() < LONE and (sentence := lone_sentence(item)):
             yield {**_row(*sentence, 0), "wrong": [], **held}
         if item.answerable and not written:  # those have their twins without an answer
             changed = make_false(item.question, chance, item.passage.text) if chance.random() < 0.6 else None
@@ -191,20 +190,6 @@ def _rows(labelled: Sequence[Labelled], search: WordSearch, chance: random.Rando
         for passage in _lookalikes(item, search, chance):
             context, _ = _context(passage, [], chance)
             yield {**_negative(item.question, context, item.passage.group, "retrieved"), **held}
-
-
-def _sentence(item: Labelled) -> tuple[Labelled, str] | None:
-    """Return the sentence that holds the answer, or the words that tempt, with its question; `None` without either."""
-    text = item.passage.text
-    words = item.answers[0] if item.answerable and item.spans else "" if item.answerable else (item.wrong or ("",))[0]
-    start = item.spans[0][0] if item.answerable and item.spans else text.find(words) if words else -1
-    if start < 0:
-        return None
-    begin, end = sentence_around(text, start)
-    spans = tuple((first - begin, last - begin) for first, last in item.spans or () if begin <= first and last <= end)
-    if item.answerable and not spans:
-        return None
-    return replace(item, spans=spans, support=((0, end - begin),) if spans else ()), text[begin:end]
 
 
 def _row(item: Labelled, context: str, shift: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuning.passages_data import sentence_around, split_of
+from tuning.passages_data import Passage, written_row
 
 SOURCE = "facts"
 FILES = tuple(sorted((Path(__file__).parent / "facts").glob("*.txt")))
@@ -34,23 +34,6 @@ def make_fact_rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
             if mark == "= ":
                 fact = rest
             elif (mark == "+ " and answer and answer in fact) or (mark == "- " and not answer):
-                yield _row(question, fact, answer)
+                yield written_row(question, Passage("", fact, ""), answer, f"fact {fact}", SOURCE)
             elif line.strip():
                 raise ValueError(f"{path.name}, line {number}: {line!r} has no mark, or words that the fact has not")
-
-
-def _row(question: str, fact: str, answer: str) -> dict[str, Any]:
-    start = fact.index(answer) if answer else 0
-    split = split_of(f"fact {fact}", question)
-    if split["held"] == "question":
-        split["held"] = None  # whole facts are held out
-    return {
-        "question": question,
-        "context": fact,
-        "spans": [[start, start + len(answer)]] if answer else [],
-        "support": [list(sentence_around(fact, start))] if answer else [],
-        "answerable": int(bool(answer)),
-        "group": f"fact {fact}",
-        "source": SOURCE,
-        **split,
-    }

@@ -19,7 +19,7 @@ from typing import Any
 
 from core.sentences import split_sentences
 from core.words import content_words
-from tuning.passages_data import Passage, WordSearch, sentence_around, split_of
+from tuning.passages_data import Passage, WordSearch, written_row
 
 SOURCE = "organisations"
 FILES = tuple(sorted((Path(__file__).parent / "organisations").glob("*.txt")))
@@ -144,19 +144,4 @@ def _lone(passage: Passage, chance: random.Random, *, question: str = "", answer
 
 
 def _row(question: str, passage: Passage, answer: str, source: str) -> dict[str, Any]:
-    context = f"{passage.title}\n{passage.text}" if passage.title else passage.text
-    start = context.index(answer, len(passage.title)) if answer else 0
-    group = f"organisation {passage.group}"
-    split = split_of(group, question)
-    if split["held"] == "question":
-        split["held"] = None  # whole organisations are held out
-    return {
-        "question": question,
-        "context": context,
-        "spans": [[start, start + len(answer)]] if answer else [],
-        "support": [list(sentence_around(context, start))] if answer else [],
-        "answerable": int(bool(answer)),
-        "group": group,
-        "source": source,
-        **split,
-    }
+    return written_row(question, passage, answer, f"organisation {passage.group}", source)

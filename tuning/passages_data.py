@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,47 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 def sentence_around(text: str, start: int) -> Span:
     """Return the sentence that holds a character."""
     return next((span for span in split_sentences(text) if span[0] <= start < span[1]), (start, start + 1))
+
+
+def lone_sentence(item: Labelled) -> tuple[Labelled, str] | None:
+    """Return a question over the one sentence that holds its answer, or the words that tempt, and that sentence.
+
+    `None` where neither is known.
+    """
+    text = item.passage.text
+    if item.answerable:
+        start = item.spans[0][0] if item.spans else -1
+    else:
+        start = text.find(item.wrong[0]) if item.wrong else -1
+    if start < 0:
+        return None
+    begin, end = sentence_around(text, start)
+    spans = tuple((first - begin, last - begin) for first, last in item.spans or () if begin <= first and last <= end)
+    if item.answerable and not spans:
+        return None
+    return replace(item, spans=spans, support=((0, end - begin),) if spans else ()), text[begin:end]
+
+
+def written_row(question: str, passage: Passage, answer: str, group: str, source: str) -> dict[str, Any]:
+    """Return a row for readers of a question written over a passage, pointing at the words that answer it, if any do.
+
+    Groups are held out whole, and no question of the others.
+    """
+    context = f"{passage.title}\n{passage.text}" if passage.title else passage.text
+    start = context.index(answer, len(passage.title)) if answer else 0
+    split = split_of(group, question)
+    if split["held"] == "question":
+        split["held"] = None
+    return {
+        "question": question,
+        "context": context,
+        "spans": [[start, start + len(answer)]] if answer else [],
+        "support": [list(sentence_around(context, start))] if answer else [],
+        "answerable": int(bool(answer)),
+        "group": group,
+        "source": source,
+        **split,
+    }
 
 
 def _sections(path: Path) -> dict[str, str]:

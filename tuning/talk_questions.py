@@ -21,7 +21,7 @@ from typing import Any
 
 from core.types import OPERATOR, Message, Question
 from generation.rewrite import rewrite
-from tuning.passages_data import Passage, WordSearch, sentence_around, split_of
+from tuning.passages_data import Passage, WordSearch, written_row
 
 SOURCE = "talks"
 FILES = tuple(sorted((Path(__file__).parent / "talks").glob("*.txt")))
@@ -91,34 +91,15 @@ def make_talk_rows(paths: Sequence[Path], chance: random.Random) -> Iterator[dic
     those.
     """
     for topic in (topic for path in paths for topic in read_talks(path)):
-        search = WordSearch(topic.passages)
+        search, group = WordSearch(topic.passages), f"talk {topic.name}"
         for turn in topic.turns:
             question = rewrite(Question(turn.question, OPERATOR, history=turn.history)).text
             found = search.find(question, len(topic.passages))
             if turn.answer:
                 right = next(passage for passage in topic.passages if turn.answer in passage.text)
-                yield _row(question, right, turn.answer)
+                yield written_row(question, right, turn.answer, group, SOURCE)
                 found = [passage for passage in found if passage is not right]
                 if found and chance.random() < 0.5:
-                    yield _row(question, found[0], "")
+                    yield written_row(question, found[0], "", group, SOURCE)
             else:
-                yield from (_row(question, passage, "") for passage in found[:2])
-
-
-def _row(question: str, passage: Passage, answer: str) -> dict[str, Any]:
-    context = f"{passage.title}\n{passage.text}"
-    start = context.index(answer, len(passage.title)) if answer else 0
-    group = f"talk {passage.group}"
-    split = split_of(group, question)
-    if split["held"] == "question":
-        split["held"] = None  # whole topics are held out
-    return {
-        "question": question,
-        "context": context,
-        "spans": [[start, start + len(answer)]] if answer else [],
-        "support": [list(sentence_around(context, start))] if answer else [],
-        "answerable": int(bool(answer)),
-        "group": group,
-        "source": SOURCE,
-        **split,
-    }
+                yield from (written_row(question, passage, "", group, SOURCE) for passage in found[:2])
