@@ -107,7 +107,10 @@ class Answerability:
         return 0.5 * min(1.0, found["unit"]) + 0.5 * found["coverage"]
 
     def sure(self, question: str, evidence: Sequence[Evidence]) -> bool:
-        """Whether the evidence would be answered from even at half the wrong answers that are accepted."""
+        """Whether the evidence would be answered from even at half the wrong answers that are accepted.
+
+        As if the question were asked alone: half is strict enough for one that follows others.
+        """
         if self._calibration is None:
             return False
         threshold = self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred / 2)
