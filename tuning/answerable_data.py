@@ -64,7 +64,7 @@ PLAIN = {"plain": 8780, "retrieved": 300, "table": 120, "squad": 375, "changed":
 """Rows of each source to learn plain pages from; those of pages come twice, the others keep what was learnt."""
 BALANCED = {"plain": 1900, "retrieved": 150, "table": 60, "squad": 1500, "changed": 450, "mtrag": 150, "clapnq": 60}
 """Rows of each source to go on with after that: questions made to tempt are what is forgotten first."""
-TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4, ORGANISATIONS: 2, FILINGS: 2, TALKS: 2, FACTS: 4}
+TIMES = {"squad": 2, "mtrag": 3, "clapnq": 4, ORGANISATIONS: 2, FILINGS: 2, TALKS: 2, FACTS: 2}
 """How often rows of these sources come in `reader.taught`: people's own questions are few beside the written ones, and
 organisations and filings are what most is asked of."""
 TAUGHT_PAGES, TAUGHT_LOOKALIKES = 16000, 11000

@@ -7,6 +7,7 @@
 With `--rank` only a low-rank adapter (Hu et al. 2021) on every linear map learns; `--keep` writes it in PEFT's format.
 With `--second-reader` the maps alone learn, in full, and their change is cut to a low rank afterwards (Eckart and Young
 1936), measured again, and written for `models/second_reader.py`: better than an adapter that learns for as long.
+Under `torchrun` each process reads its part of every batch on a GPU of its own; the first one measures and writes.
 With `--start` they go on from a second reader; what is cut is the whole change from the packaged model.
 A language model knows more than an encoder a sixth of its size, so its judgement of written questions is worth more
 than the label they were written for. It is asked whether the passage answers, and what the answer is; the
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,7 +29,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, distributed
 
 from models.pointer import FILE as POINTER
 from models.second_reader import QUESTION, in_eight_bits, in_floats
@@ -105,12 +107,22 @@ def _rows_of(paths: Sequence[Path], limit: int | None) -> list[dict[str, Any]]:
 def main() -> None:
     """Tune, measure, label."""
     given = _arguments()
+    place = int(os.environ.get("LOCAL_RANK", "0"))
+    if "LOCAL_RANK" in os.environ:  # torchrun started several of us
+        if given.device == "cuda":
+            given.device = f"cuda:{place}"
+            torch.cuda.set_device(place)
+        distributed.init_process_group()
     torch.manual_seed(11)
     teacher = Teacher(given.model, given.device, given.rank, maps_only=given.second_reader is not None)
     if given.start:
         teacher.start(in_floats(load_file(given.start / "adapter.safetensors")))
     rows = _rows_of(given.train, given.limit)
     teacher.fit(rows, epochs=given.epochs, learning_rate=given.learning_rate, batch=given.batch, seconds=given.seconds)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+    if place:
+        return
     if given.keep:
         teacher.keep(given.keep)
     test = _rows_of(given.test, given.limit)

@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from models.causal import load_causal
@@ -31,6 +31,7 @@ WEIGHTY = {"squad", "articles", "filings", "clapnq", "mtrag", "talks", "plain", 
 WEIGHTY |= {"report", "report-near", "statement"}
 """Sources whose rows count in full: they tempt; what was retrieved or built counts half."""
 Row = Mapping[str, Any]
+Item = TypeVar("Item")
 
 
 class Teacher:
@@ -51,6 +52,7 @@ class Teacher:
         self._before = {name: weight.detach().clone() for name, weight in learning.items()}
         self._model = model.to(device)
         self._device = device
+        self._kind = torch.device(device).type
         self._end = int(self._tokenizer.eos_token_id)
         self._yes, self._no = (self._tokenizer.encode(word, add_special_tokens=False)[0] for word in (YES, NO))
 
@@ -65,7 +67,8 @@ class Teacher:
     ) -> None:
         """Tune the weights, or the adapter, on labelled rows; adversarial rows count more than retrieved ones.
 
-        Where the time will not do for all epochs, the rate falls with the time instead.
+        Where the time will not do for all epochs, the rate falls with the time instead. Within a process group each
+        process reads its part of every batch, and all learn from the mean of what they saw.
         """
         learning = [weight for weight in self._model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(learning, lr=learning_rate, weight_decay=0.01)
@@ -80,15 +83,16 @@ class Teacher:
         for _ in range(epochs):
             for chosen in near_lengths(coded, batch, shuffle, lambda item: len(item[0]) + len(item[1])):
                 step += 1
-                done = max(step / total, (time.monotonic() - began) / seconds)
+                done = _latest(max(step / total, (time.monotonic() - began) / seconds), self._device)
                 if done > 1:
                     return
                 rise = min(step / (0.06 * total + 1), 0.5 * (1 + math.cos(math.pi * done)) + 0.01)
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * rise
-                loss = self._loss(chosen)
+                loss = self._loss(_own(chosen))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
+                _average(learning)
                 torch.nn.utils.clip_grad_norm_(learning, 1.0)
                 optimizer.step()
                 if time.monotonic() - spoke > 10 or step == total:
@@ -130,7 +134,7 @@ class Teacher:
         for begin in range(0, len(order), batch):
             chosen = order[begin : begin + batch]
             ids, mask, last = self._padded([coded[index] for index in chosen])
-            with torch.inference_mode(), torch.autocast(self._device, torch.bfloat16):
+            with torch.inference_mode(), torch.autocast(self._kind, torch.bfloat16):
                 states = self._model.model(input_ids=ids, attention_mask=mask)[0]
                 logits = self._model.lm_head(states[torch.arange(len(chosen)), last]).float()
             for index, value in zip(chosen, (logits[:, self._yes] - logits[:, self._no]).tolist(), strict=True):
@@ -162,7 +166,7 @@ class Teacher:
         at = torch.tensor([len(prompt) - 1 for prompt, _, _, _ in chosen], device=ids.device)
         truth = torch.tensor([float(yes) for _, _, yes, _ in chosen], device=ids.device)
         weight = torch.tensor([weight for _, _, _, weight in chosen], device=ids.device)
-        with torch.autocast(self._device, torch.bfloat16):
+        with torch.autocast(self._kind, torch.bfloat16):
             states = self._model.model(input_ids=ids, attention_mask=mask)[0]
             first = self._model.lm_head(states[torch.arange(len(chosen)), at]).float()
             kept = labels[:, 1:] != -100
@@ -185,3 +189,31 @@ class Teacher:
 
 def _weight(row: Row) -> float:
     return 1.0 if row["source"] in WEIGHTY else 0.5
+
+
+def _own(batch: Sequence[Item]) -> Sequence[Item]:
+    """Return this process's part of a batch; each has some where a batch has at least one row a process."""
+    if not distributed.is_initialized():
+        return batch
+    return batch[distributed.get_rank() :: distributed.get_world_size()] or batch[:1]
+
+
+def _average(weights: Sequence[Tensor]) -> None:
+    """Replace gradients by their mean over all processes."""
+    if not distributed.is_initialized():
+        return
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def _latest(done: float, device: str) -> float:
+    """Return the share done of the process that is furthest on, so that all stop at the same step."""
+    if not distributed.is_initialized():
+        return done
+    shared = torch.tensor(done, device=device)
+    distributed.all_reduce(shared, distributed.ReduceOp.MAX)
+    return float(shared)
