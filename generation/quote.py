@@ -9,6 +9,7 @@ from datetime import date
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
 from core.words import content_words, coverage
+from generation.alone import read_alone
 from generation.conflicts import opposing
 from generation.generators import unexplained
 from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
@@ -75,6 +76,7 @@ class QuoteGenerator:
         if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return rows
         ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
+        ranked = read_alone(question, ranked, self._settings)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
         speaking = [(score, passage) for score, passage in ranked if speaks_of(pins, passage)]
         if not speaking or speaking[0][0] < SPEAKING * ranked[0][0]:

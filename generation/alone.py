@@ -1,0 +1,66 @@
+"""The pieces of the evidence that rank first, each read once more without what stands around it.
+
+A passage on closing times answers when the shop closes, and so do all its sentences until each is read alone. The
+second reader has learnt lone sentences; its word of the first few pieces decides among them, what they had before for
+the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from core.settings import Settings
+from core.words import content_words
+from generation.passages import Passage, passage_text
+from generation.readings import reads_again
+from generation.tables import named_rows
+
+READ = 5
+"""Pieces read alone: together they are about as long as one passage. Ten find no more."""
+SHARE = 0.7
+"""Of what is said of a piece alone in its score. Over fourteen organisations with a share of 0, 0.6, 0.7 and 0.8 the
+chosen pieces hold 0.83, 0.85, 0.86 and 0.86 of the answers, over squad2 0.78, 0.78, 0.78 and 0.74."""
+SPREAD = 3.0
+"""Logits that count for one: by how much more one piece answers than another matters less than whether it does."""
+
+
+def read_alone(
+    question: str, ranked: Sequence[tuple[float, Passage]], settings: Settings
+) -> list[tuple[float, Passage]]:
+    """Return ranked pieces by what the second reader says of the first few alone; as they are where none reads."""
+    from models.second_reader import load_second_reader
+
+    if len(ranked) < 2 or not reads_again(settings):
+        return list(ranked)
+    first, rest = ranked[:READ], ranked[READ:]
+    read = load_second_reader(settings.embedder).read(question, [_alone(passage) for _, passage in first])
+    best = first[0][0]
+    logits = _together(question, [passage for _, passage in first], [reading.logit for reading in read])
+    scores = [
+        (1 - SHARE) * score + SHARE * best / (1 + math.exp(-logit / SPREAD))
+        for (score, _), logit in zip(first, logits, strict=True)
+    ]
+    told = [(score, passage) for score, (_, passage) in zip(scores, first, strict=True)]
+    told += [((1 - SHARE) * score, passage) for score, passage in rest]
+    return sorted(told, key=lambda pair: -pair[0])
+
+
+def _together(question: str, passages: Sequence[Passage], logits: Sequence[float]) -> list[float]:
+    """Return the logits, the highest for all rows of a table that a question names: it compares them."""
+    tables = [(p.evidence.marker, p.header) if p.unit.kind == "row" else None for p in passages]
+    rows = [(table, passage.text) if table else None for table, passage in zip(tables, passages, strict=True)]
+    named = named_rows(content_words(question), rows)
+    return [
+        max(other for other, near, told in zip(logits, tables, named, strict=True) if told and near == table)
+        if mine
+        else logit
+        for logit, table, mine in zip(logits, tables, named, strict=True)
+    ]
+
+
+def _alone(passage: Passage) -> str:
+    """Return a piece under the heading of its passage, as a quote would have it."""
+    hit = passage.evidence.hit
+    above = hit.chunk.heading.partition("\n")[0] or hit.title
+    return f"{above}\n{passage_text(passage)}" if above else passage_text(passage)
