@@ -8,6 +8,7 @@ import pytest
 from core.settings import Settings, load_settings
 from generation.alone import READ, read_alone
 from generation.passages import Passage, passages_of
+from generation.quote import CLOSE
 from models.pointer import SecondReading
 from models.reader import has_reader
 from models.second_reader import has_second_reader, load_second_reader
@@ -64,7 +65,7 @@ def test_rows_that_a_question_compares_keep_beside_each_other(
     said(monkeypatch, {"France": 3.0, "Italy": 2.0})
     found = read_alone("Compare the hotel limit of Spain and France", ranked(PRICES, 0.4), settings)
     assert {found[0][1].text.split()[1], found[1][1].text.split()[1]} == {"Spain", "France"}
-    assert found[1][0] > 0.85 * found[0][0]
+    assert found[1][0] > CLOSE * found[0][0]
 
 
 def test_without_a_second_reader_the_pieces_stay_as_they_are(settings: Settings) -> None:
