@@ -43,8 +43,8 @@ def said(monkeypatch: pytest.MonkeyPatch, logits: dict[str, float]) -> list[str]
     return read
 
 
-def ranked(text: str, first: float = 0.9) -> list[tuple[float, Passage]]:
-    return [(first - 0.1 * place, passage) for place, passage in enumerate(passages_of(evidence_of(text)))]
+def ranked(text: str, step: float = 0.1) -> list[tuple[float, Passage]]:
+    return [(0.9 - step * place, passage) for place, passage in enumerate(passages_of(evidence_of(text)))]
 
 
 def test_what_is_said_of_a_piece_alone_decides_among_the_first(
@@ -63,7 +63,7 @@ def test_rows_that_a_question_compares_keep_beside_each_other(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said(monkeypatch, {"France": 3.0, "Italy": 2.0})
-    found = read_alone("Compare the hotel limit of Spain and France", ranked(PRICES, 0.4), settings)
+    found = read_alone("Compare the hotel limit of Spain and France", ranked(PRICES, 0.02), settings)
     assert {found[0][1].text.split()[1], found[1][1].text.split()[1]} == {"Spain", "France"}
     assert found[1][0] > CLOSE * found[0][0]
 
