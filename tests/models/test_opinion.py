@@ -75,17 +75,30 @@ def test_there_is_none_where_it_is_switched_off_or_learnt_no_claims(
     assert load_opinion(off, 0.5) is None
 
 
-@pytest.mark.skipif(
+needs_second_reader = pytest.mark.skipif(
     not has_second_reader(), reason=f"no weights of the second reader in {second_reader.FOLDER}, or no instruct model"
 )
+
+
+@needs_second_reader
 def test_a_nearly_verbatim_claim_that_is_wrong_is_not_believed(tmp_path: Path) -> None:
     found = load_opinion(load_settings(tmp_path), 0.5)
     assert found is not None
-    right, told_anew, wrong = found.hear(
+    right, told_anew, *wrong = found.hear(
         [
             ("Phishing emails are reported with Cofense.", CONTACT),
             ("Maria Santos is in charge of the people who respond to incidents.", CONTACT),
-            ("Phishing emails are reported to Maria Santos, who leads Cofense.", CONTACT),
+            ("Phishing emails are reported to Maria Santos.", CONTACT),
+            ("Maria Santos leads Cofense.", CONTACT),
         ]
     )
-    assert min(right, told_anew) > 0 > wrong
+    assert min(right, told_anew) > 0 > max(wrong)
+
+
+@needs_second_reader
+@pytest.mark.xfail(strict=True, reason="two faults in one claim are believed, though each alone is not")
+def test_a_claim_that_is_wrong_twice_is_not_believed(tmp_path: Path) -> None:
+    found = load_opinion(load_settings(tmp_path), 0.5)
+    assert found is not None
+    (wrong,) = found.hear([("Phishing emails are reported to Maria Santos, who leads Cofense.", CONTACT)])
+    assert wrong < 0
