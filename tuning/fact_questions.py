@@ -1,8 +1,8 @@
 """Questions over lone facts of organisations: two or three that a fact answers, and more that it only looks as if.
 
 Written for this project: where a passage is a sentence or two, nothing but its meaning tells annual leave from sick
-leave. As many questions with an answer as without are put in the fact's own words, and as many in quite others: shared
-words must tell nothing. The facts of `sentences.txt` are sentences out of the documents of `organisations`. A file of
+leave. Of both kinds of question some are put in the fact's own words and some in quite others: shared words must tell
+little. The facts of `sentences.txt` are sentences out of the documents of `organisations`. A file of
 `facts`:
 
     = FACT                    one to three sentences

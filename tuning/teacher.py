@@ -192,7 +192,7 @@ def _weight(row: Row) -> float:
 
 
 def _own(batch: Sequence[Item]) -> Sequence[Item]:
-    """Return this process's part of a batch; each has some where a batch has at least one row a process."""
+    """Return this process's part of a batch, the first row where there are fewer rows than processes."""
     if not distributed.is_initialized():
         return batch
     return batch[distributed.get_rank() :: distributed.get_world_size()] or batch[:1]
