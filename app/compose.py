@@ -45,6 +45,7 @@ def _whole(runtime: Runtime, trace: Trace, stopped: Callable[[], bool]) -> Gener
         verifier=runtime.verifier,
         quote=quote,
         answerability=runtime.answerability,
+        history=question.history,
     )
     if settled.verified.reason is not None:
         return refused(runtime, trace, settled.verified.reason)
@@ -75,7 +76,8 @@ def _claim_by_claim(
             return _concluded(runtime, trace, drafter.name, (writing.text, writing.claims, writing.citations))
         if drafter.name == "quote":
             break
-        if writing.declined and believed(drafter.name, trace.standalone, trace.evidence, runtime.answerability):
+        judge = runtime.answerability
+        if writing.declined and believed(drafter.name, trace.standalone, trace.evidence, judge, question.history):
             return refused(runtime, trace, "insufficient_evidence")
     return refused(runtime, trace, "unsupported_draft")
 

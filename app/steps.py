@@ -70,11 +70,11 @@ def judges_in_force(runtime: Runtime) -> Json:
 def weigh(runtime: Runtime, trace: Trace) -> str | None:
     """Say why the evidence cannot hold an answer, `None` where it may."""
     trace.judges = judges_in_force(runtime)
-    follows = bool(trace.question.history)
-    reason = runtime.answerability.reason(trace.standalone, trace.evidence, follows=follows)
+    history = trace.question.history
+    reason = runtime.answerability.reason(trace.standalone, trace.evidence, history)
     if reason == "insufficient_evidence" and _may_stand_alone(trace):
         # A short question in a conversation may be a new one, which the words it was lent only blur.
-        reason = runtime.answerability.reason(trace.question.text, trace.evidence, follows=follows)
+        reason = runtime.answerability.reason(trace.question.text, trace.evidence, history)
         if reason is None and trace.query is not None:
             trace.query = replace(trace.query, text=trace.question.text)
     return reason

@@ -59,7 +59,7 @@ def score(runtime: Runtime, case: Case) -> Scored | None:
     if not evidence:
         return None
     group = str(case.fields.get("conversation_id") or case.fields.get("doc") or case.id)
-    scores = runtime.answerability.features(query.text, evidence, follows=bool(case.history))
+    scores = runtime.answerability.features(query.text, evidence, case.history)
     return Scored(scores, bool(case.answerable), group)
 
 

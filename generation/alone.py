@@ -11,9 +11,11 @@ import math
 from collections.abc import Sequence
 
 from core.settings import Settings
+from core.types import Message
 from core.words import content_words
 from generation.passages import Passage, passage_text
 from generation.readings import reads_again
+from generation.rewrite import heard
 from generation.tables import named_rows
 
 READ = 5
@@ -27,7 +29,10 @@ SPREAD = 3.0
 
 
 def read_alone(
-    question: str, ranked: Sequence[tuple[float, Passage]], settings: Settings
+    question: str,
+    ranked: Sequence[tuple[float, Passage]],
+    settings: Settings,
+    history: Sequence[Message] = (),
 ) -> list[tuple[float, Passage]]:
     """Return ranked pieces by what the second reader says of the first few alone; as they are where none reads."""
     from models.second_reader import load_second_reader
@@ -35,7 +40,8 @@ def read_alone(
     if len(ranked) < 2 or not reads_again(settings):
         return list(ranked)
     first, rest = ranked[:READ], ranked[READ:]
-    read = load_second_reader(settings.embedder).read(question, [_alone(passage) for _, passage in first])
+    reader = load_second_reader(settings.embedder)
+    read = reader.read(heard(question, history), [_alone(passage) for _, passage in first])
     best = first[0][0]
     logits = _together(question, [passage for _, passage in first], [reading.logit for reading in read])
     scores = [

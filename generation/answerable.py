@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from core.settings import Settings
-from core.types import Evidence
+from core.types import Evidence, Message
 from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
@@ -68,7 +68,9 @@ class Answerability:
             return 0.5
         return self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred)
 
-    def features(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> dict[str, float]:
+    def features(
+        self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()
+    ) -> dict[str, float]:
         """Return the scores that the probability is made of.
 
         With a reader: its best pair logit, or that of a table row that the question names, discounted where the
@@ -84,9 +86,10 @@ class Answerability:
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
             found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
-            found["follows"] = float(follows)
-            again = [one.logit for one in read_again(question, evidence, self._settings) or () if one is not None]
-            return found | {"second": max(again)} if again else found
+            found["follows"] = float(bool(history))
+            again = read_again(question, evidence, self._settings, history) or ()
+            logits = [one.logit for one in again if one is not None]
+            return found | {"second": max(logits)} if logits else found
         ranked = rank_passages(question, passages_of(evidence), self._settings)
         whole = (f"{item.hit.title} {item.hit.chunk.heading} {item.hit.chunk.text}" for item in evidence)
         wanted = content_words(question)
@@ -95,36 +98,33 @@ class Answerability:
             "coverage": max((coverage(wanted, text) for text in whole), default=0.0),
         }
 
-    def score(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> float:
+    def score(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> float:
         """Return the probability that the evidence answers the question; 0.0 without evidence."""
         if not evidence:
             return 0.0
-        found = self.features(question, evidence, follows=follows)
+        found = self.features(question, evidence, history)
         if self._calibration is not None and set(self._calibration.names) <= set(found):
             return self._calibration.probability(found)
         if "read" in found:
             return 1.0 / (1.0 + math.exp(-found["read"]))
         return 0.5 * min(1.0, found["unit"]) + 0.5 * found["coverage"]
 
-    def sure(self, question: str, evidence: Sequence[Evidence]) -> bool:
-        """Whether the evidence would be answered from even at half the wrong answers that are accepted.
-
-        As if the question were asked alone: half is strict enough for one that follows others.
-        """
+    def sure(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> bool:
+        """Whether the evidence would be answered from even at half the wrong answers that are accepted."""
         if self._calibration is None:
             return False
         threshold = self._calibration.threshold(self._settings.answers.accepted_wrong_per_hundred / 2)
-        return self.score(question, evidence) >= threshold
+        return self.score(question, evidence, history) >= threshold
 
-    def reason(self, question: str, evidence: Sequence[Evidence], *, follows: bool = False) -> str | None:
-        """Return why to refuse before drafting, `None` to go on; `follows` tells a question within a conversation."""
+    def reason(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> str | None:
+        """Return why to refuse before drafting, `None` to go on; `history` is the conversation before the question."""
         if not evidence:
             return "no_evidence"
         if stranger(question, evidence) or self._unreadable(question, evidence):
             return "insufficient_evidence"
         if rows_meeting(question, passages_of(evidence)):
             return None
-        sure = self.score(question, evidence, follows=follows) >= self.threshold
+        sure = self.score(question, evidence, history) >= self.threshold
         return None if sure else "insufficient_evidence"
 
     def _unreadable(self, question: str, evidence: Sequence[Evidence]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.sentences import Unit, replies, split_units
 from core.settings import Settings
-from core.types import Evidence
+from core.types import Evidence, Message
 from core.words import content_words, coverage
 from generation.ranges import fits, holds
 from generation.reading_scores import read_scores
@@ -122,19 +122,21 @@ def rank_passages(
     passages: Sequence[Passage],
     settings: Settings,
     *,
+    history: Sequence[Message] = (),
     said: frozenset[str] = frozenset(),
     terms: Sequence[str] = (),
 ) -> list[tuple[float, Passage]]:
     """Return the passages with their scores in [0, 1], best first.
 
     The reader scores them where its weights are installed; meaning and shared words where not. Rows of tables are also
-    held against the question by the names of row and columns, and tiers by the amount it gives. `said` are words of
-    the conversation before, `terms` what documents call the things asked for.
+    held against the question by the names of row and columns, and tiers by the amount it gives. `history`
+    is the conversation before, `said` words of it, `terms` what documents call the things asked for.
     """
     if not passages:
         return []
     shared = overlaps(question, passages, said)
-    scores = read_scores(question, passages, shared, settings) or _plain_scores(question, passages, shared, settings)
+    scores = read_scores(question, passages, shared, settings, history)
+    scores = scores or _plain_scores(question, passages, shared, settings)
     rows = [((p.evidence.marker, p.header), p.text) if p.unit.kind == "row" else None for p in passages]
     named_row = named_rows(content_words(question) - said or content_words(question), rows)
     for index, passage in enumerate(passages):

@@ -76,8 +76,8 @@ class QuoteGenerator:
         passages = of_number(question, of_version(question, passages))
         if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return rows
-        ranked = rank_passages(question, passages, self._settings, said=said, terms=terms)
-        ranked = read_alone(question, ranked, self._settings)
+        ranked = rank_passages(question, passages, self._settings, history=history, said=said, terms=terms)
+        ranked = read_alone(question, ranked, self._settings, history)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
         speaking = [(score, passage) for score, passage in ranked if speaks_of(pins, passage)]
         if not speaking or speaking[0][0] < SPEAKING * ranked[0][0]:

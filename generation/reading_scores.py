@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core.settings import Settings
+from core.types import Message
 from generation.readings import offset_of, read_again, read_evidence
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ FLOOR = 0.35
 
 
 def read_scores(
-    question: str, passages: Sequence[Passage], shared: Sequence[float], settings: Settings
+    question: str,
+    passages: Sequence[Passage],
+    shared: Sequence[float],
+    settings: Settings,
+    history: Sequence[Message] = (),
 ) -> list[float] | None:
     """Return the score of each piece: its passage answers, the piece supports, the answer stands in it.
 
@@ -40,7 +45,7 @@ def read_scores(
         return None
     markers = [item.marker for item in evidence]
     by_marker = dict(zip(markers, readings, strict=True))
-    again = read_again(question, evidence, settings)
+    again = read_again(question, evidence, settings, history)
     likely = dict(zip(markers, likelihoods(readings, again), strict=True))
     pointed = _pointed(passages, dict(zip(markers, again or (), strict=False)))
     best = max((reading.margin for reading in readings if reading), default=0.0)

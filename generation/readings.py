@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from core.settings import Settings
-from core.types import Evidence
+from core.types import Evidence, Message
+from generation.rewrite import heard
 
 if TYPE_CHECKING:
     from models.pointer import SecondReading
@@ -75,10 +76,12 @@ def reads_again(settings: Settings) -> bool:
     return settings.answers.second_reader and has_reader() and has_second_reader()
 
 
-def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) -> list[SecondReading | None] | None:
+def read_again(
+    question: str, evidence: Sequence[Evidence], settings: Settings, history: Sequence[Message] = ()
+) -> list[SecondReading | None] | None:
     """Return the second reader's reading of each evidence, `None` for those that the reader finds unlikelier to answer.
 
-    `None` where no second one reads.
+    It reads a follow-up after what that leans on. `None` where no second one reads.
     """
     from models.second_reader import load_second_reader
 
@@ -87,7 +90,8 @@ def read_again(question: str, evidence: Sequence[Evidence], settings: Settings) 
     readings = read_evidence(question, evidence, settings) or ()
     seen = [(reading.logit, index) for index, reading in enumerate(readings) if reading]
     likeliest = [index for _, index in sorted(seen, key=lambda pair: -pair[0])[:READ_AGAIN]]
-    read = _second.read(question, [evidence[index] for index in likeliest], load_second_reader(settings.embedder).read)
+    asked = heard(question, history)
+    read = _second.read(asked, [evidence[index] for index in likeliest], load_second_reader(settings.embedder).read)
     found = dict(zip(likeliest, read, strict=True))
     return [found.get(index) for index in range(len(evidence))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from textwrap import shorten
 
 from core.errors import GenerationError
 from core.types import Message, Query, Question
@@ -25,6 +26,9 @@ QUESTION_WEIGHTS = (0.2, 0.1)
 REPLY_WEIGHT = 0.1
 REPLY_CHARACTERS = 1000
 """Of a long reply the beginning is searched with."""
+HEARD, REPLY_HEARD = 300, 120
+"""Characters of a follow-up with what it leans on, as the second reader is shown it, and of the last reply in it."""
+QUESTIONS_HEARD = 2
 _MARKER = re.compile(r"\s?\[\d+\]")
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
@@ -65,7 +69,7 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
         else:
             if text and text[0].strip():
                 return Query(text[0].strip(), carry, earlier=earlier)
-    return Query(_whole(question) or _with_words_before(question), carry, question.text, earlier)
+    return Query(_whole(question.text, question.history) or _with_words_before(question.text, question.history), carry, question.text, earlier)
 
 
 def _earlier(history: Sequence[Message]) -> tuple[tuple[str, float], ...]:
@@ -91,18 +95,18 @@ def _leans_back(text: str) -> bool:
     return points_back(text) or len(content_words(text)) <= FEW_WORDS
 
 
-def _whole(question: Question) -> str:
+def _whole(text: str, history: Sequence[Message]) -> str:
     """Return a follow-up that only names another thing ("And on Sundays?") after the question it repeats.
 
     Names of that question are left out where the follow-up names another; empty where it is no such follow-up.
     """
-    asked = [message.content for message in question.history if message.role == "user"]
-    repeated = next((text for text in reversed(asked) if not _names_only(text)), None)
-    if repeated is None or not _names_only(question.text):
+    asked = [message.content for message in history if message.role == "user"]
+    repeated = next((before for before in reversed(asked) if not _names_only(before)), None)
+    if repeated is None or not _names_only(text):
         return ""
-    names = anchors(repeated)[0] if anchors(question.text)[0] else frozenset()
+    names = anchors(repeated)[0] if anchors(text)[0] else frozenset()
     kept = [word for word in repeated.split() if not {stem(part) for part in words(word)} & names]
-    return f"{' '.join(kept).rstrip('?!. ')}? {question.text}"
+    return f"{' '.join(kept).rstrip('?!. ')}? {text}"
 
 
 def _names_only(text: str) -> bool:
@@ -110,30 +114,55 @@ def _names_only(text: str) -> bool:
     return found is not None and len(found[1].split()) <= FRAGMENT_WORDS and not _ASKS.search(found[1])
 
 
-def _with_words_before(question: Question) -> str:
+def _with_words_before(text: str, history: Sequence[Message]) -> str:
     """Return the question followed by the content words of earlier questions, the latest first, then of the reply."""
-    asked = [message.content for message in question.history if message.role == "user"]
-    replies = _replies(question.history)
-    known = {stem(word) for word in words(question.text)}
+    asked = [message.content for message in history if message.role == "user"]
+    known = {stem(word) for word in words(text)}
     carried: list[str] = []
-    for text in [*reversed(asked[-2:]), *(reply[:200] for reply in replies[-1:])]:
-        for word in words(text):
+    for before in [*reversed(asked[-2:]), *(reply[:200] for reply in _replies(history)[-1:])]:
+        for word in words(before):
             if word not in STOPWORDS and stem(word) not in known and len(carried) < CARRIED:
                 known.add(stem(word))
                 carried.append(word)
-    return " ".join([question.text, *carried])
+    return " ".join([text, *carried])
 
 
 def own_words(query: str, history: Sequence[Message]) -> frozenset[str]:
     """Return the content words of a query of `rewrite` without those that it was lent by earlier turns."""
+    return content_words(_asked(query, history)) or content_words(query)
+
+
+def heard(query: str, history: Sequence[Message]) -> str:
+    """Return the question of a query of `rewrite` after what it leans on, as it was said; the second reader reads this.
+
+    The words alone that a follow-up is lent do not tell what "it" is. Where there is no room for all, the last question
+    goes before the last reply, and that before the question before.
+    """
+    asked = _asked(query, history)
+    if not history or not _leans_back(asked):
+        return asked
+    *before, last = ["", *(message.content for message in history if message.role == "user")][-QUESTIONS_HEARD:]
+    reply = "".join(shorten(text, REPLY_HEARD, placeholder=" …") for text in _replies(history)[-1:])
+    told = {"before": "".join(before), "last": last, "reply": reply}
+    room = HEARD - len(asked)
+    for name in ("last", "reply", "before"):
+        room -= len(told[name]) + 1
+        if room < 0:
+            told[name] = ""
+    return " ".join(text for text in (*told.values(), asked) if text)
+
+
+def _asked(query: str, history: Sequence[Message]) -> str:
+    """Return the question that `rewrite` made a query of without a model; the query itself where it made none."""
     *repeated, last = _SENTENCE.split(query)
     if repeated and _names_only(last):
-        return content_words(last)
-    said = frozenset().union(*(words(message.content) for message in history))
+        return last
     own = query.split(" ")
-    while own and own[-1] in said:
-        own.pop()
-    return content_words(" ".join(own)) or content_words(query)
+    for lent in range(min(CARRIED, len(own) - 1), 0, -1):
+        asked = " ".join(own[:-lent])
+        if _with_words_before(asked, history) == query:
+            return asked
+    return query
 
 
 def _conversation(history: Sequence[Message]) -> str:

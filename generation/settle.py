@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.types import Draft, Evidence, GeneratorName
+from core.types import Draft, Evidence, GeneratorName, Message
 from generation.answerable import Answerability
 from generation.generators import Generator, write_draft
 from generation.verify import Verified, Verifier
@@ -27,6 +27,7 @@ def settle(
     verifier: Verifier,
     quote: Generator,
     answerability: Answerability,
+    history: Sequence[Message] = (),
 ) -> Settled:
     """Return the draft where some of it holds, the verbatim quotes where none does.
 
@@ -37,17 +38,22 @@ def settle(
     verified = verifier.verify(question, draft, evidence)
     if verified.reason is None or draft.generator == "quote":
         return Settled(draft, verified)
-    if verified.reason == "insufficient_evidence" and believed(draft.generator, question, evidence, answerability):
+    declined = verified.reason == "insufficient_evidence"
+    if declined and believed(draft.generator, question, evidence, answerability, history):
         return Settled(draft, verified)
-    quoted = write_draft(quote, question, evidence)
+    quoted = write_draft(quote, question, evidence, history)
     return Settled(quoted, verifier.verify(question, quoted, evidence))
 
 
 def believed(
-    generator: GeneratorName, question: str, evidence: Sequence[Evidence], answerability: Answerability
+    generator: GeneratorName,
+    question: str,
+    evidence: Sequence[Evidence],
+    answerability: Answerability,
+    history: Sequence[Message] = (),
 ) -> bool:
     """Whether a generator is believed when it declines: the small embedded model not where the evidence is sure.
 
     It declines every third question that has an answer.
     """
-    return generator != "embedded" or not answerability.sure(question, evidence)
+    return generator != "embedded" or not answerability.sure(question, evidence, history)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from core.types import OPERATOR, Message, Question
-from generation.rewrite import rewrite
+from generation.rewrite import heard, rewrite
 from tuning.article_questions import SOURCE as ARTICLES
 from tuning.article_questions import read_article_questions
 from tuning.fact_questions import FILES as FACT_FILES
@@ -260,7 +260,7 @@ def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, 
         group = f"mtrag {row['conversation_id']}"
         history = tuple(Message(message["role"], message["content"]) for message in row["messages"][:-1])
         question = rewrite(Question(row["question"], OPERATOR, history=history)).text
-        held = split_of(group, question)
+        held = {**split_of(group, question), "heard": heard(question, history)}
         evidence = [corpus[item] for item in row.get("docs") or () if item in corpus]
         if row["answerability"] == "ANSWERABLE":
             for passage in evidence[:2]:

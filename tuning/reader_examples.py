@@ -32,6 +32,11 @@ class Example:
     """Positions of supporting tokens."""
 
 
+def heard(row: Mapping[str, Any]) -> str:
+    """Return the question of a row as a second reader is shown it: a follow-up after what it leans on."""
+    return str(row.get("heard", row["question"]))
+
+
 def read_examples(path: Path, tokenizer: Tokenizer) -> list[Example]:
     """Read and tokenise rows; an answer that was cut off with the passage's end makes its spans unknown."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -35,7 +35,7 @@ from models.reading import touched
 from models.second_reader import QUESTION, Prompt, fast_dtype, in_floats, prompts_of
 from models.sources import find_weights
 from tuning.passages_data import read_rows
-from tuning.reader_examples import near_lengths
+from tuning.reader_examples import heard, near_lengths
 
 DEPTHS = (16, 20, 24, 28)
 """Of 30 layers. The last alone knows less of the place: right for 0.77 of squad2's passages, the 20th alone for 0.85,
@@ -61,7 +61,7 @@ class Task:
 def tasks_of(rows: Sequence[Mapping[str, Any]], tokenizer: Tokenizer) -> list[Task]:
     """Return the answerable rows of more than one piece whose answer was not cut off."""
     chosen = [row for row in rows if row["answerable"] and (row["spans"] or row["support"])]  # never a claim
-    prompts = prompts_of(tokenizer, [(QUESTION, row["question"], row["context"]) for row in chosen])
+    prompts = prompts_of(tokenizer, [(QUESTION, heard(row), row["context"]) for row in chosen])
     found = []
     for row, prompt in zip(chosen, prompts, strict=True):
         units = [(unit.start, unit.end) for unit in split_units(row["context"]) if unit.kind != "header"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from core.types import OPERATOR, Message, Question
-from generation.rewrite import rewrite
+from generation.rewrite import heard, rewrite
 from tuning.passages_data import Passage, WordSearch, written_row
 
 SOURCE = "talks"
@@ -85,8 +85,9 @@ def read_talks(path: Path) -> list[Topic]:
 
 
 def make_talk_rows(paths: Sequence[Path], chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield rows for readers, a question rewritten as the product does; whole topics, the groups, are held out.
+    """Yield rows for readers, a question rewritten as the product does, and `heard` as the second reader is shown it.
 
+    Whole topics, the groups, are held out.
     One with an answer comes with its passage, and half of these with one that looks right; one without with two of
     those.
     """
@@ -94,12 +95,13 @@ def make_talk_rows(paths: Sequence[Path], chance: random.Random) -> Iterator[dic
         search, group = WordSearch(topic.passages), f"talk {topic.name}"
         for turn in topic.turns:
             question = rewrite(Question(turn.question, OPERATOR, history=turn.history)).text
+            told = {"heard": heard(question, turn.history)}
             found = search.find(question, len(topic.passages))
             if turn.answer:
                 right = next(passage for passage in topic.passages if turn.answer in passage.text)
-                yield written_row(question, right, turn.answer, group, SOURCE)
+                yield written_row(question, right, turn.answer, group, SOURCE) | told
                 found = [passage for passage in found if passage is not right]
                 if found and chance.random() < 0.5:
-                    yield written_row(question, found[0], "", group, SOURCE)
+                    yield written_row(question, found[0], "", group, SOURCE) | told
             else:
-                yield from (written_row(question, passage, "", group, SOURCE) for passage in found[:2])
+                yield from (written_row(question, passage, "", group, SOURCE) | told for passage in found[:2])

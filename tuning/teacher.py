@@ -19,7 +19,7 @@ from torch.nn import functional
 from models.causal import load_causal
 from models.llama import MAPS
 from models.second_reader import CLAIM, NO, QUESTION, YES
-from tuning.reader_examples import near_lengths
+from tuning.reader_examples import heard, near_lengths
 
 TARGETS = tuple(name.rpartition(".")[2] for name in MAPS)
 CUT = 128
@@ -145,7 +145,7 @@ class Teacher:
         if not rows:
             return []
         forms = [FORMS[row.get("form", QUESTION.name)] for row in rows]
-        texts = [form.prompt(row["question"], row["context"]) for form, row in zip(forms, rows, strict=True)]
+        texts = [form.prompt(heard(row), row["context"]) for form, row in zip(forms, rows, strict=True)]
         found: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
         return found
 

@@ -6,7 +6,7 @@ from core.settings import load_settings
 from core.types import OPERATOR, Message, Question
 from core.words import content_words
 from generation.languages import message
-from generation.rewrite import own_words, rewrite
+from generation.rewrite import heard, own_words, rewrite
 from generation.vllm import VllmGenerator
 from tests.wire_double import wire_double
 
@@ -80,3 +80,37 @@ def test_a_follow_up_that_names_another_thing_repeats_the_question(before: str, 
 
 def test_a_follow_up_with_a_question_of_its_own_repeats_none() -> None:
     assert rewrite(Question("And what is it for?", OPERATOR, history=HISTORY)).text.startswith("And what is it for?")
+
+
+def test_a_follow_up_is_heard_after_what_it_leans_on_in_the_words_that_were_said() -> None:
+    query = rewrite(Question("When does it expire?", OPERATOR, history=HISTORY))
+    assert heard(query.text, HISTORY) == f"{HISTORY[0].content} {HISTORY[1].content} When does it expire?"
+    alone = "Who approves travel requests to Tokyo offices?"
+    assert heard(alone, HISTORY) == alone
+    assert heard("And it?", ()) == "And it?"
+
+
+@pytest.mark.parametrize("asked", ["can i carry it over", "when does annual leave expire", "And for interns?", "why"])
+def test_a_follow_up_is_heard_as_it_was_asked_also_where_its_words_were_said_before(asked: str) -> None:
+    history = (Message("user", "how much annual leave can interns carry"), Message("assistant", "16 hours. [2]"))
+    assert heard(rewrite(Question(asked, OPERATOR, history=history)).text, history).endswith(f" 16 hours. {asked}")
+
+
+def test_what_a_long_follow_up_has_no_room_for_is_left_out_the_oldest_first() -> None:
+    history = (
+        Message("user", "Which lifts run in winter?"),
+        Message("assistant", "The Karhorn lift."),
+        Message("user", "How fast does it run?"),
+        Message("assistant", "Nine metres a second, " * 20),
+    )
+    asked = "And is that the same when it snows, " + "as it often does, " * 12 + "or not?"
+    told = heard(rewrite(Question(asked, OPERATOR, history=history)).text, history)
+    assert told == f"How fast does it run? {asked}"
+    assert len(heard(rewrite(Question("Why that?", OPERATOR, history=history)).text, history)) <= 300
+
+
+def test_a_refusal_is_not_heard() -> None:
+    told = message("insufficient_evidence", "en")
+    history = (Message("user", "Are speeding fines reimbursed?"), Message("assistant", told))
+    query = rewrite(Question("And parking?", OPERATOR, history=history))
+    assert heard(query.text, history) == "Are speeding fines reimbursed? And parking?"
