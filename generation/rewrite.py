@@ -21,9 +21,11 @@ FEW_WORDS = 3
 """Content words under which a question leans on what was said before."""
 CARRIED = 12
 """Words taken over from earlier turns at most: more drown the question's own."""
-QUESTION_WEIGHTS = (0.2, 0.1)
-"""What the last question and the one before weigh in a search, beside 1 for what is asked now."""
-REPLY_WEIGHT = 0.1
+QUESTION_WEIGHTS, REPLY_WEIGHT = (0.2, 0.1), 0.1
+"""What the last question, the one before and the last reply weigh in a search, beside 1 for what is asked now."""
+LEANING_WEIGHTS, LEANING_REPLY_WEIGHT = (0.4, 0.2), 0.2
+"""The same of a follow-up that leans on them: of those in held-out talks the search then finds 0.93 instead of 0.88 among
+eight passages, of MTRAG's 0.97 as before; half as much again loses there (0.96)."""
 REPLY_CHARACTERS = 1000
 """Of a long reply the beginning is searched with."""
 HEARD, REPLY_HEARD = 300, 120
@@ -53,12 +55,13 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
     """Return the search query of a question; chunks cited in the turn before stay candidates.
 
     A model server rewrites follow-ups that lean on what was said before, where one is in use; otherwise the words of
-    earlier turns are added. Either way the search also weighs what was said before, a little.
+    earlier turns are added. Either way the search also weighs what was said before, more so for one that leans on it.
     """
     if not question.history:
         return Query(question.text)
-    carry, earlier = question.cited_chunks, _earlier(question.history)
-    if not _leans_back(question.text):
+    carry, leaning = question.cited_chunks, _leans_back(question.text)
+    earlier = _earlier(question.history, leaning=leaning)
+    if not leaning:
         return Query(question.text, carry, earlier=earlier)
     if generator is not None and generator.name == "vllm" and isinstance(generator, Completer):
         asked = render("rewrite", conversation=_conversation(question.history), question=question.text)
@@ -72,12 +75,14 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
     return Query(_whole(question.text, question.history) or _with_words_before(question.text, question.history), carry, question.text, earlier)
 
 
-def _earlier(history: Sequence[Message]) -> tuple[tuple[str, float], ...]:
+def _earlier(history: Sequence[Message], *, leaning: bool) -> tuple[tuple[str, float], ...]:
     """Return the last questions, the latest first, and the last reply, each with its weight in a search."""
+    of_questions = LEANING_WEIGHTS if leaning else QUESTION_WEIGHTS
+    of_reply = LEANING_REPLY_WEIGHT if leaning else REPLY_WEIGHT
     asked = [message.content for message in history if message.role == "user"]
     replies = _replies(history)
-    questions = zip(reversed(asked[-len(QUESTION_WEIGHTS) :]), QUESTION_WEIGHTS, strict=False)
-    return (*questions, *((reply[:REPLY_CHARACTERS], REPLY_WEIGHT) for reply in replies[-1:]))
+    questions = zip(reversed(asked[-len(of_questions) :]), of_questions, strict=False)
+    return (*questions, *((reply[:REPLY_CHARACTERS], of_reply) for reply in replies[-1:]))
 
 
 def _replies(history: Sequence[Message]) -> list[str]:

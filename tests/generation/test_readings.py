@@ -5,11 +5,14 @@ import pytest
 
 from core.errors import InvalidSetting
 from core.settings import Settings, load_settings
+from core.types import OPERATOR, Message, Question
 from generation.answerable import Answerability
 from generation.calibration import FILE, fit, load_calibration, save_calibration
 from generation.passages import passages_of, rank_passages
+from generation.quote import QuoteGenerator
 from generation.reading_scores import SECOND, likelihoods
 from generation.readings import READ_AGAIN, _Kept, read_again, read_evidence, reads_again
+from generation.rewrite import rewrite
 from models.pointer import SecondReading
 from models.reader import Reading, has_reader
 from models.second_reader import has_second_reader
@@ -18,6 +21,7 @@ from tests.generation.passages import CONTACT, LEAVE, evidence_of
 pytestmark = pytest.mark.skipif(not (has_reader() and has_second_reader()), reason="the readers' weights are missing")
 
 ASKED = "Which tool do I use to report a phishing email?"
+LED = "Who leads the incident response team?"
 TABLE = "| | 2022 | 2021 |\n|---|---|---|\n| Revenue | 34,229 | 35,355 |\n| Cost | 19,232 | 18,795 |\n"
 
 
@@ -51,6 +55,44 @@ def test_the_second_reader_reads_the_likeliest_passages_once(
     assert len(readings) > READ_AGAIN
     assert read_again(asked, evidence, settings) == first
     assert len(read) == READ_AGAIN
+
+
+def test_the_second_reader_also_reads_what_the_search_found_best(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    class Reader:
+        def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
+            read.extend(passages)
+            return [SecondReading(1.0)] * len(passages)
+
+    monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
+    texts = ("The canteen closes at two.", *(f"{CONTACT} Line {number}." for number in range(READ_AGAIN)))
+    evidence = evidence_of(*texts)
+    assert max(item.hit.score for item in evidence) == evidence[0].hit.score
+    read_again("Which tool do I use to report a phishing message?", evidence, settings)
+    assert sum("canteen" in text for text in read) == 1
+    assert len(read) == READ_AGAIN
+
+
+def test_the_second_reader_reads_a_follow_up_after_what_it_leans_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Reader:
+        def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
+            asked.append(question)
+            return [SecondReading(1.0)] * len(passages)
+
+    monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
+    monkeypatch.setattr("generation.readings._second", _Kept())
+    history = (Message("user", "How much sick leave do I earn?"), Message("assistant", "Four hours. [1]"))
+    query = rewrite(Question("and can I carry it over?", OPERATOR, history=history)).text
+    quote = QuoteGenerator(settings)
+    list(quote.draft(query, evidence_of(LEAVE, CONTACT), history))
+    assert set(asked) == {"How much sick leave do I earn? Four hours. and can I carry it over?"}
 
 
 def test_its_word_decides_which_passage_is_quoted_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,13 +160,13 @@ def test_a_question_among_the_documents_is_not_quoted_before_what_answers_it(set
 
 def test_its_word_is_a_score_of_its_own_unless_it_is_switched_off(settings: Settings) -> None:
     evidence = evidence_of(LEAVE, CONTACT)
-    found = Answerability(settings).features(ASKED, evidence)
+    found = Answerability(settings).features(LED, evidence)
     assert found["second"] > 0
     assert reads_again(settings)
     assert not reads_again(without(settings))
-    assert "second" not in Answerability(without(settings)).features(ASKED, evidence)
-    assert Answerability(settings).score(ASKED, evidence) > Answerability(settings).threshold
-    assert Answerability(without(settings)).score(ASKED, evidence) > Answerability(without(settings)).threshold
+    assert "second" not in Answerability(without(settings)).features(LED, evidence)
+    assert Answerability(settings).score(LED, evidence) > Answerability(settings).threshold
+    assert Answerability(without(settings)).score(LED, evidence) > Answerability(without(settings)).threshold
 
 
 def test_over_figures_it_counts_and_the_reader_does_not(settings: Settings) -> None:

@@ -32,6 +32,8 @@ def test_a_follow_up_is_searched_with_what_was_said_before_at_less_weight() -> N
     earlier = rewrite(Question(text, OPERATOR, history=HISTORY)).earlier
     assert [said for said, _ in earlier] == [message.content for message in HISTORY]
     assert all(0 < weight < 1 for _, weight in earlier)
+    leaning = rewrite(Question("When does it expire?", OPERATOR, history=HISTORY)).earlier
+    assert all(more > less for (_, more), (_, less) in zip(leaning, earlier, strict=True))
     assert rewrite(Question(text, OPERATOR)).earlier == ()
 
 

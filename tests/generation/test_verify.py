@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import Settings, load_settings
-from core.types import Draft, Evidence
+from core.types import Draft, Evidence, Message
 from generation.answerable import Answerability
 from generation.generators import write_draft
 from generation.passages import passage_text, passages_of
@@ -141,7 +141,7 @@ def test_a_few_words_answer_only_the_question_that_they_answer(settings: Setting
 
 def test_the_small_model_that_declines_is_not_believed_where_the_evidence_is_sure(settings: Settings) -> None:
     class Sure(Answerability):
-        def sure(self, question: str, evidence: Sequence[Evidence]) -> bool:
+        def sure(self, question: str, evidence: Sequence[Evidence], history: Sequence[Message] = ()) -> bool:
             return question.startswith("Which")
 
     declined = Draft("NOT_IN_DOCUMENTS", "embedded", "m")

@@ -96,7 +96,6 @@ def test_a_nearly_verbatim_claim_that_is_wrong_is_not_believed(tmp_path: Path) -
 
 
 @needs_second_reader
-@pytest.mark.xfail(strict=True, reason="two faults in one claim are believed, though each alone is not")
 def test_a_claim_that_is_wrong_twice_is_not_believed(tmp_path: Path) -> None:
     found = load_opinion(load_settings(tmp_path), 0.5)
     assert found is not None
