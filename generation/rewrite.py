@@ -24,13 +24,14 @@ CARRIED = 12
 QUESTION_WEIGHTS, REPLY_WEIGHT = (0.2, 0.1), 0.1
 """What the last question, the one before and the last reply weigh in a search, beside 1 for what is asked now."""
 LEANING_WEIGHTS, LEANING_REPLY_WEIGHT = (0.4, 0.2), 0.2
-"""The same of a follow-up that leans on them: of those in held-out talks the search then finds 0.93 instead of 0.88 among
-eight passages, of MTRAG's 0.97 as before; half as much again loses there (0.96)."""
+"""The same of a follow-up that leans on them: of those in held-out talks the search then finds 0.93 instead of 0.88
+among eight passages, of MTRAG's 0.97 as before; half as much again loses there (0.96)."""
 REPLY_CHARACTERS = 1000
 """Of a long reply the beginning is searched with."""
 HEARD, REPLY_HEARD = 300, 120
 """Characters of a follow-up with what it leans on, as the second reader is shown it, and of the last reply in it."""
 QUESTIONS_HEARD = 2
+"""The last ones."""
 _MARKER = re.compile(r"\s?\[\d+\]")
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|him|there|one|ones|same|former|latter|above|such)\b"
@@ -72,7 +73,12 @@ def rewrite(question: Question, generator: Generator | None = None) -> Query:
         else:
             if text and text[0].strip():
                 return Query(text[0].strip(), carry, earlier=earlier)
-    return Query(_whole(question.text, question.history) or _with_words_before(question.text, question.history), carry, question.text, earlier)
+    return Query(
+        _whole(question.text, question.history) or _with_words_before(question.text, question.history),
+        carry,
+        question.text,
+        earlier,
+    )
 
 
 def _earlier(history: Sequence[Message], *, leaning: bool) -> tuple[tuple[str, float], ...]:

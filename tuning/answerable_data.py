@@ -253,20 +253,20 @@ def _lookalikes(item: Labelled, search: WordSearch, chance: random.Random) -> li
 
 
 def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield MTRAG's last turns, rewritten as the product rewrites them, over passages marked as evidence or not."""
+    """Yield MTRAG's last turns, as the product rewrites and hears them, over passages marked as evidence or not."""
     corpus = _conversation_passages(data)
     search = WordSearch(list(corpus.values()))
     for row in read_rows(data / "multihop/mtrag/conversations.dev.jsonl"):
         group = f"mtrag {row['conversation_id']}"
         history = tuple(Message(message["role"], message["content"]) for message in row["messages"][:-1])
         question = rewrite(Question(row["question"], OPERATOR, history=history)).text
-        held = {**split_of(group, question), "heard": heard(question, history)}
+        besides = {**split_of(group, question), "heard": heard(question, history)}
         evidence = [corpus[item] for item in row.get("docs") or () if item in corpus]
         if row["answerability"] == "ANSWERABLE":
             for passage in evidence[:2]:
                 yield {
                     **_negative(question, _cut(passage), group, "mtrag"),
-                    **held,
+                    **besides,
                     "spans": None,
                     "support": None,
                     "answerable": 1,
@@ -275,7 +275,7 @@ def _conversation_rows(data: Path, chance: random.Random) -> Iterator[dict[str, 
             continue
         known = {passage.text for passage in evidence} if row["answerability"] == "ANSWERABLE" else set()
         for passage in [passage for passage in search.find(question, 5) if passage.text not in known][:2]:
-            yield {**_negative(question, _cut(passage), group, "mtrag"), **held}
+            yield {**_negative(question, _cut(passage), group, "mtrag"), **besides}
 
 
 def _cut(passage: Passage) -> str:

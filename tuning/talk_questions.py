@@ -87,9 +87,8 @@ def read_talks(path: Path) -> list[Topic]:
 def make_talk_rows(paths: Sequence[Path], chance: random.Random) -> Iterator[dict[str, Any]]:
     """Yield rows for readers, a question rewritten as the product does, and `heard` as the second reader is shown it.
 
-    Whole topics, the groups, are held out.
     One with an answer comes with its passage, and half of these with one that looks right; one without with two of
-    those.
+    those. Whole topics, the groups, are held out.
     """
     for topic in (topic for path in paths for topic in read_talks(path)):
         search, group = WordSearch(topic.passages), f"talk {topic.name}"

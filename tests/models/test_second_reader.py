@@ -71,7 +71,9 @@ def test_a_lone_sentence_is_believed_in_its_own_words_and_not_about_the_neighbou
 @pytest.mark.skipif(
     not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
 )
-@pytest.mark.xfail(strict=True, reason="read as a phishing email that has to do with Cofense; longer passages are believed")
+@pytest.mark.xfail(
+    strict=True, reason="read as a phishing email that has to do with Cofense; longer passages are believed"
+)
 def test_a_lone_order_that_can_be_read_in_two_ways_is_believed() -> None:
     [reading] = load_second_reader(EmbedderSettings(device="cpu")).read("How do I report a phishing email?", [CONTACT])
     assert reading.logit > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tuning.reader_examples import heard
 from tuning.talk_questions import FILES, SOURCE, make_talk_rows, read_talks
 
 FILE = """= Lakeside Park
@@ -57,6 +58,7 @@ def test_a_follow_up_is_asked_as_the_product_rewrites_it(path: Path) -> None:
     unanswered = [row for row in rows if "canoe" in row["question"] and not row["answerable"]]
     assert {row["context"].partition("\n")[0] for row in unanswered} == {"Boats", "Camping"}
     assert all("tent" in row["question"] for row in unanswered)
+    assert {heard(row) for row in unanswered} == {"how much is a tent It's $20 a night. and for a canoe?"}
 
 
 def test_what_is_kept_reads_and_two_in_five_have_no_answer() -> None:
