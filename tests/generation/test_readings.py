@@ -34,65 +34,53 @@ def without(settings: Settings) -> Settings:
     return settings.model_copy(update={"answers": settings.answers.model_copy(update={"second_reader": False})})
 
 
-def test_the_second_reader_reads_the_likeliest_passages_once(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What a second reader is asked and shown, which believes all of it the more the later it comes."""
+    seen: list[tuple[str, str]] = []
 
     class Reader:
         def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
-            read.extend(passages)
-            return [SecondReading(float(len(read)))] * len(passages)
+            seen.extend((question, passage) for passage in passages)
+            return [SecondReading(float(len(seen)))] * len(passages)
 
     monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
+    monkeypatch.setattr("generation.readings._second", _Kept())
+    return seen
+
+
+def test_the_second_reader_reads_the_likeliest_passages_once(settings: Settings, read: list[tuple[str, str]]) -> None:
     evidence = evidence_of(LEAVE, CONTACT, LEAVE + " It ends there.", CONTACT + " So it is.", LEAVE[:80])
-    asked = "Which tool do I use to report a phishing email today?"
-    first = read_again(asked, evidence, settings)
+    first = read_again(ASKED, evidence, settings)
     assert first is not None
     assert sum(reading is not None for reading in first) == len(read) == READ_AGAIN
-    readings = [reading.logit for reading in read_evidence(asked, evidence, settings) or () if reading]
-    assert any(text.endswith(CONTACT) for text in read)
+    readings = [reading.logit for reading in read_evidence(ASKED, evidence, settings) or () if reading]
+    assert any(text.endswith(CONTACT) for _, text in read)
     assert len(readings) > READ_AGAIN
-    assert read_again(asked, evidence, settings) == first
+    assert read_again(ASKED, evidence, settings) == first
     assert len(read) == READ_AGAIN
 
 
 def test_the_second_reader_also_reads_what_the_search_found_best(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, read: list[tuple[str, str]]
 ) -> None:
-    read: list[str] = []
-
-    class Reader:
-        def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
-            read.extend(passages)
-            return [SecondReading(1.0)] * len(passages)
-
-    monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
     texts = ("The canteen closes at two.", *(f"{CONTACT} Line {number}." for number in range(READ_AGAIN)))
     evidence = evidence_of(*texts)
     assert max(item.hit.score for item in evidence) == evidence[0].hit.score
-    read_again("Which tool do I use to report a phishing message?", evidence, settings)
-    assert sum("canteen" in text for text in read) == 1
+    logits = [reading.logit for reading in read_evidence(ASKED, evidence, settings) or () if reading]
+    assert min(logits) == logits[0]
+    read_again(ASKED, evidence, settings)
+    assert sum("canteen" in text for _, text in read) == 1
     assert len(read) == READ_AGAIN
 
 
 def test_the_second_reader_reads_a_follow_up_after_what_it_leans_on(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, read: list[tuple[str, str]]
 ) -> None:
-    asked: list[str] = []
-
-    class Reader:
-        def read(self, question: str, passages: Sequence[str]) -> list[SecondReading]:
-            asked.append(question)
-            return [SecondReading(1.0)] * len(passages)
-
-    monkeypatch.setattr("models.second_reader.load_second_reader", lambda _: Reader())
-    monkeypatch.setattr("generation.readings._second", _Kept())
     history = (Message("user", "How much sick leave do I earn?"), Message("assistant", "Four hours. [1]"))
     query = rewrite(Question("and can I carry it over?", OPERATOR, history=history)).text
-    quote = QuoteGenerator(settings)
-    list(quote.draft(query, evidence_of(LEAVE, CONTACT), history))
-    assert set(asked) == {"How much sick leave do I earn? Four hours. and can I carry it over?"}
+    list(QuoteGenerator(settings).draft(query, evidence_of(LEAVE, CONTACT), history))
+    assert {asked for asked, _ in read} == {"How much sick leave do I earn? Four hours. and can I carry it over?"}
 
 
 def test_its_word_decides_which_passage_is_quoted_first(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
