@@ -23,7 +23,8 @@ MOST = 3
 CLOSE = 0.95
 """Share of the best score that a further sentence must reach: over fourteen organisations 0.889 of the citations hold
 the answer with it and 0.885 with 0.93, over squad2 0.839 and 0.836; 0.833 and 0.837 of the answers hold what was asked
-for, and 0.786 over squad2. Without a second reader, on 149 of squad2's questions, 0.886, and 0.878 with 0.85."""
+for, and 0.786 over squad2, by the second reader before this one. Without one, on 149 of squad2's questions, 0.886, and
+0.878 with 0.85."""
 ON_THE_POINT = 2 / 3
 """Share of the best piece's words of the question that a further one must hold."""
 SPEAKING = 0.5
