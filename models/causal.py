@@ -14,7 +14,7 @@ from tokenizers import AddedToken
 
 from core.errors import InvalidSetting
 from models.gguf_file import GgufFile, read_gguf, tokenizer_of
-from models.llama import MAPS, plain_map
+from models.llama_weights import MAPS, plain_map
 
 CONTROL = 3
 """The type of a token that is no text: the beginning of a turn, its end."""

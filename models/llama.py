@@ -8,39 +8,14 @@ Nothing is generated here: `generation/embedded.py` does that, with transformers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.gguf_file import GgufFile
+from models.llama_weights import LlamaWeights
 from models.lora import Batch
-
-MAPS = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
-"""Names of a layer's maps in an adapter, and in a packed file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """The weights of one layer; maps that read the same states are joined."""
-
-    attention_norm: Tensor
-    asked: Tensor
-    """Queries, keys and values, one below the other."""
-    answered: Tensor
-    fed_norm: Tensor
-    gated: Tensor
-    """Gate and up."""
-    down: Tensor
 
 
 class Llama:
@@ -48,20 +23,13 @@ class Llama:
 
     def __init__(self, file: GgufFile, device: str, dtype: torch.dtype, adapter: Mapping[str, Tensor]) -> None:
         """Read the weights and add the low-rank adapter: `NAME.weight.a` (rank, in) and `NAME.weight.b` (out, rank)."""
-        self.device = torch.device(device)
-        self.heads, self.pairs = (
-            int(file.number("attention.head_count")),
-            int(file.number("attention.head_count_kv")),
-        )
-        self.epsilon = file.number("attention.layer_norm_rms_epsilon")
-        self._dtype, self._file, self._adapter = dtype, file, adapter
-        self.embedding = self._plain("token_embd.weight")
-        self._norm = self._plain("output_norm.weight")
-        self._layers = [self._layer(number) for number in range(int(file.number("block_count")))]
-        size = self.embedding.shape[1] // self.heads
-        turns = torch.arange(0, size, 2, dtype=torch.float32, device=self.device) / size
-        self._turns = file.number("rope.freq_base") ** -turns
-        del self._file, self._adapter
+        weights = LlamaWeights(file, adapter)
+        self.device, self._dtype = torch.device(device), dtype
+        self.heads, self.pairs, self.epsilon = weights.heads, weights.pairs, weights.epsilon
+        self.embedding = weights.embedding.to(self.device, dtype)
+        self._norm = weights.norm.to(self.device, dtype)
+        self._layers = [weights.layer(number).to(self.device, dtype) for number in range(weights.layers)]
+        self._turns = weights.turns.to(self.device)
 
     def last_states(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """Return the state after the last token of each text, (texts, width), in float32."""
@@ -123,35 +91,6 @@ class Llama:
 
     def _scaled(self, states: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(states, weight.shape, weight, self.epsilon)
-
-    def _plain(self, name: str) -> Tensor:
-        return torch.from_numpy(self._file.tensor(name)).to(self.device, self._dtype)
-
-    def _layer(self, number: int) -> Layer:
-        query, key, value, out, gate, up, down = (self._map(number, name) for name in MAPS)
-        norms = [self._plain(f"blk.{number}.{name}_norm.weight") for name in ("attn", "ffn")]
-        return Layer(norms[0], torch.cat([query, key, value]), out, norms[1], torch.cat([gate, up]), down)
-
-    def _map(self, number: int, name: str) -> Tensor:
-        weight, key = plain_map(self._file, number, name), f"model.layers.{number}.{name}.weight"
-        if f"{key}.a" in self._adapter:
-            weight = weight + self._adapter[f"{key}.b"].float() @ self._adapter[f"{key}.a"].float()
-        return weight.to(self.device, self._dtype)
-
-
-def plain_map(file: GgufFile, number: int, name: str) -> Tensor:
-    """Return a map of a layer, by its name in `MAPS`, (out, in), in the order of transformers."""
-    weight = torch.from_numpy(file.tensor(f"blk.{number}.{MAPS[name]}.weight"))
-    if not name.endswith(("q_proj", "k_proj")):
-        return weight
-    heads = file.number("attention.head_count" if name.endswith("q_proj") else "attention.head_count_kv")
-    return _halves_apart(weight, int(heads))
-
-
-def _halves_apart(weight: Tensor, heads: int) -> Tensor:
-    """Undo the order of packed files, where the two numbers that turn together are neighbours."""
-    rows, width = weight.shape
-    return weight.view(heads, rows // heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 
 
 def _rotated(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -31,6 +31,7 @@ from models.devices import pick_device
 from models.gguf_file import read_gguf, tokenizer_of
 from models.launcher import Launcher, Row
 from models.llama import Llama
+from models.llama_eight_bits import EightBitLlama, Ranges, multiplies_bytes
 from models.lora import Batch
 from models.pointer import Pointer, SecondReading, load_pointer
 from models.reading import touched
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent / "weights" / "second_reader"
 LONGEST_ASKED, LONGEST_PASSAGE = 300, 1400
 """Characters; what is longer is cut, as in training."""
+MOST_TOKENS = 1000
+"""Of a passage, three times what so many letters take in English: other alphabets take twice as many tokens, and some
+scripts one or more a sign."""
 YES, NO = " yes", " no"
 TOGETHER = {"cpu": 16, "cuda": 128}
 """Passages of one pass, by device."""
@@ -84,13 +88,23 @@ class Prompt:
 def prompts_of(tokenizer: Tokenizer, asked: Sequence[Asked]) -> list[Prompt]:
     """Return what is asked of passages as tokens, and where in the passage each stands."""
     found = []
-    encoded = tokenizer.encode_batch([form.prompt(text, passage) for form, text, passage in asked])
-    for (form, text, passage), tokens in zip(asked, encoded, strict=True):
+    passages = _cut(tokenizer, [passage[:LONGEST_PASSAGE] for _, _, passage in asked])
+    prompts = [form.prompt(text, passage) for (form, text, _), passage in zip(asked, passages, strict=True)]
+    for (form, text, _), passage, tokens in zip(asked, passages, tokenizer.encode_batch(prompts), strict=True):
         begin = len(form.before(text))
-        end = begin + len(passage[:LONGEST_PASSAGE])
+        end = begin + len(passage)
         inside = touched(tokens.offsets, begin, end)
         offsets = tuple((max(0, start - begin), stop - begin) for start, stop in tokens.offsets[inside])
         found.append(Prompt(tokens.ids, inside.start, offsets))
+    return found
+
+
+def _cut(tokenizer: Tokenizer, passages: Sequence[str]) -> list[str]:
+    """Return the passages, those of more than `MOST_TOKENS` cut."""
+    found = []
+    for passage, tokens in zip(passages, tokenizer.encode_batch(list(passages)), strict=True):
+        end = tokens.offsets[MOST_TOKENS][0] if len(tokens.ids) > MOST_TOKENS else len(passage)
+        found.append(passage[:end])
     return found
 
 
@@ -98,16 +112,29 @@ class SecondReader:
     """The instruct model under the adapter; safe to call from several threads."""
 
     def __init__(
-        self, weights: Path, adapter: Mapping[str, Tensor], device: str, pointer: Pointer | None = None
+        self,
+        weights: Path,
+        adapter: Mapping[str, Tensor],
+        device: str,
+        pointer: Pointer | None = None,
+        ranges: Ranges | None = None,
     ) -> None:
+        """Take, besides the weights, what the adapter's folder may hold: `Ranges` to read in eight bits on a CPU."""
         file = read_gguf(weights)
         self._tokenizer = tokenizer_of(file)
-        self._model = Llama(file, device, fast_dtype(device), adapter)
         self._pointer = pointer
         self._depths = pointer.depths if pointer else ()
+        self._launch: Launcher | None = None
+        if device == "cpu" and ranges and multiplies_bytes():
+            small = EightBitLlama(file, adapter, ranges, self._depths, torch.get_num_threads())
+            self._states, embedding = small.read, small.embedding
+        else:
+            model = Llama(file, device, fast_dtype(device), adapter)
+            self._states, embedding = partial(model.read, depths=self._depths), model.embedding
+            if device == "cuda":
+                self._launch = Launcher(partial(self._padded, model), device, widths=RECORDED)
         yes, no = (self._tokenizer.encode(word).ids[0] for word in (YES, NO))
-        self._told = self._model.embedding[yes].float() - self._model.embedding[no].float()
-        self._launch = Launcher(self._padded, device, widths=RECORDED) if device == "cuda" else None
+        self._told = embedding[yes].float() - embedding[no].float()
         self._together = TOGETHER[device]
         self._reading: Batcher[Asked, SecondReading] = Batcher(self._read, "second-reader", self._together)
 
@@ -135,16 +162,16 @@ class SecondReader:
         found: list[SecondReading] = []
         for begin in range(0, len(prompts), self._together):
             chosen = prompts[begin : begin + self._together]
-            ended, within = self._model.read([prompt.ids for prompt in chosen], self._depths)
+            ended, within = self._states([prompt.ids for prompt in chosen])
             parts = torch.split(within, [len(prompt.ids) for prompt in chosen])
             for prompt, state, part in zip(chosen, ended, parts, strict=True):
                 seen = self._pointer.point(part, part[-1]).numpy() if self._pointer else np.zeros((2, 0), np.float32)
                 found.append(_reading_of(prompt, float(state @ self._told), seen))
         return found
 
-    def _padded(self, batch: Batch, _labels: Tensor) -> Tensor:
+    def _padded(self, model: Llama, batch: Batch, _labels: Tensor) -> Tensor:
         """Return for each row its logit, then for each token its peak, then its meeting, where there is a pointer."""
-        ended, within = self._model.read_rows(batch, self._depths)
+        ended, within = model.read_rows(batch, self._depths)
         logits = (ended @ self._told)[:, None]
         if self._pointer is None:
             return logits
@@ -160,9 +187,11 @@ def _reading_of(prompt: Prompt, logit: float, seen: NDArray[np.float32]) -> Seco
 
 
 def fast_dtype(device: str) -> torch.dtype:
-    """Return the number format that is fast on a device: bfloat16, but on a CPU that has no instructions for it."""
-    able = torch.cpu.get_capabilities()
-    if device == "cpu" and not (able.get("amx_bf16") or able.get("avx512_bf16")):
+    """Return the number format that is fast on a device: bfloat16, but on a CPU without tiles of it.
+
+    With AVX-512's instructions alone a product takes half as long again as in float32.
+    """
+    if device == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16"):
         return torch.float32
     return torch.bfloat16
 
@@ -207,7 +236,10 @@ def load_second_reader(settings: EmbedderSettings, folder: Path = FOLDER) -> Sec
     pointer = load_pointer(folder, device)
     if pointer is None:
         log.warning("%s has no pointer, so the reader alone chooses sentences; train: tuning.reader_pointer", folder)
-    return SecondReader(find_weights(_base(folder)), adapter, device, pointer)
+    ranges = Ranges.load(folder)
+    if device == "cpu" and ranges is None:
+        log.warning("%s has no ranges, so it is read in floats, which takes longer; run: tuning.reader_ranges", folder)
+    return SecondReader(find_weights(_base(folder)), adapter, device, pointer, ranges)
 
 
 def forms_learnt(folder: Path = FOLDER) -> tuple[str, ...]:

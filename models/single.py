@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.bert_graph import BertShape, bert_graph, bert_weights
+from models.onnx_graph import Session
 
 MOST_THREADS = 4
 """A question is a dozen tokens: more threads only wait for one another."""
@@ -23,8 +23,7 @@ class SingleText:
         self._folder, self._shape = folder, shape
         self._threads = threads or min(MOST_THREADS, os.cpu_count() or 1)
         self._lock = threading.Lock()
-        self._session: Any = None
-        self._weights: list[Any] = []  # the session reads them in place
+        self._session: Session | None = None
 
     @classmethod
     def of(cls, folder: Path, threads: int | None) -> SingleText | None:
@@ -34,27 +33,19 @@ class SingleText:
 
     def hidden(self, ids: list[int]) -> NDArray[np.float32]:
         """Return the last hidden states of a text's tokens, shape (tokens, hidden)."""
-        states: NDArray[np.float32] = self._loaded().run(None, {"ids": np.array([ids], dtype=np.int32)})[0][0]
+        states: NDArray[np.float32] = self._loaded().run({"ids": np.array([ids], dtype=np.int32)})[0][0]
         return states
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> Session:
         with self._lock:
             if self._session is None:
                 self._session = self._load()
             return self._session
 
-    def _load(self) -> Any:
-        import onnxruntime
+    def _load(self) -> Session:
         from safetensors.numpy import load_file
 
         tensors = load_file(self._folder / "model.safetensors")
         floats = {name.removeprefix("bert."): array for name, array in tensors.items() if array.dtype.kind == "f"}
         weights = bert_weights(self._shape, floats)
-        self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a waiting server stays idle
-        options.add_external_initializers(list(weights), self._weights)
-        graph = bert_graph(self._shape, weights)
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return Session(bert_graph(self._shape, weights), weights, self._threads)

@@ -6,7 +6,8 @@ The second reader stays as it is: its states come from the pass that serves, and
 (`models/pointer.py`), with the cross entropy of the right piece among those of its passage. Rows without an answer
 teach it nothing. Measured on the rows of the `--test` files whose articles or pages are held out whole: the share of
 passages whose right piece comes first. Writes `pointer.safetensors` beside the adapter, and the figures into its card.
-Meant for a GPU.
+Meant for a GPU; with `--start` it goes on from a pointer on the states of a like second reader, for which a few
+thousand rows on a CPU will do.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from core.sentences import split_units
 from models.gguf_file import read_gguf, tokenizer_of
 from models.llama import Llama
+from models.llama_eight_bits import EightBitLlama, Ranges, multiplies_bytes
 from models.lora import Batch
-from models.pointer import FILE, Pointer
+from models.pointer import FILE, Pointer, load_pointer
 from models.reading import touched
 from models.second_reader import QUESTION, Prompt, fast_dtype, in_floats, prompts_of
 from models.sources import find_weights
@@ -41,7 +44,8 @@ DEPTHS = (16, 20, 24, 28)
 """Of 30 layers. The last alone knows less of the place: right for 0.77 of squad2's passages, the 20th alone for 0.85,
 these for 0.87."""
 RANK = 32
-RATE = 1e-3
+RATE, RATE_ON = 1e-3, 3e-4
+"""Learning rates, from the beginning and going on."""
 BATCH = 64
 SEED = 7
 LEAST = -1e4
@@ -92,13 +96,30 @@ def piece_logits(pointed: Tensor, members: Tensor) -> Tensor:
 class Trainer:
     """A second reader that stays as it is, and the pointer that learns from its states."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, start: Path | None = None) -> None:
+        """Read the states as they are served: on a CPU in eight bits, where it can.
+
+        Raises:
+            ValueError: `start` has no pointer, or one on other states.
+        """
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         file = read_gguf(find_weights(str(card["base"])))
         adapter = in_floats(load_file(folder / "adapter.safetensors"))
         self.tokenizer = tokenizer_of(file)
-        self._model = Llama(file, device, fast_dtype(device), adapter)
+        ranges = Ranges.load(folder)
+        self._model: Llama | EightBitLlama
+        if device == "cpu" and ranges and multiplies_bytes():
+            self._model = EightBitLlama(file, adapter, ranges, DEPTHS, torch.get_num_threads())
+        else:
+            self._model = Llama(file, device, fast_dtype(device), adapter)
         self._device = device
+        self._rate = RATE_ON if start else RATE
+        if start:
+            learnt = load_pointer(start, device)
+            if learnt is None or learnt.depths != DEPTHS:
+                raise ValueError(f"{start} has no pointer on the states after layers {DEPTHS}")
+            self.pointer = learnt
+            return
         width = len(DEPTHS) * self._model.embedding.shape[1]
         self.pointer = Pointer(
             DEPTHS,
@@ -112,13 +133,13 @@ class Trainer:
         learning = [self.pointer.peak, self.pointer.asked, self.pointer.told]
         for tensor in learning:
             tensor.requires_grad_(True)
-        optimizer = torch.optim.AdamW(learning, lr=RATE, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(learning, lr=self._rate, weight_decay=0.01)
         steps = epochs * math.ceil(len(tasks) / BATCH)
         shuffle = random.Random(SEED)
         dealt = (one for _ in range(epochs) for one in near_lengths(tasks, BATCH, shuffle, _length))
         for step, chosen in enumerate(dealt, 1):
             rise = min(step / (0.03 * steps + 1), 0.5 * (1 + math.cos(math.pi * step / steps)) + 0.01)
-            optimizer.param_groups[0]["lr"] = RATE * rise
+            optimizer.param_groups[0]["lr"] = self._rate * rise
             logits = self._logits(chosen)
             right = torch.zeros_like(logits, dtype=torch.bool)
             for row, task in enumerate(chosen):
@@ -154,8 +175,13 @@ class Trainer:
             for piece, inside in enumerate(task.pieces):
                 members[row, piece, task.prompt.first + inside.start : task.prompt.first + inside.stop] = True
         batch = Batch(ids, torch.zeros_like(ids), mask.long()).to(self._device)
-        _, within = self._model.read_rows(batch, DEPTHS)
-        states = within.clone()  # made for inference alone, which the learning must not see
+        if isinstance(self._model, EightBitLlama):
+            lengths = [len(task.prompt.ids) for task in chosen]
+            _, joined = self._model.read([task.prompt.ids for task in chosen])
+            states = pad_sequence(list(torch.split(joined, lengths)), batch_first=True)
+        else:
+            _, within = self._model.read_rows(batch, DEPTHS)
+            states = within.clone()  # made for inference alone, which the learning must not see
         last = states[torch.arange(len(chosen)), batch.mask.sum(1) - 1]
         return piece_logits(self.pointer.point(states, last), members.to(self._device))
 
@@ -179,12 +205,13 @@ def main() -> None:
     parser.add_argument("--second-reader", type=Path, required=True)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--test", type=Path, nargs="+", required=True)
+    parser.add_argument("--start", type=Path, help="folder of the pointer to go on from")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--limit", type=int, help="rows to use of each file, for a trial")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     torch.manual_seed(SEED)
-    trainer = Trainer(given.second_reader, given.device)
+    trainer = Trainer(given.second_reader, given.device, given.start)
     tasks = tasks_of(read_rows(given.train)[: given.limit], trainer.tokenizer)
     trainer.fit(tasks, given.epochs)
     held = [row for path in given.test for row in read_rows(path)[: given.limit] if row["held"] == "group"]
@@ -192,7 +219,12 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "passages": len(tasks),
         "rank": RANK,
-        "options": {"epochs": given.epochs, "learning_rate": RATE, "batch": BATCH, "seed": SEED},
+        "options": {
+            "epochs": given.epochs,
+            "learning_rate": RATE_ON if given.start else RATE,
+            "batch": BATCH,
+            "seed": SEED,
+        },
         "unseen": trainer.first_right(tasks_of(held, trainer.tokenizer)),
     }
     print(json.dumps(told, indent=1))  # noqa: T201

