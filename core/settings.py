@@ -139,7 +139,7 @@ class GenerationSettings(Section):
 class AnswerSettings(Section):
     """When to answer and what to do with a claim that fails."""
 
-    accepted_wrong_per_hundred: float = Field(default=4.8, gt=0, le=100)
+    accepted_wrong_per_hundred: float = Field(default=4.5, gt=0, le=100)
     """Wrong answers accepted per hundred; sets the threshold by the calibration curve."""
     unsupported_claims: Literal["remove", "mark"] = "remove"
     verify: bool = True
