@@ -29,7 +29,7 @@ FILE = "ranges.safetensors"
 """In the folder of the reader whose states were measured."""
 WAY = 0.5
 """How far large numbers are moved from what a map reads into its weights: half, so that both stay as even."""
-LEAST = 1e-5
+LEAST, MOST = 1e-5, torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class Ranges:
             return cls(*(file.get_tensor(one.name).float() for one in fields(cls)))
 
     def save(self, folder: Path) -> None:
-        """Write them beside a reader's weights, in 16 bits."""
-        save_file({one.name: getattr(self, one.name).half().contiguous() for one in fields(self)}, folder / FILE)
+        """Write them beside a reader's weights, in 16 bits, which hold no more than `MOST`."""
+        found = {one.name: getattr(self, one.name).clamp_max(MOST).half().contiguous() for one in fields(self)}
+        save_file(found, folder / FILE)
 
 
 def multiplies_bytes() -> bool:

@@ -18,13 +18,9 @@ from numpy.typing import NDArray
 Weights: TypeAlias = dict[str, NDArray[Any]]
 IR_VERSION = 8
 OPSET = 17
-FLOAT, UINT8, INT8, INT32 = 1, 2, 3, 6  # TensorProto.DataType
-KINDS = {
-    np.dtype(np.float32): FLOAT,
-    np.dtype(np.uint8): UINT8,
-    np.dtype(np.int8): INT8,
-    np.dtype(np.int32): INT32,
-}
+FLOAT, INT8, INT32 = 1, 3, 6  # TensorProto.DataType
+KINDS = {np.dtype(np.float32): FLOAT, np.dtype(np.int8): INT8}
+"""Of initializers."""
 EXTERNAL = 1  # TensorProto.DataLocation
 FLOAT_ATTRIBUTE, INT_ATTRIBUTE, INTS_ATTRIBUTE = 1, 2, 7  # AttributeProto.AttributeType
 CONTRIB, PLAIN = "com.microsoft", ""

@@ -215,7 +215,7 @@ def main() -> None:
     tasks = tasks_of(read_rows(given.train)[: given.limit], trainer.tokenizer)
     trainer.fit(tasks, given.epochs)
     held = [row for path in given.test for row in read_rows(path)[: given.limit] if row["held"] == "group"]
-    told = {
+    told: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "passages": len(tasks),
         "rank": RANK,
@@ -227,6 +227,8 @@ def main() -> None:
         },
         "unseen": trainer.first_right(tasks_of(held, trainer.tokenizer)),
     }
+    if given.start:
+        told["start"] = json.loads((given.start / "card.json").read_text(encoding="utf-8"))["pointer"]["date"]
     print(json.dumps(told, indent=1))  # noqa: T201
     write_pointer(given.second_reader, trainer.pointer, told)
 

@@ -8,10 +8,8 @@ from models.gguf_file import read_gguf
 from models.llama import Llama
 from models.llama_eight_bits import FILE, EightBitLlama, Ranges, evened, llama_graph
 from models.llama_weights import LlamaWeights
-from tests.models.test_llama import tiny
 from tuning.reader_ranges import ranges_of
 
-__all__ = ["tiny"]
 TEXTS = [[3, 7, 9, 1], [5], [number * 7 % 40 for number in range(1, 31)]]
 
 
@@ -85,3 +83,7 @@ def test_ranges_are_kept_beside_the_weights(tmp_path: Path, ranges: Ranges) -> N
     assert found is not None
     torch.testing.assert_close(found.down, ranges.down, rtol=1e-3, atol=1e-3)
     assert set(load_file(tmp_path / FILE)) == {"asked", "gated", "down"}
+    Ranges(ranges.asked, ranges.gated, ranges.down * 1e6).save(tmp_path)
+    vast = Ranges.load(tmp_path)
+    assert vast is not None
+    assert torch.isfinite(vast.down).all()
