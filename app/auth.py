@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.keys import authenticate, keys_exist
-from app.limits import RateLimiter
+from app.limits import RateLimiter, from_here, is_loopback
 from app.runtime import Runtime
 from core.errors import Forbidden, Unauthenticated
 from core.types import OPERATOR, Principal
@@ -27,17 +27,19 @@ def principal_of(
 ) -> Principal:
     """Return who is asking, within the rate that a principal may ask at.
 
-    While no key was ever made the server listens to this machine only and whoever asks operates it; OpenAI's
-    clients send some key all the same, and it means nothing then.
+    While no key was ever made whoever asks from this machine operates it; OpenAI's clients send some key all the
+    same, and it means nothing then.
 
     Raises:
-        Unauthenticated: there are keys and the request carries none that is valid.
+        Unauthenticated: there are keys and the request carries none that is valid, or there are none and the server
+            listens to other machines.
+        Forbidden: there are no keys, and another site sent the request.
         RateLimited: the principal, or an address without a valid key, asks too often.
     """
     limiter: RateLimiter = request.app.state.limiter
     with runtime_of(request).database.read() as session:
         if not keys_exist(session):
-            return OPERATOR
+            return _whoever_is_here(request)
         try:
             if credentials is None:
                 raise Unauthenticated("an API key is needed: Authorization: Bearer …")
@@ -47,6 +49,15 @@ def principal_of(
             raise
     limiter.take(principal.name)
     return principal
+
+
+def _whoever_is_here(request: Request) -> Principal:
+    """Return the operator, as whom this machine is served while there are no keys."""
+    if not is_loopback(request.app.state.settings.server.host):
+        raise Unauthenticated("no key was ever made here; make one with: attest keys create --operator")
+    if not from_here(request.headers):
+        raise Forbidden("without any key this server answers this machine only")
+    return OPERATOR
 
 
 def operator_of(principal: Annotated[Principal, Depends(principal_of)]) -> Principal:

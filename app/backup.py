@@ -24,7 +24,7 @@ from core.clock import now
 from core.db.models import Document, DocumentVersion, Purge
 from core.db.schema import HEAD
 from core.db.session import Database
-from core.db.transfer import copy_out, highest_seq, replace_with, start_new_history
+from core.db.transfer import Lasting, copy_out, lasting, replace_with, start_new_history
 from core.errors import AttestError, Busy, Conflict, InvalidInput, StoreUnavailable
 from core.failpoints import failpoint
 from core.settings import Settings, Storage
@@ -99,7 +99,8 @@ def backup(database: Database, settings: Settings, target: Path) -> BackupReport
 def restore(settings: Settings, source: Path, *, force: bool = False) -> RestoreReport:
     """Replace the home's content by a backup's, after checking every file of it against its hash.
 
-    The replacement is one transaction; indexes are built anew. Documents purged since the backup stay purged.
+    The replacement is one transaction; indexes are built anew. Documents purged since the backup stay purged, and
+    keys made or revoked since stay so.
 
     Raises:
         InvalidInput: the folder holds no whole backup.
@@ -125,10 +126,9 @@ def _replace(settings: Settings, source: Path, manifest: dict[str, Any], blobs: 
         with database.read() as session:
             if session.scalar(select(Document.key).limit(1)) is not None and not force:
                 raise Conflict(f"{settings.home} holds documents already; to replace them: attest restore DIR --force")
-            purged = set(session.scalars(select(Purge.document_id)))
             replaced = set(session.scalars(select(DocumentVersion.blob_sha256))) - {NO_BLOB}
-            highest = highest_seq(session)
-        with _staged(settings, source / manifest["store"], purged, highest) as (staged, again, named):
+            before = lasting(session)
+        with _staged(settings, source / manifest["store"], before) as (staged, again, named):
             for name in named:
                 home.put(blobs.path(name))
             failpoint("restore.before_swap")
@@ -227,13 +227,13 @@ def _open_or_set_aside(settings: Settings, force: bool) -> Database:
 
 
 @contextmanager
-def _staged(settings: Settings, store: Path, purged: set[str], highest: int) -> Iterator[tuple[Path, int, set[str]]]:
+def _staged(settings: Settings, store: Path, before: Lasting) -> Iterator[tuple[Path, int, set[str]]]:
     """Yield a copy of the backup's store brought up to date, how much was purged since, and the blobs it needs."""
     staged = settings.home / f"{STAGED}{uuid4().hex}.db"
     try:
         shutil.copyfile(store, staged)
         with _opened(staged) as copy:
-            again = start_new_history(copy, purged, highest)
+            again = start_new_history(copy, before)
             with copy.read() as session:
                 gone = select(Purge.document_id)
                 wanted = select(DocumentVersion.blob_sha256).join(Document).where(Document.id.not_in(gone))

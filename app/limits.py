@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,12 +54,11 @@ class RateLimiter:
 
 
 class Guard:
-    """Refuses bodies that are too large and, while no key guards it, requests from other sites; sets headers."""
+    """Refuses addresses that are none and bodies that are too large; sets headers."""
 
-    def __init__(self, app: ASGIApp, *, upload_bytes: int, loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, upload_bytes: int) -> None:
         self._app = app
         self._upload_bytes = upload_bytes
-        self._loopback = loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -67,10 +67,10 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         send = _with_headers(send)
-        if self._loopback and not _from_here(headers):
-            refused = problem_response(403, "Forbidden", "this server answers this machine only")
-            await refused(scope, receive, send)
-            return
+        for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):
+            if not _is_address(address):
+                await problem_response(400, "BadRequest", f"the header {name} holds no address")(scope, receive, send)
+                return
         limit = self._upload_bytes if _is_upload(scope) else JSON_BYTES
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > limit:
@@ -80,7 +80,14 @@ class Guard:
         await self._app(scope, counted.receive, counted.send)
 
 
-def _from_here(headers: Mapping[str, str]) -> bool:
+def _is_address(url: str) -> bool:
+    with suppress(ValueError):
+        urlsplit(url)
+        return True
+    return False
+
+
+def from_here(headers: Mapping[str, str]) -> bool:
     """Whether a request names this machine and no other site sent it.
 
     A page of another site, or a name made to resolve to 127.0.0.1, could otherwise use the operator's server.

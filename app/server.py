@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app import problems
 from app.api import routers
-from app.limits import Guard, RateLimiter, is_loopback
+from app.limits import Guard, RateLimiter
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
 from app.runtime import Runtime, answer_many, open_runtime
@@ -51,11 +51,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     for router in routers():
         app.include_router(router)
     app.add_middleware(Measured, metrics=app.state.metrics)
-    app.add_middleware(
-        Guard,
-        upload_bytes=settings.server.max_upload_mb * 1024 * 1024,
-        loopback=is_loopback(settings.server.host),
-    )
+    app.add_middleware(Guard, upload_bytes=settings.server.max_upload_mb * 1024 * 1024)
     return app
 
 

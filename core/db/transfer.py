@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,21 @@ from sqlalchemy.orm import Session
 
 from core.db.base import Base
 from core.db.changes import append_changes, touch_access
-from core.db.models import Change, ChunkRow, Document, Purge
+from core.db.models import ApiKey, Change, ChunkRow, Document, Purge
 from core.db.schema import migrate
 from core.db.session import Database
 from core.errors import Busy, StoreUnavailable
 
 ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What a restore does not take back: the purges, the keys, and the last log number of the store it replaces."""
+
+    purged: frozenset[str]
+    keys: tuple[ApiKey, ...]
+    highest: int
 
 
 def copy_out(database: Database, target: Path) -> None:
@@ -66,15 +76,22 @@ def replace_with(database: Database, source: Path) -> None:
         engine.dispose()
 
 
-def start_new_history(database: Database, purged: Iterable[str], highest: int) -> int:
+def lasting(session: Session) -> Lasting:
+    """Return what a store keeps whatever it is replaced by."""
+    purged = frozenset(session.scalars(select(Purge.document_id)))
+    return Lasting(purged, tuple(session.scalars(select(ApiKey))), highest_seq(session))
+
+
+def start_new_history(database: Database, before: Lasting) -> int:
     """Prepare a restored store: what was purged since hides, and followers of the history before build anew.
 
-    Returns the number of documents in it that were purged since it was copied. `highest` is the last log number of
-    the store it replaces: the new history starts above both.
+    Keys made or revoked since stay so: the server must not open to everybody, nor to whom it was closed. The new
+    history starts above both logs. Returns the number of documents in it that were purged since it was copied.
     """
     with database.write() as session:
+        _keep_keys(session, before.keys)
         again = 0
-        for document_id in sorted(set(purged)):
+        for document_id in sorted(before.purged):
             if session.get(Purge, document_id) is None:
                 session.add(Purge(document_id=document_id))
             document = session.scalar(select(Document).where(Document.id == document_id))
@@ -84,9 +101,17 @@ def start_new_history(database: Database, purged: Iterable[str], highest: int) -
                 for chunk in session.scalars(select(ChunkRow).where(ChunkRow.document_key == document.key)):
                     append_changes(session, "remove", [chunk.id], chunk.generation_id)
         touch_access(session)
-        seq = max(highest, highest_seq(session)) + 1
+        seq = max(before.highest, highest_seq(session)) + 1
         session.execute(insert(Change), [{"seq": seq, "op": "reset", "chunk_id": None, "generation_id": None}])
     return again
+
+
+def _keep_keys(session: Session, keys: Iterable[ApiKey]) -> None:
+    """Bring keys into a restored store; one that either store knows as revoked is revoked."""
+    for key in keys:
+        restored = session.get(ApiKey, key.prefix)
+        revoked_at = key.revoked_at or (restored.revoked_at if restored else None)
+        session.merge(key).revoked_at = revoked_at
 
 
 def highest_seq(session: Session) -> int:

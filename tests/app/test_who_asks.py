@@ -1,0 +1,109 @@
+"""Whom a server takes a request to be from: with keys, without any, and after a restore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.backup import backup, restore
+from app.keys import create_key, revoke_key
+from app.server import create_app
+from core.db.session import Database
+from core.settings import ServerSettings, Settings, load_settings
+
+PROXIED = [{"Host": "attest.example.com"}, {"Origin": "https://attest.example.com"}]
+
+
+@contextmanager
+def asking(settings: Settings, host: str = "127.0.0.1") -> Iterator[TestClient]:
+    """Ask a server bound to a host; its models are not started, for nothing here needs them."""
+    app = create_app(settings.model_copy(update={"server": ServerSettings(host=host)}))
+    try:
+        yield TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    finally:
+        app.state.runtime.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path / "home")
+
+
+@pytest.fixture
+def token(settings: Settings) -> str:
+    database = Database.open(settings)
+    with database.write() as session:
+        made = create_key(session, None, operator=True)
+    database.close()
+    return made.token
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_without_keys_other_machines_are_not_served(settings: Settings) -> None:
+    with asking(settings) as client:
+        assert client.get("/v1/me").json()["operator"] is True
+    with asking(settings, "0.0.0.0") as client:
+        assert client.get("/v1/me").status_code == 401
+        assert client.post("/v1/keys", json={"operator": True}).status_code == 401
+
+
+@pytest.mark.parametrize("headers", PROXIED)
+def test_with_keys_a_proxy_on_this_machine_may_name_another_host(
+    settings: Settings, token: str, headers: dict[str, str]
+) -> None:
+    with asking(settings) as client:
+        assert client.get("/v1/me", headers=headers | bearer(token)).json()["operator"] is True
+        assert client.get("/v1/me", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Host": "[bad"}, {"Origin": "http://[bad"}])
+def test_an_address_that_is_none_is_the_callers_mistake(settings: Settings, headers: dict[str, str]) -> None:
+    with asking(settings) as client:
+        for path in ("/v1/me", "/nowhere"):
+            response = client.get(path, headers=headers)
+            assert (response.status_code, response.json()["type"]) == (400, "urn:attest:BadRequest")
+
+
+def test_a_restore_from_before_any_key_opens_the_server_to_nobody(settings: Settings, tmp_path: Path) -> None:
+    database = Database.open(settings)
+    backup(database, settings, tmp_path / "copy")
+    with database.write() as session:
+        made = create_key(session, None, operator=True)
+    database.close()
+    with asking(settings, "0.0.0.0") as client:
+        assert client.get("/v1/me").status_code == 401
+        restore(settings, tmp_path / "copy", force=True)
+        assert client.get("/v1/me").status_code == 401
+        assert client.get("/v1/me", headers=bearer(made.token)).status_code == 200
+
+
+def test_a_restore_revives_no_revoked_key(settings: Settings, token: str, tmp_path: Path) -> None:
+    database = Database.open(settings)
+    backup(database, settings, tmp_path / "copy")
+    with database.write() as session:
+        revoke_key(session, token.split("_")[1])
+    database.close()
+    restore(settings, tmp_path / "copy", force=True)
+    with asking(settings) as client:
+        assert client.get("/v1/me", headers=bearer(token)).status_code == 401
+
+
+def test_a_key_revoked_before_the_backup_stays_revoked_in_an_empty_home(
+    settings: Settings, token: str, tmp_path: Path
+) -> None:
+    database = Database.open(settings)
+    with database.write() as session:
+        revoke_key(session, token.split("_")[1])
+    backup(database, settings, tmp_path / "copy")
+    database.close()
+    other = load_settings(tmp_path / "other")
+    restore(other, tmp_path / "copy")
+    with asking(other) as client:
+        assert client.get("/v1/me", headers=bearer(token)).status_code == 401
