@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 
 
 def configure_logging(verbose: bool = False) -> None:
@@ -15,3 +18,8 @@ def configure_logging(verbose: bool = False) -> None:
     root.setLevel(logging.WARNING)
     for room in ("core", "models", "ingest", "retriever", "generation", "guardrails", "app", "tuning", "evals"):
         logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without the names and passwords of the addresses in it."""
+    return _CREDENTIALS.sub("//…@", text)

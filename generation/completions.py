@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.errors import ContextTooLong, GenerationError, GeneratorUnavailable
-from generation.connections import answered, lines_of
+from generation.connections import answered, failed, lines_of
 
 _TOO_LONG = ("context length", "maximum context", "max_model_len", "too long", "input length")
 _DATA = "data:"
@@ -51,15 +51,15 @@ def pieces(lines: Iterator[str], url: str) -> Iterator[str]:
                 if text := choice["delta"].get("content"):
                     yield text
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise GeneratorUnavailable(f"{url} sent an event that is no chat completion") from error
+            raise failed(GeneratorUnavailable, url, "sent an event that is no chat completion") from error
     if not ended:
-        raise GeneratorUnavailable(f"{url} broke off before the end of its answer")
+        raise failed(GeneratorUnavailable, url, "broke off before the end of its answer")
 
 
 def _refusal(status: int, message: str, url: str) -> GenerationError:
     """Return our error for a status and what the server says of it."""
     if status not in (400, 413, 422):
-        return GeneratorUnavailable(f"{url} answered with status {status}")
+        return failed(GeneratorUnavailable, url, f"answered with status {status}")
     if any(sign in message.lower() for sign in _TOO_LONG):
         return ContextTooLong("question and passages exceed the model's window; lower retrieval.k")
-    return GenerationError(f"{url} refused the request with status {status}")
+    return failed(GenerationError, url, f"refused the request with status {status}")

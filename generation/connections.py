@@ -7,20 +7,24 @@ the same however many there are, where httpx's pool looks at each of them for ev
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from core.errors import GenerationError, GeneratorTimeout, GeneratorUnavailable
+from core.logging import without_credentials
 
 if TYPE_CHECKING:
     import ssl
     from http.client import HTTPConnection, HTTPResponse
 
+log = logging.getLogger(__name__)
+Failure = TypeVar("Failure", bound=GenerationError)
 KEPT_S = 2.0
 """How long an idle connection is kept; vLLM's server closes one after five seconds."""
 _READ = 1 << 16
@@ -80,12 +84,18 @@ def answered(
             _kept.put(server, connection)
             connection = None
     except TimeoutError as error:
-        raise GeneratorTimeout(f"{url} did not answer in time") from error
+        raise failed(GeneratorTimeout, url, "did not answer in time") from error
     except (OSError, HTTPException) as error:
-        raise GeneratorUnavailable(f"{url} cannot be reached") from error
+        raise failed(GeneratorUnavailable, url, "cannot be reached; ask again in a moment") from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def failed(kind: type[Failure], url: str, what: str) -> Failure:
+    """Return the error of a server that failed: whoever asked learns what happened, the log where."""
+    log.warning("%s %s", without_credentials(url), what)
+    return kind(f"the model server {what}")
 
 
 def lines_of(response: HTTPResponse) -> Iterator[str]:

@@ -14,8 +14,9 @@ import time
 from collections import OrderedDict
 
 from core.errors import GenerationError, GeneratorUnavailable
+from core.logging import without_credentials
 from core.settings import GenerationSettings
-from generation.connections import answered
+from generation.connections import answered, failed
 from generation.evidence import estimate_tokens
 
 log = logging.getLogger(__name__)
@@ -64,12 +65,14 @@ class TokenCounter:
                 told = response.read()
             if response.status in (404, 405):
                 self._ask_from = math.inf
-                log.warning("%s counts no tokens; passages are fitted to the window by an estimate", url)
+                log.warning(
+                    "%s counts no tokens; passages are fitted to the window by an estimate", without_credentials(url)
+                )
                 return None
             if response.status != 200:
-                raise GeneratorUnavailable(f"{url} answered with status {response.status}")
+                raise failed(GeneratorUnavailable, url, f"answered with status {response.status}")
             return int(json.loads(told)["count"])
         except (GenerationError, ValueError, KeyError, TypeError) as error:
             self._ask_from = time.monotonic() + QUIET_S
-            log.info("%s did not count tokens: %s", url, error)
+            log.info("%s did not count tokens: %s", without_credentials(url), error)
             return None

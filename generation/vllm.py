@@ -18,7 +18,7 @@ from core.errors import GenerationError, GeneratorTimeout, GeneratorUnavailable
 from core.settings import GenerationSettings, Settings
 from core.types import Evidence, GeneratorName, Message
 from generation.completions import stream_chat
-from generation.connections import answered
+from generation.connections import answered, failed
 from generation.prompter import Prompter, make_prompter
 from generation.structure import citing_regex
 from generation.tasks import ServedTask, served_task
@@ -27,6 +27,7 @@ from generation.tokenizing import TokenCounter
 BACKOFF_S = 0.2
 LISTING_S = 5.0
 """How long a server may take to say which models it has."""
+NO_MODEL = "lists no model"
 
 
 class VllmGenerator:
@@ -110,7 +111,7 @@ class VllmGenerator:
                     started = True
                     yield piece
                     if time.monotonic() > deadline:
-                        raise GeneratorTimeout(f"{url} was still writing after {self._settings.timeout_s:g} s")
+                        raise failed(GeneratorTimeout, url, f"was still writing after {self._settings.timeout_s:g} s")
                 return
             except (GeneratorUnavailable, GeneratorTimeout) as error:
                 if started:
@@ -127,19 +128,19 @@ class VllmGenerator:
 
 
 def _served_models(settings: GenerationSettings) -> tuple[str, ...]:
-    failure: Exception | None = None
+    failure: GenerationError | None = None
     for url in settings.vllm_urls:
         try:
             with answered("GET", f"{url.rstrip('/')}/models", None, _key(settings), LISTING_S) as response:
                 if response.status != 200:
-                    raise GeneratorUnavailable(f"{url} answered with status {response.status}")
+                    raise failed(GeneratorUnavailable, url, f"answered with status {response.status}")
                 names = tuple(str(entry["id"]) for entry in json.loads(response.read())["data"])
             if not names:
                 raise IndexError("an empty list of models")
             return names
         except (GenerationError, ValueError, KeyError, TypeError, IndexError) as error:
-            failure = error
-    raise GeneratorUnavailable(f"no model server at {', '.join(settings.vllm_urls)} lists its model") from failure
+            failure = error if isinstance(error, GenerationError) else failed(GeneratorUnavailable, url, NO_MODEL)
+    raise failure or GeneratorUnavailable(f"the model server {NO_MODEL}")
 
 
 def _key(settings: GenerationSettings) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import APIRouter
 
 from app.auth import Operating, Parts
+from core.logging import without_credentials
 from core.types import Json
 
 router = APIRouter(prefix="/v1", tags=["settings"])
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 
 @router.get("/settings")
@@ -35,4 +34,4 @@ def _without_credentials(value: Any) -> Any:
         return {name: _without_credentials(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_without_credentials(inner) for inner in value]
-    return _CREDENTIALS.sub("//…@", value) if isinstance(value, str) else value
+    return without_credentials(value) if isinstance(value, str) else value

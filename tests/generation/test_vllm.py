@@ -176,3 +176,21 @@ def test_a_key_that_no_header_can_hold_is_named_without_being_told() -> None:
     with wire_double() as double, pytest.raises(GenerationError, match="character") as raised:
         list(stream_chat(double.url, {"messages": []}, "secret\n", 5.0))
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", ["error", "stall", "gone"])
+@pytest.mark.parametrize("model", [None, MODEL])
+def test_whoever_asks_never_learns_where_the_model_server_is(
+    mode: str, model: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with wire_double(mode="error" if mode == "gone" else mode) as double:
+        at = "127.0.0.1:9" if mode == "gone" else double.url.removeprefix("http://").removesuffix("/v1")
+        settings = settings_for(f"http://svc:s3cret@pw@{at}/v1", vllm_model=model, timeout_s=0.4)
+        generator = VllmGenerator(settings)
+        with pytest.raises(GenerationError, match="the model server") as raised:
+            list(generator.draft("?", evidence_of(CONTACT)))
+        generator.count_tokens("a text")
+    assert at not in str(raised.value)
+    assert at in caplog.text
+    assert "svc" not in str(raised.value) + caplog.text
+    assert "pw" not in str(raised.value) + caplog.text
