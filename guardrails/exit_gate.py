@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from core.tags import without_tags
 from core.types import Evidence, RailStage
 from guardrails.rail import Context, Finding
 
@@ -24,10 +25,13 @@ _FULLWIDTH = str.maketrans("［］（）＜＞：！", "[]()<>:!")
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s()<>\\\"'`&]{1,500})\)")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]\n]{0,300})\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])")
 _PLAIN_LINK = re.compile(r"\[(?P<text>[^\[\]\n]{0,300})\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
-_TAG = re.compile(r"<(?:!--[\s\S]*?-->|[/!?]?[A-Za-z][^<>]*>)")
+_COMMENT = re.compile(r"<!--[\s\S]*?-->")
 _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|www\.[^\s<>\[\]\"'`|]+")
 _SCHEME = re.compile(r"(?i)\b(?:javascript|vbscript|data|file|mailto|xmpp|tel|blob|ftp|https?)\s*:(?=\S)")
-_TEX = re.compile(r"\\(?:href|url|includegraphics|html[A-Za-z]*)\b")
+_TEX = re.compile(
+    r"\\(?:(?:href|url|html[A-Za-z]*)(?=\s*(?:%[^\n]*\n\s*)*\{)|includegraphics(?=\s*(?:%[^\n]*\n\s*)*[{\[]))"
+)
+"""Commands before their argument; without one, they are parts of a path (`\\\\files\\html\\release`)."""
 _ENTITY = re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _PLAIN_URL = re.compile(r"(?i)https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?:/[\w./~+,=%-]*)?")
 _TRAILING = ".,;:!?)*_~"
@@ -82,7 +86,7 @@ class ExitGate:
 
     def _pass(self, text: str, spoken: list[str], cited: set[str]) -> str:
         text = _IMAGE.sub(lambda match: match["alt"], text)
-        text = _TAG.sub("", text)
+        text = without_tags(_COMMENT.sub("", text))
         text = _PLAIN_LINK.sub(lambda match: f"[{match['text']}]" if match["text"].isdigit() else match["text"], text)
         text = _URL.sub(lambda match: self._url(match[0], spoken, cited), text)
         return _broken(text, spoken)
@@ -102,10 +106,13 @@ class ExitGate:
 
 
 def _broken(text: str, spoken: list[str]) -> str:
-    """Break every pair that starts active content; what a person reads stays the same."""
+    """Break every pair that starts active content; what a person reads stays the same but for a space.
+
+    A placeholder becomes `< token>`: as `<token>`, a page would take it for an element and show nothing.
+    """
     text = _ENTITY.sub(_entity, text)
     text = text.replace("](", "] (").replace("]:", "] :").replace("![", "! [")
-    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
+    text = re.sub(r"<(?=[A-Za-z/!?]|[^\s<>@]+@)", "< ", text)
     text = _SCHEME.sub(lambda match: match[0] + " " if not _is_url(text, match) else match[0], text)
     text = re.sub(r"(?i)(?<!//)(www\.)(?=\S)", r"\1 ", text)
     return _TEX.sub("", text)

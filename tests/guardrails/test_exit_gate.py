@@ -44,6 +44,7 @@ HARMLESS = [
     "Read [the page](https://intranet.example.org/pages/leave).",
     "Ask [HR] about it.",
     "Version 3.2.1 (2026-11-23) is out!",
+    "It lies in \\\\files01\\html\\release and C:\\inetpub\\html [1]",
 ]  # fmt: skip
 ACTIVE = [
     "![x](http://evil.example/a.png)",
@@ -79,6 +80,13 @@ ACTIVE = [
     "[x]\n(http://evil.example)",
     "<svg/onload=alert(1)>",
     "![x](http://evil.example/a.png \"t\")",
+    "<img src=x onerror=alert(1)",
+    "<a href=javascript:alert(1)>x</a>",
+    "<scr<script>ipt>alert(1)</script>",
+    "<SvG><image href=http://evil.example/a.png></SvG>",
+    "<x onclick=alert(1)>z</x>",
+    "<.boss@evil.example>",
+    "$\\href %\n{http://evil.example}{x}$",
 ]  # fmt: skip
 
 
@@ -125,6 +133,26 @@ def test_active_content_is_taken_out(text):
     assert active(clean) == []
     assert "evil.example/a" not in clean
     assert GATE.clean(clean, evidence("x", source=CITED)) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Send Authorization: Bearer <token> in every request", "Send Authorization: Bearer < token> in every request"),
+        ("ssh <user>@<host>", "ssh < user>@< host>"),
+        ("if load <a and memory >b for five minutes", "if load < a and memory >b for five minutes"),
+        ("a Map<Integer, Order>, an Option<A>", "a Map< Integer, Order>, an Option< A>"),
+        ("Fill in <title> and <path>", "Fill in < title> and < path>"),
+        ("&lt;token&gt;", "< token>"),
+    ],
+)
+def test_what_only_looks_like_a_tag_stays_readable(text, shown):
+    assert GATE.clean(text) == GATE.clean(shown) == shown
+    assert active(shown) == []
+
+
+def test_tags_leave_the_words_between_them():
+    assert GATE.clean("<b>Bold</b> and <a id='x'>named</a>,<br/>a <mark>mark</mark>") == "Bold and named,a mark"
 
 
 def test_the_check_used_here_sees_active_content():
