@@ -90,7 +90,7 @@ class RetrievalSettings(Section):
     backend: Literal["auto", "cpu", "gpu"] = "auto"
     index: Literal["memory", "milvus"] = "memory"
     """Where vectors are searched: in every process's memory, or in Milvus."""
-    follow_interval_s: float = Field(default=0.5, gt=0)
+    follow_interval_s: float = Field(default=0.5, gt=0, le=3600)
 
 
 class MilvusSettings(Section):

@@ -6,6 +6,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ PUBLISH_AFTER = 1000
 """Changes replayed since the last snapshot before another is worth its writing."""
 PUBLISH_SHARE = 0.1
 """… and at least this share of the rows, so that a large index is not rewritten for a few."""
+AGAIN_AFTER_S = 1.0
+"""How long the thread waits after a failure, whatever the failure was of."""
 
 
 @dataclass
@@ -58,12 +61,25 @@ class Follower:
         self._lock = threading.Lock()
         self._stop, self._bell = threading.Event(), Bell(database)
         self._thread: threading.Thread | None = None
+        self._failing = False
         self.indexes: Indexes | None = None
 
     @property
     def encoder(self) -> Encoder:
         """The encoder of the generation that is followed."""
         return self._encoder
+
+    @property
+    def following(self) -> bool:
+        """Whether the thread that follows the log is there, or none was started."""
+        return self._thread is None or self._thread.is_alive()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the indexes may be behind the log, `None` where nothing is known of it."""
+        if not self.following:
+            return "the thread that follows the change log has ended; start the server again"
+        return "the change log could not be followed just now; the server's log says why" if self._failing else None
 
     @property
     def seq(self) -> int:
@@ -86,9 +102,10 @@ class Follower:
             reset = last_reset(session)
             if indexes is None or indexes.identity != identity or indexes.seq < reset:
                 indexes = self._load(session, generation, identity, reset)
-            _replay(session, indexes)
-            if self._remote is not None:
-                self._remote.catch_up(session, generation, reset, indexes.seq)
+            with self._new_ones_discarded(indexes):
+                _replay(session, indexes)
+                if self._remote is not None:
+                    self._remote.catch_up(session, generation, reset, indexes.seq)
             self._take(indexes)
             self._publish_if_due(indexes)
             return indexes.seq
@@ -115,13 +132,26 @@ class Follower:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            self._bell.wait(self._settings.retrieval.follow_interval_s)
-            if self._stop.is_set():
-                return
             try:
-                self.sync()
-            except (AttestError, SQLAlchemyError, OSError) as error:
-                logger.warning("the index could not follow the log, trying again: %s", error)
+                self._bell.wait(self._settings.retrieval.follow_interval_s)
+                if not self._stop.is_set():
+                    self.sync()
+                self._failing = False
+            except Exception as error:  # whatever it was, a search that never follows again is worse than a try
+                self._failing = True
+                foreseen = isinstance(error, AttestError | SQLAlchemyError | OSError)
+                logger.warning("the index could not follow the log, trying again: %s", error, exc_info=not foreseen)
+                self._stop.wait(AGAIN_AFTER_S)
+
+    @contextmanager
+    def _new_ones_discarded(self, indexes: Indexes) -> Iterator[None]:
+        """On a failure drop indexes that no search uses yet: each try loads new ones, and a full disk fills further."""
+        try:
+            yield
+        except BaseException:
+            if indexes is not self.indexes:
+                _discard(indexes)
+            raise
 
     def _encoder_of(self, generation: Generation) -> Encoder:
         """Return the encoder of a generation: ours, or another where the live one was switched while we serve."""
@@ -163,8 +193,7 @@ class Follower:
         """Let searches use complete indexes, and drop those they replace."""
         old, self.indexes = self.indexes, indexes
         if old is not None and old is not indexes:
-            old.lexical.close()
-            shutil.rmtree(old.lexical.folder, ignore_errors=True)
+            _discard(old)
 
     def _publish_if_due(self, indexes: Indexes) -> None:
         due = max(PUBLISH_AFTER, PUBLISH_SHARE * indexes.vectors.view().count)
@@ -175,6 +204,11 @@ class Follower:
         written = Published(indexes.identity, indexes.seq, indexes.vectors.view(), indexes.lexical.folder)
         publish(folder, written, self._workplace.fresh())
         indexes.unpublished = 0
+
+
+def _discard(indexes: Indexes) -> None:
+    indexes.lexical.close()
+    shutil.rmtree(indexes.lexical.folder, ignore_errors=True)
 
 
 def _named(encoder: Encoder) -> tuple[str, str, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import StoreUnavailable
 from retriever.analysis import analyzer, analyzer_name, analyzer_names, named_in
 from retriever.permitted import Permitted
 
@@ -71,7 +73,11 @@ class LexicalHits:
 
 
 class LexicalIndex:
-    """A tantivy index in a folder of its own; one writer, any number of readers."""
+    """A tantivy index in a folder of its own; one writer, any number of readers.
+
+    Changing it raises `StoreUnavailable` where its files cannot be written. What was staged is lost then, and what was
+    committed is still found; the next change opens a new writer.
+    """
 
     def __init__(self, folder: Path) -> None:
         import tantivy
@@ -79,12 +85,13 @@ class LexicalIndex:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._schema = _schema()
-        self._index = tantivy.Index(self._schema, path=str(folder))
+        with _failing_as_ours():
+            self._index = tantivy.Index(self._schema, path=str(folder))
+            self._searcher: Any = self._index.searcher()
         for name in (*analyzer_names(), "identifier", "name"):
             self._index.register_tokenizer(name, analyzer(name))
         self._lock = threading.Lock()
         self._writer: Any = None
-        self._searcher: Any = self._index.searcher()
         self._languages = self._languages_present()
         self._built = lru_cache(maxsize=QUERIES)(self._build)
 
@@ -95,10 +102,11 @@ class LexicalIndex:
 
     def add(self, entries: Iterable[LexicalEntry]) -> None:
         """Stage chunks; they are found after `commit`."""
-        with self._lock:
-            writer = self._open_writer()
-            for entry in entries:
-                writer.add_document(_document(entry))
+        documents = [_document(entry) for entry in entries]
+        with self._writing():
+            self._open_writer()
+            for document in documents:
+                self._writer.add_document(document)
 
     def remove(self, chunk_ids: Sequence[int]) -> None:
         """Stage the removal of chunks; they are gone after `commit`."""
@@ -106,13 +114,14 @@ class LexicalIndex:
 
         if not chunk_ids:
             return
-        with self._lock:
-            query = tantivy.Query.term_set_query(self._schema, "chunk", list(chunk_ids))
-            self._open_writer().delete_documents_by_query(query)
+        query = tantivy.Query.term_set_query(self._schema, "chunk", list(chunk_ids))
+        with self._writing():
+            self._open_writer()
+            self._writer.delete_documents_by_query(query)
 
     def commit(self) -> None:
         """Make staged changes durable in the folder and visible."""
-        with self._lock:
+        with self._writing():
             if self._writer is None:
                 return
             self._writer.commit()
@@ -122,14 +131,15 @@ class LexicalIndex:
 
     def settle(self) -> None:
         """Finish merging, so that the folder's files stay as they are until the next change."""
-        with self._lock:
+        with self._writing():
             if self._writer is not None:
                 self._writer.wait_merging_threads()
                 self._writer = None
 
     def close(self) -> None:
-        """Let the folder go."""
-        self.settle()
+        """Let the folder go, whether or not the last merge could be written: nobody reads it any more."""
+        with suppress(StoreUnavailable):
+            self.settle()
 
     def search(self, words: Words, n: int, permitted: Permitted, share: float) -> LexicalHits:
         """Return the best `n` permitted chunks; `share` is the permitted part of all chunks, in [0, 1]."""
@@ -222,10 +232,31 @@ class LexicalIndex:
         searcher = self._searcher
         return tuple(name for name in analyzer_names() if searcher.doc_freq("language", name) > 0)
 
-    def _open_writer(self) -> Any:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the writer; one that failed is dropped, because tantivy's takes nothing more once its thread has died.
+
+        No other name may keep it: a dropped writer holds the folder's lock as long as anything refers to it.
+        """
+        with self._lock, _failing_as_ours():
+            try:
+                yield
+            except ValueError:
+                self._writer = None
+                raise
+
+    def _open_writer(self) -> None:
         if self._writer is None:
             self._writer = self._index.writer(WRITER_HEAP_BYTES, 1)
-        return self._writer
+
+
+@contextmanager
+def _failing_as_ours() -> Iterator[None]:
+    """Raise as our own error the ValueError as which tantivy reports every failure of its files."""
+    try:
+        yield
+    except ValueError as error:
+        raise StoreUnavailable(f"the word index cannot be written: {error}") from error
 
 
 def _schema() -> Any:

@@ -111,6 +111,16 @@ class Retriever:
         """The log entry up to which the indexes are complete."""
         return self._follower.seq
 
+    @property
+    def following(self) -> bool:
+        """Whether the thread that follows the log is there, or none was started."""
+        return self._follower.following
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the indexes may be behind the log, `None` where nothing is known of it."""
+        return self._follower.trouble
+
     def sync(self) -> int:
         """Replay the log to its end now and return the seq reached."""
         return self._follower.sync()

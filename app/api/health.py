@@ -25,15 +25,20 @@ async def healthz() -> Json:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "A part is not there yet; the body says which"}})
 async def readyz(runtime: Parts, request: Request) -> Response:
-    """Say whether the database is reachable and the index and models are loaded and warm; never waits for them."""
+    """Say whether the database is reachable and the index and models are loaded and warm; never waits for them.
+
+    An index that could not follow just now still answers: the process stays ready, and `reasons` says so.
+    """
+    retriever = runtime.retriever if runtime.has("retriever") else None
     checks = {
         "database": _database(runtime),
-        "index": runtime.has("retriever"),
+        "index": retriever is not None and retriever.following,
         "rails": runtime.has("rails"),
         "models": request.app.state.warming.done(),
     }
     ready = all(checks.values())
-    return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
+    reasons = {"index": retriever.trouble} if retriever is not None and retriever.trouble else {}
+    return JSONResponse({"ready": ready, "checks": checks, "reasons": reasons}, 200 if ready else 503)
 
 
 @router.get("/metrics")

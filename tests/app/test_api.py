@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from retriever.follower import Follower
 from tests.app import shapes
 from tests.app.conftest import Api
 from tests.app.shapes import require_shape
@@ -218,6 +219,14 @@ def test_health_and_metrics(client: httpx.Client) -> None:
     assert 'attest_requests_total{method="POST",route="/v1/ask",status="200"}' in text
     assert 'attest_stage_seconds_count{stage="retrieve"}' in text
     assert "annual leave" not in text
+
+
+def test_ready_says_when_the_index_is_not_followed(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert client.get("/readyz").json()["reasons"] == {}
+    monkeypatch.setattr(Follower, "following", False)
+    response = client.get("/readyz")
+    assert (response.status_code, response.json()["checks"]["index"]) == (503, False)
+    assert "thread that follows the change log has ended" in response.json()["reasons"]["index"]
 
 
 def test_openapi_has_examples_and_every_route(client: httpx.Client) -> None:

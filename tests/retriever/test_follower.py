@@ -5,6 +5,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 
 from core.db.changes import demand_rebuild
 from core.db.models import Generation
-from core.errors import IndexMismatch
+from core.errors import IndexMismatch, InvalidSetting
+from core.settings import load_settings
 from core.types import OPERATOR, Query
 from retriever import follower as follower_module
 from retriever.snapshot import drop_snapshots
@@ -183,3 +185,63 @@ def test_an_empty_snapshot_is_as_good_as_another(filled, settings, open_retrieve
     assert "not used" not in caplog.text
     assert again._follower.indexes.vectors.view().count == 0
     assert names(again) == []
+
+
+def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert condition()
+
+
+def test_following_goes_on_once_the_index_can_be_written_again(filled, settings, open_retriever):
+    retriever = open_retriever(follow=True, follow_interval_s=0.05)
+    folder = retriever._follower.indexes.lexical.folder
+    away = folder.with_name("away")
+    folder.rename(away)
+    filled.add("late", ["A late rule on leave."])
+    until(lambda: retriever.trouble)
+    assert retriever.following
+    assert "late" not in names(retriever, mode="lexical")
+    away.rename(folder)
+    until(lambda: retriever.seq == filled.last_seq() and not retriever.trouble)
+    assert names(retriever, mode="lexical").count("late") == 1
+
+
+@pytest.mark.parametrize("failing", ["wait", "sync"])
+def test_whatever_fails_while_following_the_thread_tries_again(filled, open_retriever, monkeypatch, failing):
+    monkeypatch.setattr(follower_module, "AGAIN_AFTER_S", 0.01)
+    retriever = open_retriever(follow_interval_s=0.05)
+    follower, calls = retriever._follower, []
+    of, name = (follower._bell, "wait") if failing == "wait" else (follower, "sync")
+    working = getattr(of, name)
+
+    def fail_twice(*arguments):
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise RuntimeError("nobody foresaw this")
+        return working(*arguments)
+
+    monkeypatch.setattr(of, name, fail_twice)
+    follower.start()
+    filled.add("late", ["A late rule on leave."])
+    until(lambda: retriever.seq == filled.last_seq())
+    assert retriever.following
+
+
+def test_indexes_that_could_not_be_completed_leave_no_files(filled, settings, open_retriever, monkeypatch):
+    retriever = open_retriever()
+    before = sorted((settings.indexes / "work").glob("*/*"))
+    with retriever._follower._database.write() as session:
+        demand_rebuild(session)
+    monkeypatch.setattr(follower_module.LexicalIndex, "commit", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        retriever.sync()
+    assert sorted((settings.indexes / "work").glob("*/*")) == before
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e12", "0"])
+def test_a_time_that_nobody_can_wait_is_refused(tmp_path, monkeypatch, seconds):
+    monkeypatch.setenv("ATTEST_RETRIEVAL__FOLLOW_INTERVAL_S", seconds)
+    with pytest.raises(InvalidSetting, match="follow_interval_s"):
+        load_settings(tmp_path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.errors import StoreUnavailable
 from retriever.lexical import LexicalEntry, LexicalIndex, Words
 from retriever.permitted import Permitted
 
@@ -111,3 +112,19 @@ def test_removed_chunks_are_gone_after_commit_and_the_folder_can_be_reopened(tmp
     assert sorted(found(again, "alpha")) == [1, 3]
     assert again.count == 2
     again.close()
+
+
+def test_a_folder_that_cannot_be_written_just_now_is_written_again_later(tmp_path):
+    index = LexicalIndex(tmp_path / "words")
+    fill(index, ["alpha one"])
+    (tmp_path / "words").rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="word index cannot be written"):
+            fill(index, ["beta", "beta"])
+    assert found(index, "alpha") == [1]
+    (tmp_path / "away").rename(tmp_path / "words")
+    index.add([LexicalEntry(2, 2, "en", "alpha two")])
+    index.commit()
+    assert sorted(found(index, "alpha")) == [1, 2]
+    assert found(index, "beta") == []
+    index.close()
