@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from core.clock import now
 from core.db.access import readable
@@ -27,7 +27,11 @@ def list_documents(database: Database, principal: Principal, *, collection: str 
         query = query.join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
     with database.read() as session:
         counts = _chunk_counts(session)
-        return [_row(document, version, counts.get(version.key, 0)) for document, version in session.execute(query)]
+        twins = _readable_twins(session, principal)
+        return [
+            _row(document, version, counts.get(version.key, 0), duplicate=document.duplicate_of in twins)
+            for document, version in session.execute(query)
+        ]
 
 
 def list_collections(database: Database, principal: Principal) -> list[str]:
@@ -45,7 +49,9 @@ def show_document(database: Database, document_id: str, principal: Principal) ->
     """
     with database.read() as session:
         document, version = _one(session, document_id, principal)
-        shown = _row(document, version, _chunk_counts(session).get(version.key, 0))
+        relations = _relations(session, document, principal)
+        duplicate = relations["duplicate_of"] is not None
+        shown = _row(document, version, _chunk_counts(session).get(version.key, 0), duplicate=duplicate)
         query = select(DocumentVersion).where(DocumentVersion.document_key == document.key)
         versions = session.scalars(query.order_by(DocumentVersion.version)).all()
         shown |= {
@@ -56,7 +62,7 @@ def show_document(database: Database, document_id: str, principal: Principal) ->
             "attributes": document.attributes,
             "report": {name: value for name, value in version.report.items() if name != "minhash"},
             "versions": [_version(row) for row in versions],
-            **_relations(session, document, principal),
+            **relations,
         }
         if principal.operator:
             readers = select(DocumentAccess.principal).where(DocumentAccess.document_key == document.key)
@@ -174,7 +180,14 @@ def _chunk_counts(session: Session) -> dict[int, int]:
     return dict(session.execute(query.group_by(ChunkRow.version_key)).tuples().all())
 
 
-def _row(document: Document, version: DocumentVersion, chunks: int) -> Json:
+def _readable_twins(session: Session, principal: Principal) -> set[int]:
+    """Return the keys of the documents that others repeat, as far as the principal may know of them."""
+    other = aliased(Document)
+    repeated = exists().where(other.duplicate_of == Document.key)
+    return set(session.scalars(select(Document.key).where(repeated, readable(principal))))
+
+
+def _row(document: Document, version: DocumentVersion, chunks: int, *, duplicate: bool) -> Json:
     return {
         "id": document.id,
         "title": document.title,
@@ -186,7 +199,7 @@ def _row(document: Document, version: DocumentVersion, chunks: int) -> Json:
         "pages": len(version.pages),
         "sha256": version.blob_sha256,
         "updated_at": document.updated_at.isoformat(),
-        "duplicate": document.duplicate_of is not None,
+        "duplicate": duplicate,
     }
 
 

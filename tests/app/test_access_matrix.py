@@ -6,7 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from app.runtime import Runtime
+from core.db.grants import set_document_access
+from core.db.models import Document
+from core.types import Principal
+from ingest.documents import list_documents, show_document
 from tests.app.conftest import ROLES, Api
 
 SEES = {
@@ -198,3 +204,15 @@ def test_a_revoked_key_is_refused_at_once(keyed_api: Api) -> None:
             assert temp.get("/v1/documents", headers=asking).status_code == 200
             assert operator.delete(f"/v1/keys/{made['prefix']}").status_code == 204
             assert temp.get("/v1/documents", headers=asking).status_code == 401
+
+
+def test_a_list_says_nothing_of_a_twin_that_cannot_be_read(runtime: Runtime) -> None:
+    with runtime.database.write() as session:
+        original, copy = session.scalars(select(Document).order_by(Document.key).limit(2))
+        copy.duplicate_of = original.key
+        set_document_access(session, original.id, ["user:hana"])
+        set_document_access(session, copy.id, ["user:ana", "user:hana"])
+    for name, told in (("user:ana", False), ("user:hana", True)):
+        listed = {row["id"]: row for row in list_documents(runtime.database, Principal(name))}
+        assert listed[copy.id]["duplicate"] is told
+        assert show_document(runtime.database, copy.id, Principal(name))["duplicate"] is told
