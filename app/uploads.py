@@ -15,19 +15,25 @@ import shutil
 import threading
 import unicodedata
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from app.metrics import Metrics
 from app.runtime import Runtime
 from core.blobs import flush_folder, write_durably
-from core.db.grants import require_principal
+from core.clock import now
+from core.db.grants import require_collection_name, require_principal
 from core.db.models import IngestRun
-from core.errors import InvalidInput, StoreUnavailable, TooLarge
+from core.errors import AttestError, InvalidInput, StoreUnavailable, TooLarge
 from core.types import Json, Principal
+
+if TYPE_CHECKING:
+    from ingest.report import IngestOptions
+    from ingest.walk import Source
 
 log = logging.getLogger(__name__)
 REQUEST = "request.json"
@@ -175,8 +181,7 @@ class Uploads:
                 self._watched.pop(run_id, None)
 
     def _ingest(self, run_id: str) -> None:
-        from ingest.run import IngestOptions, ingest
-        from ingest.walk import Source
+        from ingest.run import ingest
 
         folder = self.folder / run_id
         with (folder / REQUEST).open("rb") as claim:
@@ -185,31 +190,34 @@ class Uploads:
             except BlockingIOError:
                 return  # another server of this home has it
             request = _read_request(claim)
-            options = IngestOptions(
-                collection=request.collection,
-                allow=request.allow,
-                principal=request.principal,
-                effective_from=_moment(request.effective_from),
-                expires_at=_moment(request.expires_at),
-                supersedes=request.supersedes,
-                run_id=run_id,
-            )
-            owner = "" if request.operator else f"{request.principal}/"
-            sources = [
-                Source(f"uploads/{owner}{name}", folder / str(number), name)
-                for number, name in enumerate(request.files)
-            ]
-            report = ingest(
-                sources,
-                options,
-                database=self._runtime.database,
-                settings=self._runtime.settings,
-                encoder=lambda: self._runtime.encoder,
-                progress=self._watched[run_id],
-                scan=self._runtime.rails.scan_document,
-            )
-            self._metrics.uploads.labels(report.state).inc()
+            sources = _sources(request, folder)
+            try:
+                state = ingest(
+                    sources,
+                    _options(request, run_id),
+                    database=self._runtime.database,
+                    settings=self._runtime.settings,
+                    encoder=lambda: self._runtime.encoder,
+                    progress=self._watched[run_id],
+                    scan=self._runtime.rails.scan_document,
+                ).state
+            except AttestError as error:
+                if error.status_code >= 500:
+                    raise
+                state = self._refused(run_id, [source.source for source in sources], error)
+            self._metrics.uploads.labels(state).inc()
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _refused(self, run_id: str, sources: Sequence[str], error: AttestError) -> str:
+        """Record why a run cannot succeed, however often it is tried, and return its state."""
+        from ingest.report import Failure, IngestReport
+
+        report = IngestReport(run_id, "failed", failed=[Failure.of(source, error) for source in sources])
+        with self._runtime.database.write() as session:
+            row = session.get_one(IngestRun, run_id)
+            row.state, row.finished_at = "failed", now()
+            row.report = report.to_json() | row.report | {"failed": report.to_json()["failed"]}
+        return "failed"
 
 
 def upload_request(
@@ -221,20 +229,24 @@ def upload_request(
     by themselves: a file of the same name must never replace, nor a duplicate reveal, what they may not read.
 
     Raises:
-        InvalidInput: a collection or a reader that is not theirs to choose, or a file without a name.
+        InvalidInput: a collection or a reader that is not theirs to choose, or a name that no collection can have, or a
+            file without a name or with the name of another.
     """
     if not principal.operator:
         if collection not in (None, principal.name):
             raise InvalidInput(f"your files go to the collection {principal.name}")
-        if not set(allow or ()) <= principal.names:
+        if not set(allow or ()) <= principal.groups | {principal.name}:
             raise InvalidInput("you may share with yourself and your groups only")
         collection, allow = principal.name, sorted({principal.name, *(allow or ())})
+    files = tuple(map(_file_name, names))
+    if twice := [name for name, count in Counter(files).items() if count > 1]:
+        raise InvalidInput(f"several files are named {twice[0]}, and each would replace the one before: rename them")
     return UploadRequest(
         principal=principal.name,
         operator=principal.operator,
-        collection=collection or "default",
+        collection=require_collection_name(collection or "default"),
         allow=tuple(map(require_principal, allow)) if allow else None,
-        files=tuple(_file_name(name) for name in names),
+        files=files,
         **more,
     )
 
@@ -256,6 +268,27 @@ def _read_request(file: IO[bytes]) -> UploadRequest:
     values = json.load(file)
     allow = None if values["allow"] is None else tuple(values["allow"])
     return UploadRequest(**{**values, "allow": allow, "files": tuple(values["files"])})
+
+
+def _options(request: UploadRequest, run_id: str) -> IngestOptions:
+    from ingest.report import IngestOptions
+
+    return IngestOptions(
+        collection=request.collection,
+        allow=request.allow,
+        principal=request.principal,
+        effective_from=_moment(request.effective_from),
+        expires_at=_moment(request.expires_at),
+        supersedes=request.supersedes,
+        run_id=run_id,
+    )
+
+
+def _sources(request: UploadRequest, folder: Path) -> list[Source]:
+    from ingest.walk import Source
+
+    owner = "" if request.operator else f"{request.principal}/"
+    return [Source(f"uploads/{owner}{name}", folder / str(number), name) for number, name in enumerate(request.files)]
 
 
 def _moment(text: str | None) -> datetime | None:

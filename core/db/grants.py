@@ -53,6 +53,17 @@ def collection_named(session: Session, name: str) -> Collection:
     return found
 
 
+def require_collection_name(name: str) -> str:
+    """Return the name if a new collection may have it.
+
+    Raises:
+        InvalidInput: it is empty, too long, or holds a character that no line shows.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(f"a collection's name is one line of 1 to {LONGEST_NAME} characters")
+    return name
+
+
 def ensure_collection(session: Session, name: str) -> Collection:
     """Return a collection, making it with an empty access list where it is new.
 
@@ -61,9 +72,7 @@ def ensure_collection(session: Session, name: str) -> Collection:
     """
     found = session.scalar(select(Collection).where(Collection.name == name))
     if found is None:
-        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-            raise InvalidInput(f"a collection's name is one line of 1 to {LONGEST_NAME} characters")
-        found = Collection(name=name)
+        found = Collection(name=require_collection_name(name))
         session.add(found)
         session.flush()
     return found
