@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, case, or_, select
 from sqlalchemy.orm import Session
 
 from core.db.access import readable, retrievable_versions
@@ -28,9 +28,8 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the store knows of the document asked about."""
+    """The passages by which the document asked about may be found."""
 
-    document_key: int
     chunk_ids: frozenset[int]
 
 
@@ -39,13 +38,24 @@ def lost_before_search(
 ) -> Explanation | Found:
     """Look for the document of an id or source step by step up to the index; `indexed` knows the index's chunk ids.
 
-    A document the principal may not read is said not to exist, as everywhere.
+    A document the principal may not read is said not to exist, as everywhere. A source may stand in several
+    collections: those the filters name come first, and one that a search can find speaks for all.
     """
     named = select(Document).where(or_(Document.id == document_id, Document.source == document_id))
-    document = session.scalar(named.where(readable(principal)).order_by(Document.key).limit(1))
-    if document is None:
+    elsewhere = case((Collection.name == filters.collection, 0), else_=1)
+    in_order = named.join(Collection, Collection.id == Document.collection_id).order_by(elsewhere, Document.key)
+    documents = session.scalars(in_order.where(readable(principal))).all()
+    if not documents:
         hidden = "no document of that id or source may be read"
         return _unreadable(session, named, document_id) if principal.operator else Explanation("permission", hidden)
+    outcomes = [_lost_before_search(session, document, principal, filters, indexed) for document in documents]
+    found = [outcome.chunk_ids for outcome in outcomes if isinstance(outcome, Found)]
+    return Found(frozenset().union(*found)) if found else outcomes[0]
+
+
+def _lost_before_search(
+    session: Session, document: Document, principal: Principal, filters: Filters, indexed: Callable[[int], bool]
+) -> Explanation | Found:
     serving = document.duplicate_of or document.key
     chunks = set(session.scalars(select(ChunkRow.id).where(ChunkRow.document_key == serving)))
     if not chunks:
@@ -63,7 +73,7 @@ def lost_before_search(
     )
     if not in_index & permitted:
         return Explanation("filter", _why_filtered(session, document, principal, filters))
-    return Found(serving, frozenset(in_index & permitted))
+    return Found(frozenset(in_index & permitted))
 
 
 def _unreadable(session: Session, named: Select[Document], source: str) -> Explanation:
@@ -96,6 +106,8 @@ class Trail:
     dense: list[int]
     lexical: list[int]
     fused: list[int]
+    examined: int
+    """How many of the fused were looked at until enough passages were found."""
     authorised: list[int]
     reranked: list[int]
     returned: list[int]
@@ -118,11 +130,13 @@ def lost_in_search(found: Found, trail: Trail, depth: int) -> Explanation:
     if ranks["fused"] is None:
         detail = f"none of its passages is among the first {depth} of an index; see its rank in each"
         return Explanation("candidates", detail, ranks)
-    if _best_rank(trail.authorised, found.chunk_ids) is None:
+    authorised = _best_rank(trail.authorised, found.chunk_ids)
+    if authorised is None and ranks["fused"] <= trail.examined:
         return Explanation("fold", "its passage repeats a better one and is named there in also_in", ranks)
-    if ranks["rerank"] != ranks["fused"]:
+    if authorised is not None and ranks["rerank"] is not None and ranks["rerank"] > authorised:
         return Explanation("rerank", "the reranker put other passages first", ranks)
-    return Explanation("fusion", "other passages have better fused scores; ask for a larger k to see it", ranks)
+    detail = f"{ranks['fused'] - 1} passages have better fused scores; ask for a larger k to see it"
+    return Explanation("fusion", detail, ranks)
 
 
 def _best_rank(ids: Sequence[int], wanted: frozenset[int]) -> int | None:

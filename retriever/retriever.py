@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +33,7 @@ from retriever.permitted import Permitted, PermittedCache
 from retriever.question_map import question_map_of
 from retriever.rerank import Reranker, make_reranker, rerank_hits, wants_rerank
 from retriever.selection import Joined, choose, fold_near_duplicates
+from retriever.timings import Timings
 
 NO_FILTERS = Filters()
 
@@ -54,22 +52,6 @@ class Plan:
     """Candidates asked of each index."""
     moved: bool
     """Whether the question map moves the question's vector."""
-
-
-class Timings:
-    """Milliseconds by stage."""
-
-    def __init__(self) -> None:
-        self.ms: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Add the time the block takes to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.ms[stage] = self.ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
 
 
 class Retriever:
@@ -161,7 +143,7 @@ class Retriever:
                     permitted = self._permitted.get(session, principal, filters)
                 candidates = self._search(plan, indexes, permitted, timings)
                 with timings("authorise"):
-                    hits = self._authorise(session, plan, candidates)
+                    hits, _ = self._authorise(session, plan, candidates)
             with timings("rerank"):
                 hits = self._rerank(plan, hits)
             with timings("join"):
@@ -169,14 +151,21 @@ class Retriever:
         return Retrieval(tuple(chosen), timings.ms, indexes.seq)
 
     def explain(
-        self, query: Query, principal: Principal, document_id: str, *, filters: Filters = NO_FILTERS
+        self,
+        query: Query,
+        principal: Principal,
+        document_id: str,
+        *,
+        filters: Filters = NO_FILTERS,
+        k: int | None = None,
+        mode: Mode | None = None,
     ) -> Explanation:
-        """Return the first step at which a search with the settings in force loses a document, and why."""
+        """Return the first step at which `retrieve` with the same options loses a document, and why."""
         indexes = self._follower.indexes
         if indexes is None:
             return Explanation("index", "the store holds no documents yet")
         view = indexes.vectors.view()
-        plan = self._plan(query, principal, filters, None, None, wants_rerank(self._settings.retrieval, None))
+        plan = self._plan(query, principal, filters, k, mode, wants_rerank(self._settings.retrieval, None))
         with self._database.read() as session:
             found = lost_before_search(
                 session, document_id, principal, filters, lambda chunk_id: chunk_id in view.row_of
@@ -185,7 +174,7 @@ class Retriever:
                 return found
             permitted = self._permitted.get(session, principal, filters)
             candidates = self._search(plan, indexes, permitted, Timings())
-            hits = self._authorise(session, plan, candidates)
+            hits, examined = self._authorise(session, plan, candidates)
         reranked = self._rerank(plan, hits)
         returned = choose(reranked, plan.k, self._per_document(plan))
         rows, _ = self._dense.search(
@@ -199,6 +188,7 @@ class Retriever:
             dense=view.ids[rows[0]].tolist(),
             lexical=words.ids.tolist(),
             fused=candidates.ids.tolist(),
+            examined=examined,
             authorised=[hit.chunk.id for hit in hits],
             reranked=[hit.chunk.id for hit in reranked],
             returned=[passage.best.chunk.id for passage in returned],
@@ -254,12 +244,13 @@ class Retriever:
         with timings("focus"):
             return focus(found, view, vector, indexes.lexical, asked, weight)
 
-    def _authorise(self, session: Session, plan: Plan, candidates: Candidates) -> list[ScoredChunk]:
-        """Turn candidates into hits, batch by batch, until enough are left after folding."""
+    def _authorise(self, session: Session, plan: Plan, candidates: Candidates) -> tuple[list[ScoredChunk], int]:
+        """Turn candidates into hits, batch by batch, until enough are left after folding; say how many it took."""
         need = max(plan.k, self._settings.retrieval.rerank_depth if plan.rerank else 0)
         step = 2 * need
         found: list[tuple[ScoredChunk, int]] = []
         hits: list[ScoredChunk] = []
+        examined = 0
         for start in range(0, len(candidates.ids), step):
             ids = candidates.ids[start : start + step].tolist()
             passages = authorised_passages(session, ids, plan.principal, plan.filters)
@@ -267,10 +258,10 @@ class Retriever:
                 passage = passages.get(chunk_id)
                 if passage is not None:
                     found.append((passage.scored(candidates.scores(at)), passage.folds_into))
-            hits = fold_near_duplicates(found)
+            hits, examined = fold_near_duplicates(found), start + len(ids)
             if len(choose(hits, need, self._per_document(plan), fill=False)) >= need:
                 break
-        return hits
+        return hits, examined
 
     def _rerank(self, plan: Plan, hits: list[ScoredChunk]) -> list[ScoredChunk]:
         if not plan.rerank or self._reranker is None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from core.clock import now
+from core.db.models import Document
 from core.types import OPERATOR, Filters, Principal, Query
 
 BEN = Principal("user:ben")
@@ -40,3 +43,49 @@ def test_it_does_not_say_that_a_hidden_document_exists(library, open_retriever):
     library.add("secret", ["Annual leave of the board."], allow=["group:board"])
     retriever = open_retriever()
     assert retriever.explain(LEAVE, BEN, "secret") == retriever.explain(LEAVE, BEN, "no-such-document")
+
+
+def test_a_passage_folds_only_where_it_was_looked_at(library, open_retriever):
+    for number in range(12):
+        library.add(f"leave{number}", [f"Annual leave, rule {number}: how much leave there is."])
+    library.add("last", ["Printers, and once the word leave."])
+    library.add("copy", ["Annual leave, rule 3: how much leave there is."], near_duplicate_of="leave3")
+    retriever = open_retriever(k=2)
+    lost = retriever.explain(LEAVE, OPERATOR, "last")
+    assert (lost.stage, lost.ranks["fused"]) == ("fusion", 14)
+    assert lost.detail.startswith("13 passages have better fused scores")
+    assert retriever.explain(LEAVE, OPERATOR, "last", k=20).stage == "returned"
+    folded = {retriever.explain(LEAVE, OPERATOR, name, k=20).stage for name in ("copy", "leave3")}
+    assert folded == {"fold", "returned"}
+
+
+def test_it_explains_the_search_of_the_mode_it_is_asked_for(library, open_retriever):
+    library.add("leave", ["Annual leave is thirty days."])
+    library.add("printer", ["Paper jams are cleared from the back."])
+    retriever = open_retriever()
+    asked = Query("paper jams")
+    assert retriever.explain(asked, OPERATOR, "leave", mode="dense").stage == "returned"
+    assert retriever.explain(asked, OPERATOR, "leave", mode="lexical").stage == "candidates"
+
+
+def test_only_a_reranker_is_said_to_rerank(library, open_retriever):
+    for number in range(4):
+        of = "same0" if number else None
+        library.add(f"same{number}", ["Annual leave: how much leave there is."], near_duplicate_of=of)
+    for number in range(3):
+        library.add(f"other{number}", [f"Leave of the sort {'abc'[number]}, taken {number} times."])
+    retriever = open_retriever(k=2)
+    stages = {retriever.explain(LEAVE, OPERATOR, f"other{number}").stage for number in range(3)}
+    assert stages == {"returned", "fusion"}
+
+
+def test_a_source_in_several_collections_is_looked_for_in_those_of_the_filters(library, open_retriever):
+    library.add("here", ["Annual leave is thirty days."], collection="c1")
+    library.add("there", ["Annual leave is twenty days."], collection="c2")
+    with library.database.write() as session:
+        session.execute(update(Document).values(source="handbook.md"))
+    retriever = open_retriever()
+    for collection in ("c1", "c2", None):
+        found = retriever.explain(LEAVE, OPERATOR, "handbook.md", filters=Filters(collection=collection))
+        assert found.stage == "returned"
+    assert retriever.explain(LEAVE, OPERATOR, "handbook.md", filters=Filters(collection="c3")).stage == "filter"
