@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes, policy
-from email.message import EmailMessage, Message
+from email.message import Message
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,11 @@ MAX_ATTACHMENTS = 500
 _POSTMARK = re.compile(rb"(?:\A|\n\r?\n)(From [^\n]*\d{4}[^\n]*\n)(?=[\w-]+:)")
 """What parts the messages of a mailbox: a line of its own, after an empty one and before headers."""
 _HEAD_BYTES = 16384
+_WORD = re.compile(r"\w+")
+_SAME_SHARE = 0.5
+"""Of the words of one alternative that the other has where both say the same: real mails have three quarters and more,
+a text that only tells the reader to get another program next to none."""
+_SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 
 
 def parse_eml(request: ParseRequest) -> RawDocument:
@@ -73,10 +78,9 @@ def parse_msg(request: ParseRequest) -> RawDocument:
         headers["Date"] = sent.isoformat() if sent else ""
         raw = RawDocument([], "application/vnd.ms-outlook", "msg")
         _begin(raw, {name: value for name, value in headers.items() if value})
-        if message.body and message.body.strip():
-            raw.blocks += parse_text(message.body.encode()).blocks
-        elif message.html_body:
-            raw.blocks += parse_html(message.html_body.encode()).blocks
+        plain, page = message.body or "", message.html_body or ""
+        for kind in _telling(plain, page):
+            _add(raw, plain if kind == "text/plain" else page, kind)
         for attachment in message.attachments:
             if attachment.file_bytes:
                 _leave(raw, request, attachment.file_name or "attachment", attachment.file_bytes)
@@ -113,33 +117,53 @@ class _Parts:
     def read(self, part: Any) -> None:
         """Read a part and what is in it."""
         kind = part.get_content_type()
-        if kind == "multipart/alternative":
-            self._best(list(part.iter_parts()) if isinstance(part, EmailMessage) else part.get_payload())
+        if kind == "multipart/alternative" and part.is_multipart():
+            self._best(part.get_payload())
         elif kind == "message/rfc822":
-            inner = part.get_payload()
-            message = inner[0] if isinstance(inner, list) and inner else None
-            if message is not None:
-                _leave(self._raw, self._request, f"{_header(message, 'Subject') or 'message'}.eml", message.as_bytes())
+            self._message(part)
         elif part.is_multipart():
             for inner in part.get_payload():
                 self.read(inner)
-        elif part.get_content_disposition() == "attachment" or (part.get_filename() and not kind.startswith("text/")):
+        elif kind in _SIGNATURES:
+            self._raw.counts.setdefault("left_out", []).append((_name(part), "a signature"))
+        elif kind.startswith(("text/", "multipart/")) and part.get_content_disposition() != "attachment":
+            _add(self._raw, _text(part), kind)  # of several parts that nothing parts the whole is text
+        else:
             self._attachment(part)
-        elif kind in ("text/html", "text/plain") or kind.startswith("text/"):
-            self._body(part, kind)
 
     def _best(self, parts: list[Any]) -> None:
-        """Read the plain alternative where it says anything, otherwise the last one, which is the richest."""
-        plain = [part for part in parts if part.get_content_type() == "text/plain" and _text(part).strip()]
-        for part in plain[:1] or parts[-1:]:
+        """Read the alternatives that together say everything, and of the others what is attached in them."""
+        plain = next((part for part in parts if part.get_content_type() == "text/plain" and _text(part).strip()), None)
+        rich = next((part for part in reversed(parts) if _page(part)), None)
+        if plain is not None and rich is not None:
+            found = {"text/plain": plain, "text/html": rich}
+            chosen = [found[kind] for kind in _telling(_text(plain), _page(rich))]
+        else:
+            chosen = [part for part in (plain, rich) if part is not None] or parts[-1:]
+        for part in parts:
+            if part in chosen:
+                self.read(part)
+            else:
+                self._attached(part)
+
+    def _attached(self, part: Any) -> None:
+        """Read of an alternative that is not shown what is attached in it."""
+        kind = part.get_content_type()
+        if part.is_multipart() and kind != "message/rfc822":
+            for inner in part.get_payload():
+                self._attached(inner)
+        elif (
+            not kind.startswith("text/")
+            or part.get_content_disposition() == "attachment"
+            or (kind == "text/plain" and part.get_filename())
+        ):
             self.read(part)
 
-    def _body(self, part: Any, kind: str) -> None:
-        text = _text(part)
-        found = parse_html(text.encode()) if kind == "text/html" else parse_text(text.encode())
-        self._raw.blocks += found.blocks
-        if "hidden_text" in found.counts:
-            self._raw.counts["hidden_text"] = found.counts["hidden_text"]
+    def _message(self, part: Any) -> None:
+        inner = part.get_payload()
+        message = inner[0] if isinstance(inner, list) and inner else None
+        if message is not None:
+            _leave(self._raw, self._request, f"{_header(message, 'Subject') or 'message'}.eml", message.as_bytes())
 
     def _attachment(self, part: Any) -> None:
         try:
@@ -147,9 +171,43 @@ class _Parts:
         except (ValueError, AssertionError, LookupError):
             payload = None
         if payload:
-            _leave(self._raw, self._request, part.get_filename() or "attachment", payload)
+            _leave(self._raw, self._request, _name(part), payload)
         else:
             self._raw.warnings.append(f"attachment {part.get_filename() or 'without a name'} is empty")
+
+
+def _name(part: Any) -> str:
+    """Return the file name of a part; one without is named by its type, where that makes an ending."""
+    kind = part.get_content_subtype()
+    return part.get_filename() or (f"attachment.{kind}" if kind.isalnum() else "attachment")
+
+
+def _telling(plain: str, page: str) -> tuple[str, ...]:
+    """Return the types to read of a plain text and an HTML page: plain where it says what the page does."""
+    blocks = parse_html(page.encode(errors="replace")).blocks
+    said, shown = _words(plain), _words("\n".join(block.text for block in blocks))
+    if len(said & shown) >= _SAME_SHARE * len(shown):
+        return ("text/plain",)
+    return ("text/html",) if len(shown) > len(said) else ("text/plain", "text/html")
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.lower()))
+
+
+def _page(part: Any) -> str:
+    """Return the HTML that a part shows."""
+    pages = (leaf for leaf in part.walk() if leaf.get_content_type() == "text/html")
+    return "\n".join(_text(page) for page in pages if page.get_content_disposition() != "attachment")
+
+
+def _add(raw: RawDocument, text: str, kind: str) -> None:
+    """Add a body of a type to the blocks."""
+    content = text.encode(errors="replace")
+    found = parse_html(content) if kind == "text/html" else parse_text(content)
+    raw.blocks += found.blocks
+    if "hidden_text" in found.counts:
+        raw.counts.setdefault("hidden_text", []).extend(found.counts["hidden_text"])
 
 
 def _text(part: Any) -> str:
