@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from core.errors import Encrypted, TooLarge, Unparseable
@@ -14,27 +12,12 @@ from ingest.parsed import Block, RawDocument
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, local
 from ingest.parsers.request import ParseRequest
+from ingest.parsers.sheet_numbers import DAYS_TO_1904, Styles, kind_of, shown
 from ingest.parsers.tables import markdown_table
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLS = "application/vnd.ms-excel"
 MAX_CELLS = 5_000_000
-_PERCENT_FORMATS = {9, 10}
-_DATE_FORMATS = {*range(14, 23), *range(45, 48)}
-_DATE_CODE = re.compile(r"[ymdhs]", re.IGNORECASE)
-_QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
-_EPOCH = datetime(1899, 12, 30)
-_DAYS_TO_1904 = 1462
-"""Workbooks from old Macs count from another day."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Styles:
-    """What cell styles show: numbers of those for dates and for shares, and how many days later days are counted."""
-
-    dates: set[int]
-    percents: set[int]
-    later_days: int
 
 
 def parse_xlsx(request: ParseRequest) -> RawDocument:
@@ -62,10 +45,11 @@ def parse_xls(request: ParseRequest) -> RawDocument:
     import xlrd  # type: ignore[import-untyped]
 
     try:
-        book = xlrd.open_workbook(str(request.path), on_demand=True, logfile=io.StringIO())
+        book = _open_xls(request.path)
+        styles = _xls_styles(book)
         raw = RawDocument([], XLS, "xls", pages=book.nsheets)
         for number, sheet in enumerate(book.sheets(), start=1):
-            rows = [[_xls_cell(cell, book.datemode) for cell in sheet.row(row)] for row in range(sheet.nrows)]
+            rows = [[_xls_cell(cell, styles) for cell in sheet.row(row)] for row in range(sheet.nrows)]
             _add_sheet(raw, number, sheet.name, rows, [])
     except xlrd.XLRDError as error:
         if "encrypt" in str(error).lower() or "password" in str(error).lower():
@@ -122,30 +106,25 @@ def _string(item: Any) -> str:
     return own + "".join(_string(child) for child in item)
 
 
-def _styles(package: Package) -> _Styles:
-    """Return which cell styles show a date or a share, and from which day the workbook counts."""
+def _styles(package: Package) -> Styles:
+    """Return what the cell styles show, and from which day the workbook counts."""
     codes: dict[int, str] = {}
     book = package.xml("xl/workbook.xml")
     since_1904 = book is not None and any(
         local(element) == "workbookPr" and element.get("date1904") in ("1", "true") for element in book.iter()
     )
-    found = _Styles(set(), set(), _DAYS_TO_1904 if since_1904 else 0)
+    found = Styles([], DAYS_TO_1904 if since_1904 else 0)
     root = package.xml("xl/styles.xml")
     for element in root.iter() if root is not None else ():
         if local(element) == "numFmt":
             codes[int(element.get("numFmtId", "0"))] = element.get("formatCode", "")
         elif local(element) == "cellXfs":
-            for number, style in enumerate(element):
-                code = int(style.get("numFmtId") or 0)
-                shown = _QUOTED.sub("", codes.get(code, ""))
-                if code in _PERCENT_FORMATS or "%" in shown:
-                    found.percents.add(number)
-                elif code in _DATE_FORMATS or _DATE_CODE.search(shown):
-                    found.dates.add(number)
+            numbers = [int(style.get("numFmtId") or 0) for style in element]
+            found.kinds.extend(kind_of(number, codes.get(number, "")) for number in numbers)
     return found
 
 
-def _rows(package: Package, name: str, strings: list[str], styles: _Styles) -> Iterator[list[str]]:
+def _rows(package: Package, name: str, strings: list[str], styles: Styles) -> Iterator[list[str]]:
     from lxml import etree
 
     source = io.BytesIO(package.read(name, limit=256 * 2**20))
@@ -169,7 +148,7 @@ def _rows(package: Package, name: str, strings: list[str], styles: _Styles) -> I
         raise Unparseable(f"damaged sheet: {error}") from error
 
 
-def _row_values(row: Any, strings: list[str], styles: _Styles) -> list[str]:
+def _row_values(row: Any, strings: list[str], styles: Styles) -> list[str]:
     values: list[str] = []
     for cell in row:
         if local(cell) != "c":
@@ -190,7 +169,7 @@ def _column(reference: str) -> int | None:
     return number - 1 if number else None
 
 
-def _cell(cell: Any, strings: list[str], styles: _Styles) -> str:
+def _cell(cell: Any, strings: list[str], styles: Styles) -> str:
     kind = cell.get("t")
     if kind == "inlineStr":
         return " ".join(_string(cell).split())
@@ -207,32 +186,38 @@ def _cell(cell: Any, strings: list[str], styles: _Styles) -> str:
     return _number(value, int(cell.get("s") or 0), styles)
 
 
-def _number(value: str, style: int, styles: _Styles) -> str:
+def _number(value: str, style: int, styles: Styles) -> str:
     try:
         number = float(value)
     except ValueError:
         return value
-    if style in styles.percents:
-        return f"{number * 100:.12g}%"
-    if style in styles.dates and 1 <= number < 2_958_466:
-        moment = _EPOCH + timedelta(days=number + styles.later_days)
-        return moment.date().isoformat() if number == int(number) else moment.isoformat(" ", "minutes")
-    return f"{number:.12g}" if abs(number) < 1e15 else value
+    return shown(number, styles.kinds[style] if 0 <= style < len(styles.kinds) else "plain", styles.later_days)
 
 
-def _xls_cell(cell: Any, datemode: int) -> str:
+def _open_xls(path: Path) -> Any:
+    """Open a workbook; how its cells are formatted is read only where that tells elapsed time from dates."""
+    import xlrd
+
+    book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
+    if "elapsed" in _xls_styles(book).kinds:
+        return xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO(), formatting_info=True)
+    return book
+
+
+def _xls_styles(book: Any) -> Styles:
+    formats = {key: found.format_str for key, found in book.format_map.items()}
+    kinds = [kind_of(style.format_key, formats.get(style.format_key, "")) for style in book.xf_list]
+    return Styles(kinds, DAYS_TO_1904 if book.datemode else 0)
+
+
+def _xls_cell(cell: Any, styles: Styles) -> str:
     import xlrd
 
     if cell.ctype == xlrd.XL_CELL_DATE:
-        try:
-            moment = xlrd.xldate_as_datetime(cell.value, datemode)
-        except (ValueError, OverflowError):
-            return str(cell.value)
-        return str(
-            moment.date().isoformat() if moment.time() == moment.min.time() else moment.isoformat(" ", "minutes")
-        )
+        elapsed = cell.xf_index is not None and styles.kinds[cell.xf_index] == "elapsed"
+        return shown(cell.value, "elapsed" if elapsed else "moment", styles.later_days)
     if cell.ctype == xlrd.XL_CELL_NUMBER:
-        return f"{cell.value:.12g}"
+        return shown(cell.value, "plain", styles.later_days)
     if cell.ctype == xlrd.XL_CELL_BOOLEAN:
         return "TRUE" if cell.value else "FALSE"
     return "" if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK) else " ".join(str(cell.value).split())
