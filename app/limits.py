@@ -73,7 +73,7 @@ class Guard:
                 return
         limit = self._upload_bytes if _is_upload(scope) else JSON_BYTES
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > limit:
+        if length.isdecimal() and int(length) > limit:
             await _too_large(limit)(scope, receive, send)
             return
         counted = Counted(receive, send, limit)

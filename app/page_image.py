@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
+from app.schemas import whole_number
 from core.errors import InvalidInput, NotFound, ParseTimeout, Unparseable
 from core.types import Box
 
@@ -93,7 +94,7 @@ def highlight_span(text: str) -> tuple[int, int]:
     Raises:
         InvalidInput: it is not one.
     """
-    first, separator, last = text.partition("-")
-    if not separator or not first.isdigit() or not last.isdigit() or int(first) >= int(last):
+    start, end = map(whole_number, text.partition("-")[::2])
+    if start is None or end is None or start >= end:
         raise InvalidInput("highlight must be START-END in characters of the document's text")
-    return int(first), int(last)
+    return start, end

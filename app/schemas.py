@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -22,17 +22,46 @@ def printable(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
+def require_unicode(text: str) -> str:
+    """Return a text that has bytes: JSON and command lines may hold halves of characters, which no store takes.
+
+    Raises:
+        ValueError: it holds such a half.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must hold whole characters, no half of a surrogate pair")
+    return text
+
+
 def holds_words(text: str) -> str:
     """Return a text that can be looked up, without control characters.
 
     Raises:
-        ValueError: there is no letter and no digit in it.
+        ValueError: there is no letter and no digit in it, or half a character.
     """
+    require_unicode(text)
     if not any(character.isalnum() for character in text):
         raise ValueError("must hold a word")
     return printable(text)
 
 
+def require_line(text: str) -> str:
+    """Return a name as it is: with a control character in it, it names nothing that a store could hold.
+
+    Raises:
+        ValueError: there is one in it.
+    """
+    if _CONTROL.search(text):
+        raise ValueError("must hold no control character")
+    return text
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a few decimal digits stand for, `None` for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_INTEGER)) else None
+
+
+Line = Annotated[str, AfterValidator(require_line)]
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), AfterValidator(holds_words)]
 
 
@@ -45,20 +74,25 @@ class Body(BaseModel):
 class FilterBody(Body):
     """What narrows a search."""
 
-    document_ids: list[str] | None = Field(default=None, max_length=1000)
-    source_prefix: str | None = None
-    media_type: str | None = None
+    document_ids: list[Line] | None = Field(default=None, max_length=1000)
+    source_prefix: Line | None = None
+    media_type: Line | None = None
     updated_after: datetime | None = None
     updated_before: datetime | None = None
     as_of: datetime | None = Field(default=None, description="Answer from what was in force at this moment")
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[Line, Line] = Field(default_factory=dict)
 
     @field_validator("updated_after", "updated_before", "as_of")
     @classmethod
-    def _has_zone(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
             raise ValueError("give a time zone, e.g. 2026-01-31T00:00:00Z")
-        return value
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("must lie within the years 1 to 9999 in UTC") from error
 
     def filters(self, collection: str | None) -> Filters:
         """Return the filters within a collection."""
@@ -84,7 +118,7 @@ class AskBody(Body):
     )
     question: Text
     conversation_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    collection: str | None = None
+    collection: Line | None = None
     k: int | None = Field(default=None, ge=1, le=100)
     generator: GeneratorChoice = "auto"
     style: StyleBody = StyleBody()
@@ -113,7 +147,7 @@ class SearchBody(Body):
     k: int = Field(default=10, ge=1, le=100)
     mode: Mode | None = None
     rerank: bool | None = None
-    collection: str | None = None
+    collection: Line | None = None
     min_seq: int | None = Field(default=None, ge=0)
     filters: FilterBody = FilterBody()
 
@@ -122,8 +156,8 @@ class ExplainBody(Body):
     """A question, and the document that was expected."""
 
     question: Text
-    document_id: str = Field(description="Its id, or its source")
-    collection: str | None = None
+    document_id: Line = Field(description="Its id, or its source")
+    collection: Line | None = None
     filters: FilterBody = FilterBody()
 
 
@@ -133,7 +167,7 @@ class FeedbackBody(Body):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"answer_id": "…", "rating": "down", "comment": "Old policy"}]}
     )
-    answer_id: str
+    answer_id: Line
     rating: Literal["up", "down", 1, -1]
     comment: Annotated[str, AfterValidator(printable)] = Field(default="", max_length=4000)
 
@@ -146,8 +180,8 @@ class FeedbackBody(Body):
 class SummarizeBody(Body):
     """What to summarise: one document, or a collection."""
 
-    document_id: str | None = None
-    collection: str | None = None
+    document_id: Line | None = None
+    collection: Line | None = None
     generator: GeneratorChoice = "auto"
     sentences: int = Field(default=8, ge=1, le=40)
 
@@ -176,16 +210,18 @@ class ChatMessage(BaseModel):
     def _can_be_read(self) -> ChatMessage:
         for part in self.content if self.role == "user" and isinstance(self.content, list) else ():
             if part.get("type") != "text":  # left out, the question would be another
-                raise ValueError(f"only text is read, not a part of type {part.get('type')}")
+                raise ValueError(f"only text is read, not a part of type {part.get('type')!a}")
+            if not isinstance(part.get("text"), str):
+                raise ValueError("a part of type text must hold its text as a string")
+        require_unicode(self.text)
         return self
 
     @property
     def text(self) -> str:
         """The words of the message; parts that are not text are left out."""
         if isinstance(self.content, list):
-            return "\n".join(
-                str(part["text"]) for part in self.content if part.get("type") == "text" and "text" in part
-            )
+            texts = (part.get("text") for part in self.content if part.get("type") == "text")
+            return "\n".join(text for text in texts if isinstance(text, str))
         return self.content or ""
 
 
@@ -210,7 +246,7 @@ class ChatBody(BaseModel):
     model: str = "attest"
     messages: list[ChatMessage] = Field(min_length=1, max_length=200)
     stream: bool = False
-    collection: str | None = None
+    collection: Line | None = None
     n: int | None = None
     response_format: ResponseFormat | None = None
     tool_choice: str | dict[str, object] | None = None

@@ -13,7 +13,7 @@ from app.ask import ask, ask_events
 from app.auth import Asking, Parts
 from app.events import Concluded, Event
 from app.runtime import Runtime
-from app.schemas import AskBody
+from app.schemas import AskBody, whole_number
 from app.streams import Stream, Streams
 from core.errors import InvalidInput
 from core.types import Json, Question
@@ -107,7 +107,8 @@ async def _lines(stream: Stream, after: int) -> AsyncIterator[str]:
 
 
 def _event_id(text: str) -> tuple[str, int]:
-    stream_id, separator, number = text.partition(":")
-    if not separator or not number.isdigit():
+    stream_id, _, digits = text.partition(":")
+    number = whole_number(digits)
+    if number is None:
         raise InvalidInput("Last-Event-ID must be the id of an event of this API")
-    return stream_id, int(number)
+    return stream_id, number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,9 +12,11 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from app.auth import Asking, Parts
 from app.documents import readable_version
 from app.page_image import PageImages, highlight_span
+from app.runtime import Runtime
 from app.schemas import MOST_INTEGER
 from app.uploads import Uploads, upload_request
 from core.blobs import BlobStore
+from core.db.models import DocumentVersion
 from core.errors import NotFound
 from core.types import Json
 from ingest.documents import delete_document, list_documents, show_document
@@ -70,12 +73,10 @@ def text(document_id: str, principal: Asking, runtime: Parts, request: Request, 
 def original(document_id: str, principal: Asking, runtime: Parts, version: Version = None) -> Response:
     """Return the original file, always as a download: it may hold scripts."""
     found = readable_version(runtime.database, principal, document_id, version)
-    blobs = BlobStore(runtime.settings.blobs)
-    if not blobs.exists(found.blob_sha256):
-        raise NotFound(f"the original file of document {document_id} is not kept")
+    path = _kept(runtime, found)
     name = quote(found.document.source.rsplit("/", 1)[-1])
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "ETag": f'"{found.blob_sha256}"'}
-    return FileResponse(blobs.path(found.blob_sha256), media_type=found.media_type, headers=headers)
+    return FileResponse(path, media_type=found.media_type, headers=headers)
 
 
 @router.get("/{document_id}/pages/{page}.png", response_class=Response)
@@ -96,5 +97,13 @@ def page_image(
         raise NotFound("only the pages of a PDF are pictures")
     boxes = boxes_for(found.layout, *highlight_span(highlight)) if highlight else ()
     images: PageImages = request.app.state.pages
-    path = BlobStore(runtime.settings.blobs).path(found.blob_sha256)
-    return Response(images.draw(found.blob_sha256, path, page, boxes), media_type="image/png")
+    picture = images.draw(found.blob_sha256, _kept(runtime, found), page, boxes)
+    return Response(picture, media_type="image/png")
+
+
+def _kept(runtime: Runtime, version: DocumentVersion) -> Path:
+    """Return where the original file of a version lies."""
+    blobs = BlobStore(runtime.settings.blobs)
+    if not blobs.exists(version.blob_sha256):
+        raise NotFound(f"the original file of document {version.document.id} is not kept")
+    return blobs.path(version.blob_sha256)
