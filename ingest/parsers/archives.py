@@ -31,14 +31,13 @@ def parse_zip(request: ParseRequest) -> RawDocument:
     """
     raw, shut = RawDocument([], "application/zip", "zip"), list[Encrypted]()
     with Package(request) as package:
-        names = [name for name, info in package.names.items() if not info.is_dir()]
-        for name in _limited(names):
-            reason = "a link" if _link(package.names[name]) else why_no_member(name)
+        for name, info in _limited((name, info) for name, info in package.members if not info.is_dir()):
+            reason = "a link" if _link(info) else why_no_member(name)
             if reason is not None:
                 _pass_over(raw, name, reason)
                 continue
             try:
-                _leave(raw, request, name, package.pieces(name))
+                _leave(raw, request, name, package.pieces(name, info))
             except Encrypted as error:
                 if request.password is None:
                     raise

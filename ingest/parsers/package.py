@@ -1,4 +1,4 @@
-"""Zip packages and XML from strangers: bounded reading, no entities, no network."""
+"""Zip packages and XML from strangers: bounded reading, no entities from outside, no network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Package:
             raise Unparseable(f"damaged zip container: {error}") from error
         self._password = request.password.encode() if request.password else None
         self._left = request.max_output_bytes
-        self.names = {info.filename.replace("\\", "/").lstrip("/"): info for info in self._zip.infolist()}
+        self.members = [(info.filename.replace("\\", "/").lstrip("/"), info) for info in self._zip.infolist()]
+        """All of them; several may have one name."""
+        self.names = dict(self.members)
 
     def __enter__(self) -> Package:
         return self
@@ -40,8 +42,8 @@ class Package:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._zip.close()
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """Yield a member's bytes.
+    def pieces(self, name: str, info: zipfile.ZipInfo | None = None) -> Iterator[bytes]:
+        """Yield a member's bytes; `info` says which, where several have the name.
 
         Raises:
             TooLarge: it unpacks to more than the budget, or out of all proportion.
@@ -49,8 +51,7 @@ class Package:
             UnsupportedFormat: it is packed or encrypted in a way that cannot be read.
             Unparseable: it is damaged.
         """
-        info = self.names[name]
-        size = 0
+        info, size = info or self.names[name], 0
         try:
             for piece in self._unpacked(info):
                 size += len(piece)
@@ -109,18 +110,23 @@ class Package:
 
 
 def parse_xml(content: bytes) -> Any:
-    """Return the root element of an XML document.
+    """Return the root element of an XML document; of entities those stand in the text that it declares itself.
 
     Raises:
         Unparseable: it is not well-formed, beyond what can be mended.
+        TooLarge: its entities unpack out of all proportion.
     """
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
+    parser = etree.XMLParser(
+        resolve_entities="internal", no_network=True, load_dtd=False, huge_tree=False, recover=True
+    )
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise Unparseable(f"not well-formed XML: {error}") from error
+    if any("entity amplification" in error.message for error in parser.error_log):
+        raise TooLarge("the entities of the XML unpack out of all proportion")
     if root is None:
         raise Unparseable("not well-formed XML")
     return root

@@ -80,3 +80,12 @@ def test_an_archive_gives_its_members(read) -> None:
     texts = [child.text for child in found.children]
     assert "Text one." in texts[0]
     assert [inner.text for inner in found.children[1].children[0].children] == ["kept"]
+
+
+def test_two_members_of_one_name_are_two_documents(read) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("same.txt", "The code word is walrus.")
+        archive.writestr("same.txt", "The code word is pelican.")
+    found = read("a.zip", buffer.getvalue())
+    assert [child.text for child in found.children] == ["The code word is walrus.", "The code word is pelican."]
