@@ -6,7 +6,6 @@ Unknown sections and keys are refused wherever they come from; secrets never pri
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 import tomllib
@@ -15,8 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from core.blobs import write_durably
-from core.errors import InvalidInput, InvalidSetting
+from core.errors import InvalidSetting
 
 ENV_PREFIX = "ATTEST_"
 PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT", "ATTEST_FILE_PASSWORD"}
@@ -225,6 +223,11 @@ class Settings(Section):
         """The folder of index snapshots, one folder a generation."""
         return self.home / "indexes"
 
+    @property
+    def trials(self) -> Path:
+        """The folder of `attest tune search`: its studies, and stores that it fills anew where they are gone."""
+        return self.home / "tuning" / "search"
+
 
 def default_home() -> Path:
     """Return `ATTEST_HOME`, or `~/.local/share/attest`."""
@@ -250,26 +253,9 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
         raise InvalidSetting(f"the settings are wrong: {_explain(error, path)}") from error
 
 
-def name_embedder(settings: Settings, model: str) -> Path:
-    """Write the embedder's name into the settings file, leaving everything else in it as it is; return the file.
-
-    Raises:
-        InvalidInput: the file holds the key in a form this does not understand.
-    """
-    path = Path(os.environ.get("ATTEST_CONFIG") or settings.home / "attest.toml")
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    line = f"model = {json.dumps(model)}"
-    before, header, body = text.partition("[embedder]\n")
-    if not header:
-        changed = f"{text.rstrip()}\n\n[embedder]\n{line}\n".lstrip()
-    else:
-        section, bracket, rest = body.partition("\n[")
-        kept = [row for row in section.splitlines() if not re.match(r"\s*(model|revision)\s*=", row)]
-        changed = before + header + "\n".join([line, *kept]) + ("\n" if not bracket else "") + bracket + rest
-    if tomllib.loads(changed).get("embedder", {}).get("model") != model:
-        raise InvalidInput(f"write by hand into {path}: [embedder] {line}")
-    write_durably(path, changed.encode())
-    return path
+def variable_of(section: str, key: str) -> str:
+    """Return the variable of the environment that lies over a setting."""
+    return f"{ENV_PREFIX}{section}__{key}".upper()
 
 
 def _is_file(path: Path) -> bool:
@@ -315,7 +301,7 @@ def _explain(error: Exception, path: Path) -> str:
 
 
 def _origin(place: tuple[int | str, ...], path: Path) -> str:
-    variable = ENV_PREFIX + "__".join(str(part) for part in place[:2]).upper()
+    variable = variable_of(str(place[0]), str(place[1])) if len(place) > 1 else ""
     return variable if variable in os.environ else str(path)
 
 

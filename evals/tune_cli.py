@@ -31,15 +31,15 @@ def tune_search(
     With documents given, how they are cut is searched too; without, your store stays as it is cut.
     """
     from core.settings import load_settings
+    from core.settings_file import write_settings
     from evals.answers import Material
     from evals.search import SearchOptions, plot, search_settings
-    from evals.settings_file import write_settings
 
     settings = load_settings()
     material = Material(tuple(docs or ()), corpus) if docs or corpus else None
     options = SearchOptions(questions, material, trials, limit, study)
     found = search_settings(options, settings)
-    folder = settings.home / "tuning" / "search"
+    folder = settings.trials
     (folder / f"{study}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     plot(found, folder / f"{study}.png")
     path = write_settings(settings, found["winner"]["settings"]) if write else None

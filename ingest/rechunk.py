@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.blobs import NO_BLOB, BlobStore
 from core.db.models import DocumentVersion
-from core.errors import IngestError
+from core.errors import Conflict, IngestError
 from core.settings import Settings
-from ingest.chunk import ChunkDraft, chunk
+from ingest.chunk import ChunkDraft, chunk, chunker_spec
 from ingest.parsed import ParsedDocument, Span
 from ingest.parser_process import ParseJob
 from ingest.prepared import text_sha256
@@ -24,8 +25,30 @@ if TYPE_CHECKING:
 PARAGRAPH = re.compile(r"\S[^\n]*(?:\n[^\n]+)*")
 
 
+def sizes_of(chunker: str) -> dict[str, int]:
+    """Return the settings of ingestion that a generation's chunker was made with."""
+    spec = json.loads(chunker)
+    names = {"chunk_tokens": "tokens", "chunk_overlap_tokens": "overlap"}
+    return {name: spec[key] for name, key in names.items() if key in spec}
+
+
+def settings_of(chunker: str, settings: Settings) -> Settings:
+    """Return settings under which a version is cut as a generation's chunker does.
+
+    Raises:
+        Conflict: the chunker is another version than ours.
+    """
+    sized = settings.model_copy(update={"ingest": settings.ingest.model_copy(update=sizes_of(chunker))})
+    if chunker_spec(sized.ingest) != chunker:
+        raise Conflict(
+            f"the generation was cut by another version of the chunker ({chunker}): documents cannot be added to it. "
+            "Run: attest reindex"
+        )
+    return sized
+
+
 class Rechunker:
-    """Cuts versions by the chunker's present settings; `close` stops its parser."""
+    """Cuts versions by the settings it is given; `close` stops its parser."""
 
     def __init__(self, settings: Settings, encoder: Encoder, blobs: BlobStore) -> None:
         self._settings, self._encoder, self._blobs = settings, encoder, blobs

@@ -6,7 +6,6 @@ that come, change or go meanwhile are caught up with before the switch, which ha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from core.errors import Conflict, NotFound
 from core.failpoints import failpoint
 from core.settings import Settings
 from ingest.chunk import ChunkDraft, chunker_spec
-from ingest.rechunk import Rechunker
+from ingest.rechunk import Rechunker, settings_of, sizes_of
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
@@ -50,12 +49,18 @@ def build(database: Database, settings: Settings, encoder: Encoder, report: Repo
 def catch_up(
     database: Database, settings: Settings, encoder: Encoder, source: int, target: int, report: Report | None = None
 ) -> None:
-    """Give every version that has passages in one generation passages in another."""
+    """Give every version that has passages in one generation passages in another, cut as that one's are.
+
+    Raises:
+        Conflict: there is one to cut, and the other generation was cut by another version of the chunker.
+    """
     with database.read() as session:
         total = session.scalar(select(func.count()).select_from(_missing(source, target).subquery())) or 0
-        same = session.get_one(Generation, source).chunker == session.get_one(Generation, target).chunker
-        smaller = encoder.max_tokens < json.loads(session.get_one(Generation, target).chunker).get("tokens", 0)
-    rechunker = Rechunker(settings, encoder, BlobStore(settings.blobs)) if not same or smaller else None
+        theirs, chunker = (session.get_one(Generation, key).chunker for key in (source, target))
+    if not total:
+        return
+    anew = theirs != chunker or encoder.max_tokens < sizes_of(chunker).get("chunk_tokens", 0)
+    rechunker = Rechunker(settings_of(chunker, settings), encoder, BlobStore(settings.blobs)) if anew else None
     done = 0
     try:
         while True:

@@ -12,7 +12,10 @@ import typer
 from core.db.models import Generation
 from core.db.session import Database
 from core.errors import Conflict
-from core.settings import EmbedderSettings, Settings, load_settings, name_embedder
+from core.settings import EmbedderSettings, Settings, load_settings
+from core.settings_file import SettingsEdit, edit_settings
+from ingest.chunk import chunker_spec
+from ingest.rechunk import sizes_of
 from ingest.reindex import build, retired_generation, switch
 from ingest.reindex_compare import Comparison, measure, read_questions
 
@@ -48,34 +51,51 @@ def _go(
 ) -> dict[str, Any]:
     asked = read_questions(questions) if questions is not None else None
     old = _live(database)
-    new = _encoder(settings, embedder or settings.embedder.model)
+    new = _encoder(settings, _lasting(embedder) if embedder else settings.embedder.model)
     generation = build(database, settings, new, _progress)
     comparison = None
     if asked is not None:
         before = measure(database, old.id, _encoder(settings, old.embedder, old.revision), asked)
         comparison = Comparison(len(asked), before, measure(database, generation, new, asked))
     switched = force or (comparison is not None and comparison.good_enough)
+    edit = _edit(settings, new.name, chunker_spec(settings.ingest)) if switched else None
     if switched:
         switch(database, settings, new, generation)
-    return _result(settings, generation, new.name, switched, comparison)
+    return _result(generation, new.name, edit, comparison)
 
 
 def _roll_back(database: Database, settings: Settings) -> dict[str, Any]:
     former = retired_generation(database)
     encoder = _encoder(settings, former.embedder, former.revision)
+    edit = _edit(settings, former.embedder, former.chunker)
     switch(database, settings, encoder, former.id)
-    return _result(settings, former.id, former.embedder, True, None)
+    return _result(former.id, former.embedder, edit, None)
 
 
-def _result(
-    settings: Settings, generation: int, embedder: str, switched: bool, comparison: Comparison | None
-) -> dict[str, Any]:
-    written = name_embedder(settings, embedder) if switched else None
+def _lasting(embedder: str) -> str:
+    """Return the name of an embedder as it holds in every folder: an existing path is made absolute."""
+    path = Path(embedder).expanduser()
+    return str(path.absolute()) if path.exists() else embedder
+
+
+def _edit(settings: Settings, embedder: str, chunker: str) -> SettingsEdit:
+    """Return the settings file with what differs of a generation, before it is switched to: a file that cannot be
+    changed must not leave settings that refuse the next document."""
+    chosen: dict[str, dict[str, Any]] = {"embedder": {"model": embedder}}
+    if embedder != settings.embedder.model:
+        chosen["embedder"]["revision"] = None  # the other one's
+    sizes = {name: size for name, size in sizes_of(chunker).items() if getattr(settings.ingest, name) != size}
+    return edit_settings(settings, chosen | ({"ingest": sizes} if sizes else {}))
+
+
+def _result(generation: int, embedder: str, edit: SettingsEdit | None, comparison: Comparison | None) -> dict[str, Any]:
+    """Write the settings of a generation that was switched to, and return what was done."""
     return {
         "generation": generation,
         "embedder": embedder,
-        "switched": switched,
-        "settings": str(written) if written else None,
+        "switched": edit is not None,
+        "settings": str(edit.write()) if edit else None,
+        "overridden": list(edit.overridden) if edit else [],
         "comparison": comparison.to_json() if comparison else None,
     }
 
@@ -120,6 +140,7 @@ def _text(result: dict[str, Any]) -> str:
         lines.append(
             f"switched; embedder named in {result['settings']}. Running servers follow by themselves. Undo: --rollback"
         )
+        lines += [f"the environment overrides what was written: {name}" for name in result["overridden"]]
     elif result["comparison"] is None:
         lines.append("not switched: name questions to compare on (--questions FILE), or --force")
     else:

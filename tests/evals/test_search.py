@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from core.errors import InvalidInput
 from core.settings import load_settings
+from core.settings_file import write_settings
 from evals.search import Trial, frontier_of, winner
-from evals.settings_file import write_settings
 from evals.tune_cli import cli
 
 QUESTIONS = [

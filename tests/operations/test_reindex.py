@@ -20,7 +20,8 @@ from core.db.generations import live_generation
 from core.db.models import Change, ChunkRow, Document, Generation
 from core.db.session import Database
 from core.errors import Conflict, IndexMismatch, NotFound
-from core.settings import EmbedderSettings, Settings, load_settings, name_embedder
+from core.settings import EmbedderSettings, Settings, load_settings
+from core.settings_file import write_settings
 from core.types import OPERATOR, Query
 from ingest import reindex as reindexing
 from ingest.promote import remove_document
@@ -28,6 +29,7 @@ from ingest.reindex import build, retired_generation, switch
 from ingest.reindex_compare import Comparison, Measured, measure, read_questions
 from ingest.report import IngestOptions, TextRecord
 from ingest.run import ingest, ingest_texts
+from models.sources import find_weights
 from retriever import follower
 from retriever.retriever import Retriever
 from tests.conftest import KnowledgeBase
@@ -186,10 +188,11 @@ def test_the_setting_is_written_and_the_rest_of_the_file_kept(tmp_path) -> None:
         "[server]\nport = 9\n",
         '# mine\n[embedder]\nmodel = "a"\nrevision = "r"\nbatch_size = 4\n\n[server]\nport = 9\n',
         "[server]\nport = 9\n\n[embedder]\nbatch_size = 4",
+        '[embedder]  # the encoder\nmodel = "a" # ours\nbatch_size = 4\n[server] # here\nport = 9\n# mine',
     ):
         (tmp_path / "attest.toml").write_text(text)
         before = load_settings(tmp_path)
-        name_embedder(before, 'some "model"')
+        write_settings(before, {"embedder": {"model": 'some "model"', "revision": None}})
         after = load_settings(tmp_path)
         assert after.embedder.model == 'some "model"'
         assert after.embedder.revision is None
@@ -274,3 +277,97 @@ def test_the_command_builds_compares_switches_and_goes_back(
     status, result = reindex("--rollback")
     assert (status, result["switched"]) == (0, True)
     assert healthy(load_settings())
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    run([*arguments, "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def cut(database: Database) -> dict[str, list[int]]:
+    """Return how many passages each document has in each generation."""
+    counted = select(Document.source, ChunkRow.generation_id, func.count()).join(
+        Document, Document.key == ChunkRow.document_key
+    )
+    found: dict[str, list[int]] = {}
+    with database.read() as session:
+        rows = session.execute(
+            counted.group_by(Document.source, ChunkRow.generation_id).order_by(ChunkRow.generation_id)
+        )
+        for source, _, count in rows:
+            found.setdefault(Path(source).name, []).append(count)
+    return found
+
+
+def test_going_back_cuts_what_came_meanwhile_as_the_generation_is_cut(
+    own_knowledge_base: KnowledgeBase,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(own_knowledge_base.home))
+    config = own_knowledge_base.home / "attest.toml"
+    text = " ".join(f"Rule {number} says that clause {number} holds." for number in range(200))
+    for name in ("before", "after", "later"):
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n\n{name}: {text}\n")
+    run_json(capsys, "ingest", str(tmp_path / "before.md"))
+    config.write_text("[ingest]\nchunk_tokens = 64\nchunk_overlap_tokens = 8\n")
+    assert run_json(capsys, "reindex", "--force")["switched"]
+    run_json(capsys, "ingest", str(tmp_path / "after.md"))
+    assert run_json(capsys, "reindex", "--rollback")["switched"]
+    assert load_settings().ingest.chunk_tokens == 200
+    assert run_json(capsys, "ingest", str(tmp_path / "later.md"))["failed"] == []
+    database = Database.open(load_settings())
+    try:
+        counts = cut(database)
+        assert counts["after.md"][0] == counts["before.md"][0] == counts["later.md"][0]
+        assert counts["after.md"][0] < counts["after.md"][1]
+    finally:
+        database.close()
+
+
+def test_a_settings_file_that_cannot_be_changed_stops_the_switch(
+    own_knowledge_base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(own_knowledge_base.home))
+    monkeypatch.setenv("ATTEST_INGEST__CHUNK_TOKENS", "64")
+    (own_knowledge_base.home / "attest.toml").write_text("embedder = { batch_size = 8 }\n")
+    assert run(["reindex", "--force"]) == 2
+    assert "write by hand" in capsys.readouterr().err
+    monkeypatch.delenv("ATTEST_INGEST__CHUNK_TOKENS")
+    assert run(["reindex", "--json"]) == 1  # the generation of these settings is still the live one
+    assert "already" in capsys.readouterr().err
+
+
+def test_a_folder_named_from_where_one_stands_is_named_for_everywhere(
+    own_knowledge_base: KnowledgeBase,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(own_knowledge_base.home))
+    (tmp_path / "my emb").symlink_to(find_weights(load_settings().embedder.model))
+    monkeypatch.chdir(tmp_path)
+    (own_knowledge_base.home / "attest.toml").write_text("[embedder]  # the encoder\nbatch_size = 16\n")
+    assert run_json(capsys, "reindex", "--embedder", "my emb", "--force")["switched"]
+    written = load_settings().embedder
+    assert Path(written.model).is_absolute()
+    assert Path(written.model).is_dir()
+    assert written.batch_size == 16
+    monkeypatch.setenv("ATTEST_EMBEDDER__MODEL", written.model)
+    assert run_json(capsys, "reindex", "--rollback")["overridden"] == ["ATTEST_EMBEDDER__MODEL"]
+
+
+def test_passages_of_another_version_of_the_chunker_are_not_mixed_with_ours(
+    database: Database, settings: Settings
+) -> None:
+    fill(database, settings)
+    former = switch(database, settings, NEW, build(database, settings, NEW))
+    with database.write() as session:
+        generation = session.get_one(Generation, former)
+        generation.chunker = generation.chunker.replace('"version": ', '"version": 9')
+    switch(database, settings, OLD, former)  # nothing to cut
+    switch(database, settings, NEW, retired_generation(database).id)
+    fill(database, settings, NEW, ("silver",))
+    with pytest.raises(Conflict, match="another version of the chunker"):
+        switch(database, settings, OLD, former)
