@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from core.tags import without_tags
 from ingest.parsed import Block, RawDocument
 from ingest.parsers.text import decode
 
@@ -15,12 +16,16 @@ _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_SPAN = r"(?<![`\\])(?P<ticks>`{1,8})(?!`)(?P<code>(?:(?!\n[ \t\r]*\n)[\s\S])+?)(?<!`)(?P=ticks)(?!`)"
+_CODE = re.compile(_SPAN)
+_FENCED = r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n[\s\S]*?(?:^ {0,3}(?P=fence)[`~]*[ \t\r]*$|\Z)"
+_CODE_OR_COMMENT = re.compile(rf"(?P<kept>{_FENCED}|{_SPAN})|<!--[\s\S]*?-->", re.MULTILINE)
+_HELD = re.compile(r"\x00(\d+)\x00")
+"""Stands for a code span while the text around it is read; a document holds no such character."""
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"(?<!\\)\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:[^()\s]|\([^)]*\))*(?:\s+\"[^\"]*\")?\)")
 _REFERENCE = re.compile(r"\[([^\]]+)\]\[[^\]]*\]")
 _DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s+\S+.*$")
-_TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>")
 _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(
     r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])"
@@ -40,7 +45,10 @@ def parse_markdown(content: bytes) -> RawDocument:
 
 def read_markdown(text: str) -> list[Block]:
     """Return the blocks of a Markdown text."""
-    return _Reader().read(_COMMENT.sub("", text) if "<!--" in text else text)
+    end = text.rfind("-->") + 1  # what begins behind the last end never ends: looking for that takes quadratic time
+    if end and "<!--" in text:
+        text = _CODE_OR_COMMENT.sub(lambda found: found["kept"] or "", text[: end + 2]) + text[end + 2 :]
+    return _Reader().read(text)
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
@@ -69,9 +77,23 @@ def _plain(value: Any) -> Any:
 
 
 def inline(text: str) -> str:
-    """Return the words of inline Markdown: link texts without addresses, no emphasis marks or tags."""
+    """Return the words of inline Markdown: link texts without addresses, no emphasis marks or tags, code as it is."""
     if not _MARKS.search(text):  # most lines, at a tenth of the cost
         return text
+    if "`" not in text:
+        return _plain_inline(text)
+    spans: list[str] = []
+
+    def hold(found: re.Match[str]) -> str:
+        spans.append(found["code"].strip(" ") or found["code"])
+        return f"\x00{len(spans) - 1}\x00"
+
+    text = _plain_inline(_CODE.sub(hold, text.replace("\x00", "")).replace("`", ""))
+    return _HELD.sub(lambda found: spans[int(found[1])], text)
+
+
+def _plain_inline(text: str) -> str:
+    """Return the words of inline Markdown without code."""
     # A pattern is tried only where what it cannot do without is there: most lines hold one kind of mark.
     if "](" in text:
         text = _IMAGE.sub(r"\1", text)
@@ -81,12 +103,11 @@ def inline(text: str) -> str:
     if "][" in text:
         text = _REFERENCE.sub(r"\1", text)
     if "<" in text:
-        text = _TAG.sub("", text)
+        text = without_tags(text)
     if "**" in text or "__" in text:
         text = _STRONG.sub(r"\2", text)
     if "*" in text or "_" in text:
         text = _EMPHASIS.sub(lambda found: found[1] or found[2], text)
-    text = text.replace("`", "")
     return _ESCAPE.sub(r"\1", text) if "\\" in text else text
 
 

@@ -90,6 +90,27 @@ def test_lines_of_markdown_are_kept_where_they_are_printed(read) -> None:
     assert read("a.md", text).text == "Flash point: 12 °C\nBoiling point: 82 °C\n\nOne line\nand another wrapped."
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            "Run `git clone <repository-url>` and then `cd <folder-name>`.",
+            "Run git clone <repository-url> and then cd <folder-name>.",
+        ),
+        ("Set `__init__`, `*args` and `a<b>c` in ``x `y` z``.", "Set __init__, *args and a<b>c in x `y` z."),
+        ("Filter by x<y and y>z, by <name>.", "Filter by x<y and y>z, by <name>."),
+        ("See [`<b>` and *more*](http://x.org/`y`).", "See <b> and more."),
+        ("A `span\nof <two> lines` ends.", "A span of <two> lines ends."),
+        ("Keep `<!-- this -->` <!-- not\nthis -->here.", "Keep <!-- this --> here."),
+        ("```html\n<!-- kept --><b>\n```\n\n<!-- gone -->End.", "<!-- kept --><b>\n\nEnd."),
+        ('A lone ` tick, <b>bold</b> and <a href="/x">linked</a>.<br>', "A lone tick, bold and linked."),
+        ("<details open><summary>More</summary> text</details>", "More text"),
+    ],
+)
+def test_code_and_placeholders_of_markdown_are_kept_and_tags_are_not(read, text: str, kept: str) -> None:
+    assert read("a.md", text).text == kept
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_text_in_any_encoding(read, encoding: str) -> None:
     text = "Größe und naïve Café, über alles. " * 4
