@@ -11,6 +11,7 @@ from core.types import Evidence, Json, Query, Question, Retrieval, Verdict
 
 PRIVATE = frozenset({"pii", "secrets"})
 """Rails whose finding must not be kept where the policy redacts or blocks it."""
+TAKES_OUT = ("redact", "block")
 
 
 def check_input(runtime: Runtime, question: Question) -> tuple[Verdict, ...]:
@@ -19,10 +20,23 @@ def check_input(runtime: Runtime, question: Question) -> tuple[Verdict, ...]:
 
 
 def redact(runtime: Runtime, trace: Trace, verdicts: Sequence[Verdict]) -> None:
-    """Take personal data out of the question where the policy says so, before anything else sees or keeps it."""
-    if any(verdict.rail in PRIVATE and verdict.action in ("redact", "block") for verdict in verdicts):
-        text = runtime.rails.redact_input(trace.question.text, trace.question.filters.collection)
-        trace.question = replace(trace.question, text=text)
+    """Take personal data out of what was said where the policy says so, before anything else sees or keeps it."""
+    question, collection = trace.question, trace.question.filters.collection
+    if any(verdict.rail in PRIVATE and verdict.action in TAKES_OUT for verdict in verdicts):
+        question = replace(question, text=runtime.rails.redact_input(question.text, collection))
+    if question.history and _takes_out(runtime, collection):  # a client's own messages passed no rail before
+        said = (runtime.rails.redact_input(message.content, collection) for message in question.history)
+        history = (replace(message, content=text) for message, text in zip(question.history, said, strict=True))
+        question = replace(question, history=tuple(history))
+    trace.question = question
+
+
+def _takes_out(runtime: Runtime, collection: str | None) -> bool:
+    """Whether the policy of a rail that finds personal data takes it out of questions."""
+    from guardrails.policy import effective
+
+    policies = [effective(runtime.settings.rails, rail, "input", collection) for rail in sorted(PRIVATE)]
+    return any(policy.enabled and policy.action in TAKES_OUT for policy in policies)
 
 
 def rewrite_question(runtime: Runtime, trace: Trace) -> Query:

@@ -25,13 +25,15 @@ from app.runs import list_runs, show_run
 from app.runtime import Runtime, open_runtime
 from app.schemas import FilterBody
 from app.serve import listen, require_key_beyond_loopback
+from app.steps import check_input, redact
+from app.trace import Trace
 from app.uploads import Uploads, upload_request
 from core.claims import Claim as Held
 from core.db.models import IngestRun
 from core.db.session import Database
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound, RateLimited, StoreUnavailable, TooLarge
 from core.settings import RailPolicy, RailSettings, ServerSettings, load_settings
-from core.types import OPERATOR, Claim, Filters, Principal, Question, Verdict
+from core.types import OPERATOR, Claim, Filters, Message, Principal, Question, Verdict
 from tests.conftest import KnowledgeBase
 
 LEAVE = "How many hours of annual leave may full-time staff carry over?"
@@ -293,3 +295,18 @@ def test_personal_data_leaves_the_question_where_the_policy_says_so(
         from app.audit import find_record
 
         assert token not in json.dumps(find_record(runtime.database, answer.id).record)
+
+
+@pytest.mark.parametrize(("action", "kept"), [("redact", False), ("flag", True)])
+def test_personal_data_leaves_a_clients_earlier_messages_too(
+    own_knowledge_base: KnowledgeBase, action: Any, kept: bool
+) -> None:
+    off = {name: RailPolicy(enabled=False) for name in ("toxicity", "prompt_injection", "harmful_requests")}
+    rails = RailSettings(policy={**off, "pii": RailPolicy(action=action)})
+    account = "GB29 NWBK 6016 1331 9268 19"
+    said = (Message("user", f"My account is {account}. Who books flights?"), Message("assistant", f"Noted: {account}."))
+    with open_runtime(own_knowledge_base.settings.model_copy(update={"rails": rails}), follow=False) as runtime:
+        trace = Trace(Question("And the hotel?", OPERATOR, history=said))
+        redact(runtime, trace, check_input(runtime, trace.question))
+    assert [account in message.content for message in trace.question.history] == [kept, kept]
+    assert "Who books flights?" in trace.question.history[0].content
