@@ -15,7 +15,7 @@ from app.record import record
 from app.refusals import blocked, greeted, refused
 from app.runtime import Runtime
 from app.steps import check_input, check_retrieval, redact, retrieve, rewrite_question, select, weigh
-from app.trace import Conclusion, Trace
+from app.trace import STOPPED, Conclusion, Trace
 from core.errors import Stopping
 from core.types import Answer, Question
 from generation.greetings import greeting_language
@@ -50,16 +50,19 @@ def ask_events(
     """Answer a question, telling each step, claim and citation as it comes; the answer is the last event.
 
     With `streaming`, each claim passes the output rails and leaves as soon as it is verified. `stopped` is
-    asked between pieces of a draft; once true, the model is told to stop and nothing more comes.
+    asked between pieces of a draft; once true, the model is told to stop and no answer comes: what had left is
+    recorded, as stopped.
     """
     trace = Trace(question)
     conclusion = yield from _conclude(runtime, trace, streaming, stopped)
     if conclusion is None:
         return
     if recorded:
-        yield Concluded((yield from trace.step("record", record, runtime, trace, conclusion)))
+        answer = yield from trace.step("record", record, runtime, trace, conclusion)
     else:
-        yield Concluded(trace.answer(conclusion))
+        answer = trace.answer(conclusion)
+    if conclusion.reason != STOPPED:
+        yield Concluded(answer)
 
 
 def _conclude(

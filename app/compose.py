@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 from app.citations import Locator
 from app.events import Event
 from app.gate import Gate
 from app.refusals import blocked, refused
 from app.runtime import Runtime
-from app.trace import Conclusion, Trace
+from app.trace import STOPPED, Conclusion, Trace
 from app.writing import Writing
 from core.types import Citation, Claim, GeneratorName
 
@@ -17,7 +18,7 @@ from core.types import Citation, Claim, GeneratorName
 def compose(
     runtime: Runtime, trace: Trace, *, streaming: bool, stopped: Callable[[], bool]
 ) -> Generator[Event, None, Conclusion | None]:
-    """Draft, verify and release an answer; `None` where the reader stopped it."""
+    """Draft, verify and release an answer; `None` where the reader stopped it before anything had left."""
     if streaming:
         return (yield from _claim_by_claim(runtime, trace, stopped))
     return (yield from _whole(runtime, trace, stopped))
@@ -69,7 +70,7 @@ def _claim_by_claim(
         writing = Writing(runtime, trace, drafter, stopped)
         yield from writing.events()
         if stopped():
-            return None
+            return _stopped(runtime, trace, writing, drafter.name)
         if blocking := trace.judged(writing.verdicts):
             return blocked(runtime, trace, blocking)
         if writing.claims:
@@ -80,6 +81,15 @@ def _claim_by_claim(
         if writing.declined and believed(drafter.name, trace.standalone, trace.evidence, judge, question.history):
             return refused(runtime, trace, "insufficient_evidence")
     return refused(runtime, trace, "unsupported_draft")
+
+
+def _stopped(runtime: Runtime, trace: Trace, writing: Writing, generator: GeneratorName) -> Conclusion | None:
+    """Return what had left when the reader stopped the answer, so that it is recorded; `None` where nothing had."""
+    if not writing.claims:
+        return None
+    trace.judged(writing.verdicts)
+    concluded = _concluded(runtime, trace, generator, (writing.text, writing.claims, writing.citations))
+    return replace(concluded, reason=STOPPED)
 
 
 def _concluded(

@@ -23,6 +23,8 @@ KEPT_S = 120.0
 """How long a finished stream can be read again."""
 RUNNING = 64
 """Answers made at once; beyond it a caller is told to come back, which beats a queue nobody sees."""
+STOPPED: Json = problem(409, "Stopped", "this answer was stopped before it was finished; ask again for the whole of it")
+"""The last event of an answer that a reader stopped, or that nobody was reading any more."""
 KEEP_ALIVE_S = 15.0
 """Silence after which a comment is sent, below the 30 to 60 s after which proxies hang up."""
 
@@ -183,8 +185,10 @@ def _run(stream: Stream, events: Callable[[Stream], Iterator[Event]]) -> None:
     try:
         for event in events(stream):
             stream.put(event_name(event), event_json(event))
-        if stream.cut and not isinstance(event, Concluded):
-            raise Stopping
+        if not isinstance(event, Concluded):
+            if stream.cut:
+                raise Stopping
+            stream.put("error", STOPPED)
     except AttestError as error:
         stream.put("error", problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s))
     except Exception:  # a thread's edge: a bug must reach the reader as an error, not as silence

@@ -27,6 +27,8 @@ from core.types import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
+STOPPED = "stopped"
+"""The reason of an answer of which the reader saw a part only."""
 NEAREST = 3
 """Passages named in a refusal: enough to judge a near miss, few enough to read."""
 

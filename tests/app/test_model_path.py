@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from app.ask import ask, ask_events
 from app.audit import find_record
-from app.events import ClaimReleased, Concluded
+from app.conversations import show_conversation
+from app.events import ClaimReleased, Concluded, Event
 from app.runtime import Runtime, open_runtime
 from app.summarize import Subject, summarize
+from core.db.models import AuditRow
 from core.errors import GeneratorTimeout, GeneratorUnavailable
 from core.types import OPERATOR, Answer, Filters, Question, Style
 from tests.app.conftest import NO_RAILS, serving, with_model
@@ -132,6 +135,29 @@ def test_the_model_stops_when_the_reader_says_stop(own_knowledge_base: Knowledge
             time.sleep(0.05)
     assert double.broken_off == 1, "the model went on writing"
     assert "event: answer" not in told
+    assert "urn:attest:Stopped" in told, "a stream that was stopped ends in words"
+
+
+def test_what_left_before_a_stop_is_recorded(
+    model: Runtime, double: WireDouble, own_knowledge_base: KnowledgeBase
+) -> None:
+    claim = "Full-time staff may carry over at most 240 hours of annual leave into the next leave year."
+    double.mode, double.say, double.pause_s = "say", f"{claim} [1]\n" + "Nobody knows more. " * 100, 0.01
+    told: list[Event] = []
+
+    def left() -> bool:
+        return any(isinstance(event, ClaimReleased) for event in told)
+
+    for event in ask_events(model, replace(only_leave(own_knowledge_base), conversation_id="cut"), stopped=left):
+        told.append(event)
+    assert left()
+    assert not any(isinstance(event, Concluded) for event in told)
+    with model.database.read() as session:
+        row = session.scalars(select(AuditRow)).one()
+    assert (row.record["outcome"], row.record["reason"], len(row.record["citations"])) == ("answered", "stopped", 1)
+    assert [said["text"] for said in row.content["claims"]] == [claim]
+    [turn] = show_conversation(model.database, OPERATOR, "cut")["turns"]
+    assert claim in turn["answer"]["text"]
 
 
 def test_a_follow_up_is_asked_with_its_conversation(model: Runtime, double: WireDouble) -> None:
