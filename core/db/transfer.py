@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Table, create_engine, delete, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from core.db.base import Base
@@ -139,11 +139,16 @@ def _sqlite_copy(source: Path, target: Path, busy_timeout_s: float) -> None:
 
 
 def _copy_tables(source: Connection, target: Connection) -> None:
-    """Copy every row; references within one table are set last, for they may point forward."""
+    """Copy every row; references within one table are set last, for they may point forward.
+
+    A source of an older schema lacks columns, which are empty in the copy.
+    """
     for table in Base.metadata.sorted_tables:
+        there = {column["name"] for column in inspect(source).get_columns(table.name)}
+        rows_there = select(*(column for column in table.c if column.name in there))
         later: list[dict[str, Any]] = []
         own = _self_references(table)
-        for batch in source.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table)).mappings().partitions():
+        for batch in source.execution_options(yield_per=ROWS_AT_ONCE).execute(rows_there).mappings().partitions():
             rows = [dict(row) for row in batch]
             for row in rows:
                 if any(row[name] is not None for name in own):
