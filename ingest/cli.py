@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.db.grants import require_principal
 from core.db.session import Database
-from core.errors import InvalidInput
 from core.logging import configure_logging
 from core.settings import Settings, load_settings
 from core.types import Verdict
-from ingest.report import IngestOptions, IngestReport, TextRecord
+from ingest.report import IngestOptions, IngestReport
 from ingest.summary import summary
 from ingest.validity import read_moment
 
@@ -38,7 +37,9 @@ cli = typer.Typer(add_completion=False)
 @cli.command()
 def ingest_command(
     paths: Annotated[list[str] | None, typer.Argument(help=PATHS)] = None,
-    collection: Annotated[str, typer.Option(help="The collection the documents belong to.")] = "default",
+    collection: Annotated[
+        str | None, typer.Option(help="The collection they belong to, `default` without it; of --retry, all.")
+    ] = None,
     allow: Annotated[list[str] | None, typer.Option(help="Who may read them: user:ana, group:hr, public.")] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
@@ -58,7 +59,7 @@ def ingest_command(
     configure_logging()
     settings = load_settings()
     options = IngestOptions(
-        collection=collection,
+        collection=collection or "default",
         allow=tuple(map(require_principal, allow)) if allow else None,
         sync=sync,
         dry_run=dry_run,
@@ -75,7 +76,7 @@ def ingest_command(
         if watch:
             _watch(paths or [], options, database, settings)
             return
-        report = _run(paths or [], options, database, settings, _Lazy(settings))
+        report = _run(paths or [], collection, options, database, settings, _Lazy(settings))
     finally:
         database.close()
     _tell(report, as_json)
@@ -85,24 +86,36 @@ def ingest_command(
 
 
 def _run(
-    paths: list[str], options: IngestOptions, database: Database, settings: Settings, models: _Lazy
+    paths: list[str],
+    collection: str | None,
+    options: IngestOptions,
+    database: Database,
+    settings: Settings,
+    models: _Lazy,
 ) -> IngestReport:
     from ingest.progress import make_progress
+    from ingest.records import read_records
+    from ingest.retry import retry
     from ingest.run import ingest, ingest_texts
-    from ingest.runs import failed_paths
+    from ingest.validity import require_superseded
+
+    scan = models.scan if models.scans else None
+    parts: Any = {"database": database, "settings": settings, "encoder": models.encoder, "scan": scan}
+
+    def run(sources: Any, options: IngestOptions, left: Any = ()) -> IngestReport:
+        return ingest(sources, options, **parts, progress=make_progress(), left=left)
 
     if not paths and options.retry:
-        paths = failed_paths(database, options.collection)
-    elif not paths:
+        return retry(collection, options, database, settings, run)
+    if not paths:
         raise typer.BadParameter("name files or folders to ingest, or use --retry")
-    encoder, progress = models.encoder, make_progress()
-    if STDIN in paths:
-        if len(paths) > 1:
-            raise typer.BadParameter("- stands alone")
-        records = read_records(sys.stdin)
-        return ingest_texts(records, options, database=database, settings=settings, encoder=encoder, progress=progress)
-    scan = models.scan if models.scans else None
-    return ingest(paths, options, database=database, settings=settings, encoder=encoder, progress=progress, scan=scan)
+    if options.supersedes:
+        require_superseded(database, options.collection, options.supersedes)
+    if STDIN not in paths:
+        return run(paths, options)
+    if len(paths) > 1:
+        raise typer.BadParameter("- stands alone")
+    return ingest_texts(read_records(sys.stdin.buffer), options, **parts, progress=make_progress())
 
 
 def _watch(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> None:
@@ -116,7 +129,7 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
     options = replace(options, busy=writing)
     try:
         for report in watch(
-            [Path(path) for path in paths], lambda: _run(paths, options, database, settings, models), writing
+            [Path(path) for path in paths], lambda: _run(paths, None, options, database, settings, models), writing
         ):
             report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
             report.left_out = [item for item in report.left_out if (item["source"], item["reason"]) not in told]
@@ -128,31 +141,6 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
             models.warm()
     except KeyboardInterrupt:
         sys.stderr.write("stopped watching\n")
-
-
-def read_records(lines: Iterator[str]) -> Iterator[TextRecord]:
-    """Yield the documents of JSON Lines: `source` (or `id`, `_id`), `text`, and optionally `title`, `allow`, more.
-
-    Raises:
-        InvalidInput: a line is no such object; the message names it.
-    """
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            source = str(row.get("source") or row.get("id") or row["_id"])
-            text = str(row["text"])
-        except (ValueError, KeyError, AttributeError) as error:
-            raise InvalidInput(f"line {number} is no JSON object with `source` and `text`") from error
-        allow = row.get("allow")
-        allow = [allow] if isinstance(allow, str) else allow
-        if allow is not None:  # a misspelt reader would shut everybody out in silence
-            for name in allow:
-                require_principal(str(name))
-        known = {"source", "id", "_id", "text", "title", "allow"}
-        attributes = {key: value for key, value in row.items() if key not in known}
-        yield TextRecord(source, text, str(row.get("title") or ""), attributes, tuple(allow) if allow else None)
 
 
 class _Lazy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Row, Table, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from core.blobs import NO_BLOB, BlobStore
@@ -15,16 +15,17 @@ from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import GenerationSpec, live_generation_id
 from core.db.grants import ensure_collection
-from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
+from core.db.models import Collection, Document, DocumentVersion, IngestFailure
 from core.db.prepared import Prepared as Selection
 from core.db.prepared_writes import PreparedWrite
 from core.db.session import Database
 from core.errors import SourceUnavailable
 from core.failpoints import failpoint
+from ingest.amend import amend, current_version, set_access
 from ingest.prepared import Prepared
 from ingest.promote import leave_twins, remove_document
 from ingest.report import IngestOptions
-from ingest.rows import add_chunks, add_version, document_columns, put_document
+from ingest.rows import add_chunks, add_version, attributes_of, document_columns, put_document
 from ingest.validity import refuse_circle, validity_of
 
 _DOCUMENTS, _VERSIONS = cast(Table, Document.__table__), cast(Table, DocumentVersion.__table__)
@@ -50,12 +51,12 @@ _FORGET_FAILURE = PreparedWrite(
     )
 )
 
-Outcome: TypeAlias = Literal["added", "updated", "unchanged", "duplicate", "quarantined"]
+Outcome: TypeAlias = Literal["added", "updated", "amended", "unchanged", "duplicate", "quarantined"]
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What became of a document."""
+    """What became of a document; `amended`: its text stayed, what is known of it did not."""
 
     outcome: Outcome
     key: int
@@ -76,6 +77,7 @@ def commit_documents(
 
     Raises:
         Conflict: one would supersede what supersedes it.
+        NotFound: one was asked to supersede what is not there.
         SourceUnavailable: a purge took an original since it was read, and the file has changed or gone.
     """
     failpoint("ingest.before_commit")
@@ -97,17 +99,21 @@ def _write(
     source = prepared.source.source
     known = next(iter(_KNOWN.rows(session, collection=collection_id, source=source)), None)
     if known is not None and _same(known, prepared):
-        _set_access(session, known.key, prepared)
-        return Committed("unchanged", known.key, False, 0)
-    validity = validity_of(session, collection_id, prepared.document.metadata, options)
+        forget_failure(session, collection_id, source)
+        attributes = attributes_of(prepared.document, options, prepared.attributes)
+        amended = amend(session, known.key, prepared.terms, attributes)
+        if prepared.children:  # opened again for one that had failed
+            _adopt(session, known.key, collection_id, prepared)
+        return Committed("amended" if amended else "unchanged", known.key, amended, 0)
+    validity = validity_of(session, collection_id, prepared.document, prepared.terms)
     if known is not None:
         _supersede(session, known.key, generation_id, validity.effective_from)
     own = known.key if known is not None else None
-    canonical = None if prepared.quarantine else _canonical(session, collection_id, own, prepared.text_sha256)
+    canonical = None if prepared.quarantine else _canonical(session, collection_id, own, prepared)
     key = put_document(session, collection_id, known, document_columns(prepared, validity, options, canonical))
     version_key = add_version(session, key, known.version + 1 if known is not None else 1, prepared, validity)
     refuse_circle(session, key, source, validity.supersedes)
-    _set_access(session, key, prepared)
+    set_access(session, key, prepared.terms.allow)
     chunk_ids = add_chunks(session, generation_id, key, version_key, prepared)
     if canonical is None and not prepared.quarantine:
         append_changes(session, "add", chunk_ids, generation_id)
@@ -149,15 +155,6 @@ def _same(known: Row[Any], prepared: Prepared) -> bool:
     return bool(known.text_sha256 == prepared.text_sha256 and known.blob_sha256 == prepared.blob_sha256)
 
 
-def current_version(session: Session, document: Document) -> DocumentVersion | None:
-    """Return a document's newest version."""
-    return session.scalar(
-        select(DocumentVersion).where(
-            DocumentVersion.document_key == document.key, DocumentVersion.version == document.version
-        )
-    )
-
-
 def _supersede(session: Session, key: int, generation_id: int, heir_from: datetime | None) -> None:
     """End the old version when the new one comes into force; whoever was its twin stands on its own from now on."""
     known = session.get_one(Document, key)
@@ -168,20 +165,12 @@ def _supersede(session: Session, key: int, generation_id: int, heir_from: dateti
     session.flush()
 
 
-def _canonical(session: Session, collection_id: int, own: int | None, text_sha256: str) -> int | None:
+def _canonical(session: Session, collection_id: int, own: int | None, prepared: Prepared) -> int | None:
     """Return the key of the indexed document of the collection with the same cleaned text, if there is one."""
-    same = _SAME_TEXT.rows(session, collection=collection_id, text_sha256=text_sha256)
+    if not prepared.document.text:  # archives have none, and what lies in them differs
+        return None
+    same = _SAME_TEXT.rows(session, collection=collection_id, text_sha256=prepared.text_sha256)
     return next((row.key for row in same if row.key != own), None)
-
-
-def _set_access(session: Session, key: int, prepared: Prepared) -> None:
-    if prepared.allow is None:
-        return
-    session.execute(update(Document).where(Document.key == key).values(own_access=True))
-    session.execute(delete(DocumentAccess).where(DocumentAccess.document_key == key))
-    rows = [{"document_key": key, "principal": name} for name in sorted(set(prepared.allow))]
-    if rows:
-        session.execute(insert(DocumentAccess), rows)
 
 
 def _adopt(session: Session, key: int, collection_id: int, prepared: Prepared) -> None:

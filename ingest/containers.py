@@ -62,6 +62,11 @@ class Containers:
         self._open[source.source] = _Open(prepared, result.spool, {child.source for child in inside})
         return inside
 
+    def holder(self, source: Source) -> Prepared | None:
+        """Return the container that a file of this run was found in."""
+        entry = self._open.get(source.parent or "")
+        return entry.prepared if entry is not None else None
+
     def waits(self, prepared: Prepared) -> bool:
         """Note that a document's vectors are there and tell whether it waits for others."""
         entry = self._open.get(prepared.source.source)
@@ -79,9 +84,8 @@ class Containers:
         if entry is None:
             return None
         entry.outstanding.discard(source.source)
-        if not failed:
-            entry.arrived += 1
-            entry.children.append(source.source)
+        entry.children.append(source.source)
+        entry.arrived += not failed
         return entry.prepared if not entry.outstanding and entry.embedded else None
 
     def filled(self, prepared: Prepared) -> bool:
@@ -91,7 +95,7 @@ class Containers:
     def _close(self, entry: _Open) -> None:
         source = entry.prepared.source.source
         entry.prepared.children = entry.children
-        if entry.children:
+        if entry.arrived:
             self._filled.add(source)
         if entry.spool is not None:
             shutil.rmtree(entry.spool, ignore_errors=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
 from core.db.session import Database
+from ingest.terms import Terms
 
 DELETED_BY = "deleted_by"
 """The attribute of a tombstone that a person made."""
@@ -22,8 +25,20 @@ class KnownDocument:
     text_sha256: str
     title: str
     allow: frozenset[str] | None
+    attributes: dict[str, Any]
+    effective_from: datetime | None
+    expires_at: datetime | None
     deleted_by: str | None
     """Who deleted it by hand; `None` where it lives, or went because its file did."""
+
+    def meets(self, terms: Terms) -> bool:
+        """Tell whether it stands as asked already; what it is to supersede is looked up by whoever commits it."""
+        return (
+            (terms.allow is None or self.allow == frozenset(terms.allow))
+            and (terms.effective_from is None or self.effective_from == terms.effective_from)
+            and (terms.expires_at is None or self.expires_at == terms.expires_at)
+            and terms.supersedes is None
+        )
 
 
 class Known:
@@ -33,6 +48,7 @@ class Known:
         query = (
             select(Document.source, Document.state, Document.key, Document.own_access, Document.title)
             .add_columns(DocumentVersion.blob_sha256, DocumentVersion.text_sha256, Document.attributes)
+            .add_columns(DocumentVersion.effective_from, DocumentVersion.expires_at)
             .join(DocumentVersion, DocumentVersion.document_key == Document.key)
             .join(Collection, Collection.id == Document.collection_id)
             .where(Collection.name == collection, DocumentVersion.version == Document.version)
@@ -54,6 +70,9 @@ class Known:
                 row.text_sha256,
                 row.title,
                 frozenset(lists[row.key]) if row.own_access else None,
+                row.attributes,
+                row.effective_from,
+                row.expires_at,
                 row.attributes.get(DELETED_BY) if row.state == "deleted" else None,
             )
             for row in rows

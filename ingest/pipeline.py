@@ -6,10 +6,9 @@ Parsing runs in processes, embedding in a thread; everything else, commits too, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, Encrypted
+from core.errors import AttestError
 from core.settings import Settings
 from core.types import Verdict
 from ingest.committing import Committer
@@ -31,10 +30,11 @@ from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import judge
 from ingest.remote import Missed
-from ingest.report import Failure, IngestOptions, IngestReport, Progress
+from ingest.report import IngestOptions, IngestReport, Progress
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
 from ingest.sketch import sketch_of
 from ingest.sync import delete_sources, forget_opened, move_documents, moves, vanished
+from ingest.triage import Triage
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -59,13 +59,17 @@ class Pipeline:
         provide: Callable[[], Encoder],
         progress: Progress,
         scan: Callable[[str], tuple[Verdict, ...]] | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
+        """`origins`: source → the address that was named and led to it."""
         self._report, self._options, self._progress, self._scan = report, options, progress, scan
         self._database, self._settings = database, settings
         self._known = Known(database, options.collection)
         self._preparer = Preparer(database, options.collection, settings, provide, self._known)
-        self._committer = Committer(report, options, progress, database, settings, self._preparer)
-        self._containers = self._committer.containers
+        self._origins = origins or {}
+        committer = Committer(report, options, progress, database, settings, self._preparer, self._origins)
+        self._committer, self._containers = committer, committer.containers
+        self._triage = Triage(options, self._known, committer.containers, committer.asked, committer.failures)
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._waiting: deque[Source] = deque()
         self._parsing = self._chunks_waiting = self._embedding = 0
@@ -85,15 +89,21 @@ class Pipeline:
         for one in missed:
             self._committer.fail(one.source, one.error)
         shut = [one.source.source for one in missed]
-        if not self._options.dry_run:
-            forget_opened(self._database, self._options.collection, self._known, shut)
         gone = self._follow_moves(files, roots, shut) if self._options.sync else []
         if self._options.dry_run:
             self._plan(files, gone)
         else:
             self._ingest(files)
             self._report.deleted = delete_sources(self._database, self._options.collection, gone)
+            self._strike(roots, shut)
         self._progress.finish()
+
+    def _strike(self, roots: Sequence[Path], shut: Sequence[str]) -> None:
+        """Take off the list of failures what can be reached by now and what is gone; the terms they held are used."""
+        forget_opened(self._database, self._options.collection, self._known, shut)
+        failed = {failure.source for failure in self._report.failed}
+        self._committer.failures.forget(*set(self._origins.values()) - failed)
+        self._committer.failures.forget_gone(roots)
 
     def _follow_moves(self, files: Sequence[Source], roots: Sequence[Path], shut: Sequence[str]) -> list[str]:
         """Keep the identity of files that were moved, and return the sources that are gone."""
@@ -109,17 +119,12 @@ class Pipeline:
         """Say what a run would do."""
         report = self._report
         for file in files:
-            known = self._known.get(file.source)
-            if self._failed_before(file):
+            if self._passed_over(file):
                 continue
-            if self._unchanged(file):
+            if self._triage.unchanged(file):
                 report.unchanged += 1
-            elif known is None:
-                report.added += 1
-                report.planned.append({"source": file.source, "action": "add"})
             else:
-                report.updated += 1
-                report.planned.append({"source": file.source, "action": "update"})
+                report.plan(file.source, known=self._known.holds(file.source))
         report.deleted = len(gone)
         report.planned += [{"source": source, "action": "delete"} for source in gone]
 
@@ -147,12 +152,11 @@ class Pipeline:
         workers = self._workers()
         while self._waiting and self._parsing < 2 * workers + KEEPERS and self._chunks_waiting < MAX_CHUNKS_WAITING:
             source = self._waiting.popleft()
-            if self._failed_before(source) or self._busy(source):
+            if self._passed_over(source):
+                self._progress.found(-1)
                 continue
-            if self._unchanged(source):
-                self._report.unchanged += 1
-                self._committer.arrived(source, failed=False)
-                self._progress.committed(source.source)
+            if self._triage.unchanged(source):
+                self._committer.unchanged(source)
                 continue
             if self._pool is None:
                 self._pool = self._make_pool(workers)
@@ -176,44 +180,12 @@ class Pipeline:
     def _workers(self) -> int:
         return self._options.workers or self._settings.ingest.workers or max(1, min(8, os.cpu_count() or 1))
 
-    def _unchanged(self, source: Source) -> bool:
-        known = self._known.get(source.source)
-        if known is None or self._containers.must_open(source, self._known, self._options):
-            return False
-        buried = known.deleted_by is not None and source.found
-        if known.state == "deleted" and not buried:
-            return False
-        if not buried and self._options.allow is not None and known.allow != frozenset(self._options.allow):
-            return False
-        try:
-            with source.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == known.blob_sha256
-        except OSError:
-            return False  # reading it again in the parser's seat says what is wrong
-
-    def _busy(self, source: Source) -> bool:
-        """Tell whether a file is still being written: half of it would be no version of it."""
-        busy = not source.depth and self._options.busy is not None and self._options.busy(source.path)
-        if busy:
-            self._progress.found(-1)
-        return busy
-
-    def _failed_before(self, source: Source) -> bool:
-        """Tell whether a file failed for good and has not been touched since; it is listed again, not tried again."""
-        failure = self._known.failed.get(source.source)
-        if failure is None or failure.kind != "permanent" or self._options.retry or source.depth:
-            return False
-        if failure.error == Encrypted.__name__ and self._options.password is not None:
-            return False
-        try:
-            touched = max(source.path.stat().st_mtime, source.path.stat().st_ctime)
-        except OSError:
-            return False
-        if touched >= failure.at.timestamp():
-            return False
-        self._report.failed.append(Failure(failure.source, failure.error, failure.kind, failure.message))
-        self._progress.found(-1)  # nothing is done about it
-        return True
+    def _passed_over(self, source: Source) -> bool:
+        """Tell whether nothing is to be done about a file: it failed for good before, or is still being written."""
+        failure = self._triage.failed_before(source)
+        if failure is not None:
+            self._report.failed.append(failure)
+        return failure is not None or self._triage.busy(source)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Broken):
@@ -235,7 +207,7 @@ class Pipeline:
         """Chunk a parsed file and pass it on; a container waits until what is in it is in."""
         self._progress.parsed(source.source)
         prepared = self._prepared(source, result)
-        prepared.allow = self._options.allow
+        prepared.terms = self._committer.asked.settled(source)
         if self._settings.ingest.quarantine:
             prepared.quarantine = judge(result.document, self._scan)
             self._report.flag(result.document.report.get("rails", ()))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ingest.chunk import ChunkDraft
 from ingest.parsed import ParsedDocument
+from ingest.terms import Terms
 from ingest.walk import Source
 
 
@@ -26,10 +27,10 @@ class Prepared:
     missing: list[int]
     """Numbers of the chunks whose vectors are still to be computed."""
     children: list[str] = field(default_factory=list)
-    """Sources of the documents found inside this one."""
+    """Sources of what was found inside this one, whether it got in or not."""
     quarantine: str | None = None
     """Why the document has to wait for a release."""
-    allow: tuple[str, ...] | None = None
+    terms: Terms = field(default_factory=Terms)
     sketch: str = ""
     """Its MinHash signature; empty where it has none."""
     near_duplicate_of: int | None = None

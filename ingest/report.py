@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import AttestError, TransientIngestError
+from ingest.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class IngestOptions:
     """Tried on files that need one."""
     busy: Callable[[Path], bool] | None = None
     """Whether somebody is still writing a file: it stays as it stands until a later run."""
+
+    @property
+    def terms(self) -> Terms:
+        """What is asked for every document."""
+        return Terms(self.allow, self.effective_from, self.expires_at, self.supersedes or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,12 @@ class IngestReport:
     seconds: float = 0.0
     embed_seconds: float = 0.0
     dry_run: bool = False
+
+    def plan(self, source: str, known: bool) -> None:
+        """Count what a dry run would bring in; `known`: whether the collection has, or had, it."""
+        self.updated += known
+        self.added += not known
+        self.planned.append({"source": source, "action": "update" if known else "add"})
 
     def flag(self, said: Sequence[Mapping[str, Any]]) -> None:
         """Count what rails said of a document."""

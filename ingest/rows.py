@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any, cast
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from core.clock import now
 from core.db.models import ChunkRow, Document, DocumentVersion, EmbeddingRow
 from core.db.prepared import Prepared as Selection
 from core.db.prepared_writes import PreparedWrite
+from ingest.parsed import ParsedDocument
 from ingest.prepared import Prepared
 from ingest.report import IngestOptions
 from ingest.validity import Validity
@@ -58,9 +60,14 @@ def document_columns(
         "duplicate_of": canonical,
         "near_duplicate_of": prepared.near_duplicate_of if canonical is None else None,
         "supersedes": validity.supersedes,
-        "attributes": {**prepared.document.metadata, **options.attributes, **prepared.attributes},
+        "attributes": attributes_of(prepared.document, options, prepared.attributes),
         "updated_at": now(),
     }
+
+
+def attributes_of(document: ParsedDocument, options: IngestOptions, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is noted of a document: what it says itself, what the run says, what came with it."""
+    return {**document.metadata, **options.attributes, **own}
 
 
 def add_version(session: Session, document_key: int, number: int, prepared: Prepared, validity: Validity) -> int:

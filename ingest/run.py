@@ -14,9 +14,9 @@ from core.settings import Settings
 from core.types import Verdict
 from ingest.pipeline import Pipeline
 from ingest.remote import Missed, bring, is_remote
-from ingest.report import IngestOptions, IngestReport, Progress, Silent, TextRecord
+from ingest.report import Failure, IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
-from ingest.texts import ingest_records
+from ingest.texts import Records
 from ingest.walk import LeftOut, Source, walk
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ def ingest(
     encoder: EncoderSource,
     progress: Progress | None = None,
     scan: Scan | None = None,
+    left: Sequence[Failure] = (),
 ) -> IngestReport:
     """Bring files and folders into a collection and report what became of each; a `Source` is a file under a name.
+
+    `left` failed before and cannot be tried again: it is listed again.
 
     `encoder` may be a function that loads it: nothing is loaded where nothing changed. Interrupted, the run is
     recorded as such, what it committed stays, and the next run goes on from there.
@@ -51,14 +54,16 @@ def ingest(
     folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
     passed_over: list[LeftOut] = []
     files = list(walk([source for source in sources if not is_remote(source)], passed_over.append))
-    brought = list(bring([str(source) for source in sources if is_remote(source)], Path(folder.name), settings.ingest))
+    brought, origins = _brought([str(source) for source in sources if is_remote(source)], folder.name, settings)
     files += [one for one in brought if isinstance(one, Source)]
     passed_over += [one for one in brought if isinstance(one, LeftOut)]
     missed = [one for one in brought if isinstance(one, Missed)]
     missed += [Missed(_folder(one), SourceUnavailable(one.reason)) for one in passed_over if one.shut]
     run = RunRecord.start(database, settings, options)
     run.report.left_out = [{"source": one.source, "reason": one.reason} for one in passed_over if not one.shut]
-    pipeline = Pipeline(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan)
+    provider, progress = _provider(encoder), progress or Silent()
+    run.report.failed += left
+    pipeline = Pipeline(run.report, options, database, settings, provider, progress, scan, origins)
     try:
         pipeline.run(files, _roots(sources), missed)
         run.report.state = "done"
@@ -76,23 +81,28 @@ def ingest(
 
 
 def ingest_texts(
-    records: Iterable[TextRecord],
+    records: Iterable[TextRecord | Failure],
     options: IngestOptions,
     *,
     database: Database,
     settings: Settings,
     encoder: EncoderSource,
     progress: Progress | None = None,
+    scan: Scan | None = None,
 ) -> IngestReport:
     """Bring documents that come as text into a collection, e.g. the rows of a corpus.
 
+    A failure among the records stands for one that could not be read; it is listed.
+
     Raises:
+        Conflict: one would supersede what supersedes it.
+        NotFound: the document to supersede is not there.
         IndexMismatch: the store was built with another embedder or chunker.
     """
     began = time.perf_counter()
     run = RunRecord.start(database, settings, options)
     try:
-        ingest_records(records, options, run.report, database, settings, _provider(encoder), progress or Silent())
+        Records(run.report, options, database, settings, _provider(encoder), progress or Silent(), scan).run(records)
         run.report.state = "done"
     except KeyboardInterrupt:
         run.report.state = "interrupted"
@@ -103,6 +113,24 @@ def ingest_texts(
         run.report.seconds = time.perf_counter() - began
         run.finish()
     return run.report
+
+
+def _brought(
+    urls: Sequence[str], folder: str, settings: Settings
+) -> tuple[list[Source | Missed | LeftOut], dict[str, str]]:
+    """Return what addresses name, brought into a folder for each, and by source the address that led to it."""
+    brought: list[Source | Missed | LeftOut] = []
+    origins: dict[str, str] = {}
+    for number, url in enumerate(urls):
+        own = Path(folder) / str(number)
+        own.mkdir()
+        for one in bring([url], own, settings.ingest):
+            brought.append(one)
+            if isinstance(one, Source):
+                origins[one.source] = url
+            elif isinstance(one, Missed):
+                origins[one.source.source] = url
+    return brought, origins
 
 
 def _roots(sources: Sequence[Path | str | Source]) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from uuid import uuid4
@@ -12,11 +11,10 @@ from sqlalchemy.orm import Session
 
 from core.claims import Claim, abandoned
 from core.clock import now
-from core.db.models import Collection, IngestFailure, IngestRun
+from core.db.models import IngestRun
 from core.db.session import Database
 from core.settings import Settings
-from ingest.commit import collection_id_of
-from ingest.report import Failure, IngestOptions, IngestReport
+from ingest.report import IngestOptions, IngestReport
 
 
 class RunRecord:
@@ -73,26 +71,3 @@ def settle_runs(database: Database, settings: Settings) -> int:
 
 def _folder(settings: Settings) -> Path:
     return settings.home / "runs"
-
-
-def record_failure(database: Database, run_id: str, collection: str, failure: Failure) -> None:
-    """Keep a failure in the store until its source gets in."""
-    with database.write() as session:
-        place = collection_id_of(session, collection)
-        row = session.scalar(
-            select(IngestFailure).where(IngestFailure.collection_id == place, IngestFailure.source == failure.source)
-        )
-        if row is None:
-            row = IngestFailure(collection_id=place, source=failure.source, attempts=0)
-            session.add(row)
-        row.run_id, row.error, row.kind, row.message = run_id, failure.error, failure.kind, failure.message
-        row.attempts, row.at = (row.attempts or 0) + 1, now()
-
-
-def failed_paths(database: Database, collection: str) -> list[str]:
-    """Return the files and folders on this machine that failed, or that hold what failed, and are still there."""
-    query = select(IngestFailure.source).join(Collection, Collection.id == IngestFailure.collection_id)
-    with database.read() as session:
-        sources = session.scalars(query.where(Collection.name == collection).order_by(IngestFailure.source)).all()
-    files = dict.fromkeys(source.split("!/")[0] for source in sources)
-    return [file for file in files if Path(file).is_absolute() and os.path.exists(file)]

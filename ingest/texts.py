@@ -14,14 +14,20 @@ from core.blobs import NO_BLOB
 from core.db.session import Database
 from core.errors import EmptyDocument
 from core.settings import Settings
+from core.types import Verdict
 from ingest.clean import assemble
 from ingest.commit import commit_documents
+from ingest.committing import tally
+from ingest.containers import Containers
+from ingest.failures import FailureList
 from ingest.known import Known
 from ingest.parsed import Block, ParsedDocument, RawDocument
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared, text_sha256
+from ingest.quality import garbled_share, judge
 from ingest.report import Failure, IngestOptions, IngestReport, Progress, TextRecord
-from ingest.runs import record_failure
+from ingest.rows import attributes_of
+from ingest.terms import Asked, Terms
 from ingest.walk import Source
 
 if TYPE_CHECKING:
@@ -32,36 +38,101 @@ RECORDS_A_COMMIT = 256
 """Records embedded and committed together: rows of a corpus are short, and a flush to disk costs as much as ten."""
 
 
-def ingest_records(
-    records: Iterable[TextRecord],
-    options: IngestOptions,
-    report: IngestReport,
-    database: Database,
-    settings: Settings,
-    provide: Callable[[], Encoder],
-    progress: Progress,
-) -> None:
-    """Bring records into a collection, counting into `report`."""
-    known = Known(database, options.collection)
-    preparer = Preparer(database, options.collection, settings, provide, known)
-    progress.start(0)
-    for group in _groups(records):
-        report.seen += len(group)
-        ready = [
-            prepared for record in group if (prepared := _prepare(record, preparer, known, report, options, database))
-        ]
-        if not ready:
-            continue
-        _embed(ready, preparer.encoder, report, progress)
-        for prepared, committed in zip(ready, commit_documents(database, preparer.spec, ready, options), strict=True):
-            report.chunks += committed.chunks
-            report.characters += len(prepared.document.text)
-            report.duplicates += committed.outcome == "duplicate"
-            report.updated += committed.updated
-            report.added += not committed.updated
-            known.add_text(prepared.text_sha256)
-            progress.committed(prepared.source.source)
-    progress.finish()
+class Records:
+    """Brings records into a collection."""
+
+    def __init__(
+        self,
+        report: IngestReport,
+        options: IngestOptions,
+        database: Database,
+        settings: Settings,
+        provide: Callable[[], Encoder],
+        progress: Progress,
+        scan: Callable[[str], tuple[Verdict, ...]] | None = None,
+    ) -> None:
+        self._report, self._options, self._progress, self._scan = report, options, progress, scan
+        self._database, self._quarantine = database, settings.ingest.quarantine
+        self._known = Known(database, options.collection)
+        self._preparer = Preparer(database, options.collection, settings, provide, self._known)
+        self._asked = Asked(options, self._known, Containers())
+        self._failures = FailureList(database, options.collection, self._known.failed)
+
+    def run(self, records: Iterable[TextRecord | Failure]) -> None:
+        """Bring the records in; a failure among them stands for one that could not be read.
+
+        Raises:
+            Conflict: one would supersede what supersedes it.
+            NotFound: one was asked to supersede what is not there.
+        """
+        self._progress.start(0)
+        if not self._options.dry_run:
+            self._failures.forget_lines()
+        for group in _groups(records):
+            self._report.seen += len(group)
+            ready = [prepared for record in group if (prepared := self._taken(record)) is not None]
+            if ready:
+                self._commit(ready)
+        self._progress.finish()
+
+    def _taken(self, record: TextRecord | Failure) -> Prepared | None:
+        """Return a record ready to be embedded, `None` where nothing is to be committed."""
+        if isinstance(record, Failure):
+            self._fail(record, Terms())
+            return None
+        source = Source(record.source, _NOWHERE, record.source)
+        document, terms = document_of(record), Terms(record.allow).over(self._asked.of(source))
+        if not document.text:
+            self._fail(Failure.of(record.source, EmptyDocument("the record has no text")), terms)
+        elif self._unchanged(record, document, terms):
+            self._report.unchanged += 1
+            if not self._options.dry_run:
+                self._failures.forget(record.source)
+        elif self._options.dry_run:
+            self._report.plan(record.source, known=self._known.holds(record.source))
+        else:
+            return self._prepared(source, record, document, terms)
+        return None
+
+    def _fail(self, failure: Failure, terms: Terms) -> None:
+        self._report.failed.append(failure)
+        if not self._options.dry_run:
+            self._failures.record(self._report.run_id, failure, terms)
+        self._progress.failed(failure.source, failure.error)
+
+    def _unchanged(self, record: TextRecord, document: ParsedDocument, terms: Terms) -> bool:
+        known = self._known.get(record.source)
+        if known is None or known.state == "deleted":
+            return False
+        same = known.text_sha256 == text_sha256(document.text) and known.title == document.title
+        noted = attributes_of(document, self._options, record.attributes)
+        return same and known.attributes == noted and known.meets(terms)
+
+    def _prepared(self, source: Source, record: TextRecord, document: ParsedDocument, terms: Terms) -> Prepared:
+        prepared = self._preparer.prepare(source, document, NO_BLOB)
+        prepared.terms, prepared.attributes = terms, dict(record.attributes)
+        if self._quarantine:
+            document.report["garbled_share"] = round(garbled_share(document.text), 4)
+            prepared.quarantine = judge(document, self._scan)
+            self._report.flag(document.report.get("rails", ()))
+        return prepared
+
+    def _commit(self, ready: list[Prepared]) -> None:
+        self._embed(ready)
+        done = commit_documents(self._database, self._preparer.spec, ready, self._options)
+        for prepared, committed in zip(ready, done, strict=True):
+            tally(self._report, prepared, committed)
+            self._known.add_text(prepared.text_sha256)
+            self._progress.committed(prepared.source.source)
+
+    def _embed(self, ready: list[Prepared]) -> None:
+        places = [(prepared, number) for prepared in ready for number in prepared.missing]
+        began = time.perf_counter()
+        vectors = self._preparer.encoder.encode([p.chunks[number].embedded for p, number in places], "document")
+        self._report.embed_seconds += time.perf_counter() - began
+        for (prepared, number), vector in zip(places, np.asarray(vectors, dtype=np.float32), strict=True):
+            prepared.vectors[number] = vector
+        self._progress.embedded(len(places))
 
 
 def document_of(record: TextRecord) -> ParsedDocument:
@@ -70,43 +141,8 @@ def document_of(record: TextRecord) -> ParsedDocument:
     return assemble(RawDocument(blocks, "text/plain", "record", title=record.title or None), record.source)
 
 
-def _groups(records: Iterable[TextRecord]) -> Iterator[list[TextRecord]]:
+def _groups(records: Iterable[TextRecord | Failure]) -> Iterator[list[TextRecord | Failure]]:
     iterator = iter(records)
     while group := list(islice(iterator, RECORDS_A_COMMIT)):
         # Two records of one source: the later one counts.
         yield list({record.source: record for record in group}.values())
-
-
-def _prepare(
-    record: TextRecord,
-    preparer: Preparer,
-    known: Known,
-    report: IngestReport,
-    options: IngestOptions,
-    database: Database,
-) -> Prepared | None:
-    document = document_of(record)
-    if not document.text:
-        failure = Failure.of(record.source, EmptyDocument("the record has no text"))
-        report.failed.append(failure)
-        record_failure(database, report.run_id, options.collection, failure)
-        return None
-    before = known.get(record.source)
-    same_text = before is not None and before.text_sha256 == text_sha256(document.text)
-    if before is not None and before.state == "live" and same_text and before.title == document.title:
-        report.unchanged += 1
-        return None
-    prepared = preparer.prepare(Source(record.source, _NOWHERE, record.source), document, NO_BLOB)
-    prepared.allow = record.allow if record.allow is not None else options.allow
-    prepared.attributes = dict(record.attributes)
-    return prepared
-
-
-def _embed(ready: list[Prepared], encoder: Encoder, report: IngestReport, progress: Progress) -> None:
-    places = [(prepared, number) for prepared in ready for number in prepared.missing]
-    began = time.perf_counter()
-    vectors = encoder.encode([p.chunks[number].embedded for p, number in places], "document")
-    report.embed_seconds += time.perf_counter() - began
-    for (prepared, number), vector in zip(places, np.asarray(vectors, dtype=np.float32), strict=True):
-        prepared.vectors[number] = vector
-    progress.embedded(len(places))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -10,9 +9,11 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from core.db.models import Document
-from core.errors import Conflict, InvalidInput
-from ingest.report import IngestOptions
+from core.db.models import Collection, Document
+from core.db.session import Database
+from core.errors import Conflict, InvalidInput, NotFound
+from ingest.parsed import ParsedDocument
+from ingest.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,49 @@ class Validity:
     supersedes: int | None
 
 
-def validity_of(session: Session, collection_id: int, metadata: Mapping[str, Any], options: IngestOptions) -> Validity:
-    """Return a document's validity; the command line goes before its front matter."""
-    named = options.supersedes or metadata.get("supersedes")
+def validity_of(session: Session, collection_id: int, document: ParsedDocument, terms: Terms) -> Validity:
+    """Return a document's validity; what is asked goes before its front matter, which gets a warning where it errs.
+
+    Raises:
+        NotFound: it was asked to supersede what is not there.
+    """
+    metadata = document.metadata
+    supersedes = None
+    if terms.supersedes is not None:
+        supersedes = superseded(session, collection_id, terms.supersedes)
+    elif metadata.get("supersedes"):
+        name = str(metadata["supersedes"])
+        supersedes = _document_named(session, collection_id, name)
+        warning = f"it says that it supersedes {name!r}, and the collection has no such document"
+        if supersedes is None and warning not in document.warnings:
+            document.warnings.append(warning)
     return Validity(
-        options.effective_from or _moment(metadata.get("effective_from")),
-        options.expires_at or _moment(metadata.get("expires_at")),
-        _document_named(session, collection_id, str(named)) if named else None,
+        terms.effective_from or _moment(metadata.get("effective_from")),
+        terms.expires_at or _moment(metadata.get("expires_at")),
+        supersedes,
     )
+
+
+def superseded(session: Session, collection_id: int | None, name: str) -> int:
+    """Return the key of the live document of a collection that a name asks to be superseded.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = _document_named(session, collection_id, name) if collection_id is not None else None
+    if found is None:
+        raise NotFound(f"the collection has no document {name!r} to supersede: name its id, or the end of its source")
+    return found
+
+
+def require_superseded(database: Database, collection: str, name: str) -> None:
+    """Refuse a name to supersede that no document of a collection has.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with database.read() as session:
+        superseded(session, session.scalar(select(Collection.id).where(Collection.name == collection)), name)
 
 
 def refuse_circle(session: Session, own: int, source: str, supersedes: int | None) -> None:

@@ -209,6 +209,12 @@ class IngestFailure(Base):
     message: Mapped[str] = mapped_column(Text)
     attempts: Mapped[int] = mapped_column(default=1)
     at: Mapped[datetime] = mapped_column(default=now)
+    allow: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Who was to read it; null where no attempt named anybody."""
+    effective_from: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    supersedes: Mapped[str | None] = mapped_column(Text)
+    """Source or id of the document it was to replace."""
 
 
 class ApiKey(Base):

@@ -29,8 +29,8 @@ from ingest.documents import (
     show_document,
 )
 from ingest.report import IngestOptions, IngestReport, TextRecord
+from ingest.retry import failed_places
 from ingest.run import ingest, ingest_texts
-from ingest.runs import failed_paths
 from ingest.summary import SHOWN, summary
 from models.encoder import Encoder
 from tests.ingest.conftest import Run
@@ -391,9 +391,9 @@ def test_a_folder_that_cannot_be_opened_is_a_failure_and_costs_no_document(
                 (f"{inner}/", "SourceUnavailable", "transient")
             ]
         assert sources(database) == ["a.md", "c.md"]
-        assert failed_paths(database, "default") == [f"{inner}/"]
+        assert [place for _, place in failed_places(database, "default")] == [f"{inner}/"]
     report = run(sync=True)
-    assert (report.failed, failed_paths(database, "default")) == ([], [])
+    assert (report.failed, failed_places(database, "default")) == ([], [])
 
 
 def test_a_file_that_cannot_be_looked_at_is_a_failure_not_the_end_of_the_run(
