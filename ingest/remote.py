@@ -1,4 +1,4 @@
-"""Sources that are not on this machine, brought into a folder first: web addresses and fsspec URLs (S3 and so on)."""
+"""Sources brought into a folder first: web addresses, object stores through fsspec (S3 and so on), file URLs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from core.errors import AttestError, Forbidden, InvalidInput, MissingExtra, Sour
 from core.settings import IngestSettings
 from ingest.names import why_no_member
 from ingest.patience import patiently
-from ingest.walk import LeftOut, Source
+from ingest.walk import OWN_DATA, LeftOut, Source, spelt_out, why_no_file
+
+_STORES = {
+    *("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss"),
+    *("file", "local", "memory"),
+}
+"""What is read through fsspec: stores that their own settings say where to find, and this machine. Its other drivers
+connect to whatever host a URL names, inside our network too, or open one thing through another."""
 
 
 def is_remote(source: Path | str | Source) -> bool:
@@ -28,10 +35,12 @@ class Missed:
     error: AttestError
 
 
-def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterator[Source | Missed | LeftOut]:
+def bring(
+    urls: Sequence[str], folder: Path, settings: IngestSettings, home: Path | None = None
+) -> Iterator[Source | Missed | LeftOut]:
     """Yield a file for every page or object that some URLs name; the URL stays its source.
 
-    Of what lies below a URL the same is left out as of a folder.
+    Of what lies below a URL the same is left out as of a folder, the `home` too.
 
     Raises:
         Forbidden: the settings do not allow addresses.
@@ -40,12 +49,10 @@ def bring(urls: Sequence[str], folder: Path, settings: IngestSettings) -> Iterat
         raise Forbidden("reading from addresses is off; set ingest.allow_urls = true to allow it")
     for url in urls:
         try:
-            if "::" in url.partition("://")[0]:  # fsspec would lead a chain of schemes past our checks
-                raise InvalidInput(f"{url} is a chain of addresses; name the last one alone")
             if url.lower().startswith(("http://", "https://")):
                 yield from _pages(url, folder, settings)
             else:
-                yield from _objects(url, folder, settings)
+                yield from _objects(url, folder, settings, home)
         except MissingExtra:
             raise
         except AttestError as error:
@@ -63,24 +70,15 @@ def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source 
         yield Source(found.url, found.path, found.name) if isinstance(found, Page) else _missed(*found)
 
 
-def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed | LeftOut]:
-    try:
-        import fsspec
-
-        system, root = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise MissingExtra("remote", f"the fsspec driver for {url.partition('://')[0]}") from error
-    except ValueError as error:
-        raise SourceUnavailable(f"{url}: {error}") from error
-    try:
-        found = {root: system.info(root)} if system.isfile(root) else system.find(root, detail=True)
-    except OSError as error:
-        raise SourceUnavailable(f"{url} cannot be read: {error}") from error
+def _objects(
+    url: str, folder: Path, settings: IngestSettings, home: Path | None
+) -> Iterator[Source | Missed | LeftOut]:
+    system, root, found = _listed(url)
     if not found:
         raise SourceUnavailable(f"{url} holds nothing, or is not there")
     for number, (name, info) in enumerate(sorted(found.items())):
-        path, full = folder / f"object-{number:06d}", str(system.unstrip_protocol(name))
-        reason = why_no_member(str(name).removeprefix(str(root)))
+        path, full = folder / f"object-{number:06d}", spelt_out(str(system.unstrip_protocol(name)))
+        reason = why_no_member(name.removeprefix(root)) or _why_not_here(system, name, root, home)
         if reason is not None:
             yield LeftOut(full, reason)
             continue
@@ -88,13 +86,46 @@ def _objects(url: str, folder: Path, settings: IngestSettings) -> Iterator[Sourc
             if (info.get("size") or 0) > settings.max_file_mb * 2**20:
                 raise TooLarge(f"the object is larger than {settings.max_file_mb} MB (ingest.max_file_mb)")
             patiently(partial(_get, system, name, path))
-            yield Source(full, path, str(name).rpartition("/")[2])
+            yield Source(full, path, full.rpartition("/")[2])
         except AttestError as error:
             yield _missed(full, error)
+
+
+def _listed(url: str) -> tuple[Any, str, dict[str, Any]]:
+    """Return the file system of a URL, the path it names there, and what lies at or below it by path.
+
+    Raises:
+        InvalidInput: it is a chain of addresses, or of a kind that is not read.
+        SourceUnavailable: it cannot be listed.
+    """
+    scheme = url.partition("://")[0].lower()
+    if "::" in url:  # fsspec would lead a chain past our checks
+        raise InvalidInput(f"{url} is a chain of addresses; name the last one alone")
+    if scheme not in _STORES:
+        raise InvalidInput(f"{scheme}:// is not read; name a web address, an object store (s3, gs, az, …) or a path")
+    try:
+        import fsspec
+
+        system, root = fsspec.core.url_to_fs(url)
+        found = {root: system.info(root)} if system.isfile(root) else system.find(root, detail=True)
+    except ImportError as error:
+        raise MissingExtra("remote", f"the fsspec driver for {scheme}") from error
+    except Exception as error:  # each driver has errors of its own, of signing in for one
+        raise SourceUnavailable(f"{url} cannot be read: {error}") from error
+    return system, str(root), found
+
+
+def _why_not_here(system: Any, name: str, root: str, home: Path | None) -> str | None:
+    """Return why a file of this machine is not read, by the rules of a folder that is named without a URL."""
+    if "file" not in system.protocol:
+        return None
+    if home is not None and Path(name).resolve().is_relative_to(home.resolve()):
+        return OWN_DATA
+    return why_no_file(Path(name), Path(root).resolve())
 
 
 def _get(system: Any, name: str, path: Path) -> None:
     try:
         system.get_file(name, str(path))
-    except OSError as error:
+    except Exception as error:  # as in listing
         raise SourceUnavailable(f"the object cannot be read: {error}") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import NotFound, SourceUnavailable
+from core.errors import InvalidInput, NotFound, SourceUnavailable
 from ingest.names import why_no_document
 
 
@@ -37,21 +37,32 @@ class LeftOut:
     """Whether it is a folder that could not be opened: what lies in it may be documents."""
 
 
+_NO_FILE = "no file: a pipe, a socket or a device"
+OWN_DATA = "the data folder of Attest itself"
+
+
 def _unheard(_: LeftOut) -> None:
     """Tell nobody."""
 
 
-def walk(paths: Sequence[Path | str | Source], left_out: Callable[[LeftOut], None] = _unheard) -> Iterator[Source]:
+def walk(
+    paths: Sequence[Path | str | Source],
+    left_out: Callable[[LeftOut], None] = _unheard,
+    home: Path | None = None,
+) -> Iterator[Source]:
     """Yield every file at or below the paths, sorted, each once; hidden, lock, backup, half-loaded ones are left out.
 
     What is named itself is taken whatever its name. A `Source` stands for itself: a file that has a name of its own,
-    such as an upload. `left_out` is told of each file or folder that is passed over, and why.
+    such as an upload. `left_out` is told of each file or folder that is passed over, and why. The `home` is one of
+    them: originals of documents lie in it, those of deleted ones and of others' too.
 
     Raises:
         NotFound: a path does not exist.
+        InvalidInput: a path is neither a file nor a folder.
         SourceUnavailable: a path cannot be reached.
     """
     seen: set[str] = set()
+    home = home.resolve() if home is not None else None
     for given in paths:
         if isinstance(given, Source):
             seen.add(given.source)
@@ -59,7 +70,7 @@ def walk(paths: Sequence[Path | str | Source], left_out: Callable[[LeftOut], Non
             continue
         root = _root(given)
         found = root.is_dir()
-        for file in _below(root, left_out) if found else [root]:
+        for file in _below(root, left_out, home) if found else [root]:
             source = source_of(file)
             if source not in seen:
                 seen.add(source)
@@ -67,22 +78,30 @@ def walk(paths: Sequence[Path | str | Source], left_out: Callable[[LeftOut], Non
 
 
 def source_of(path: Path) -> str:
-    """Return what a path is known by: bytes of its name that are no UTF-8, as old shares have them, are spelt out."""
-    name = str(path)
+    """Return what a path is known by; names on old shares may be no UTF-8."""
+    return spelt_out(str(path))
+
+
+def spelt_out(name: str) -> str:
+    """Return a name that can be stored: bytes of it that are no UTF-8 are spelt out."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _root(given: Path | str) -> Path:
     path = Path(given).expanduser()
     try:
-        if path.exists():
-            return path.resolve()
-    except OSError as error:
-        raise SourceUnavailable(f"cannot reach {given}: {error.strerror or error}") from error
-    raise NotFound(f"no such file or folder: {given}")
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"no such file or folder: {given}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceUnavailable(f"cannot reach {given}: {reason}") from error
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        raise InvalidInput(f"{given} is {_NO_FILE}")
+    return path.resolve()
 
 
-def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
+def _below(root: Path, left_out: Callable[[LeftOut], None], home: Path | None) -> Iterator[Path]:
     def shut(error: OSError) -> None:
         left_out(
             LeftOut(
@@ -92,11 +111,15 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
             )
         )
 
+    if root == home:
+        left_out(LeftOut(f"{source_of(root)}/", OWN_DATA))
+        return
     for folder, folders, names in os.walk(root, onerror=shut):
         kept = []
         for name in sorted(folders):
             path = Path(folder) / name
-            reason = why_no_document(name) or (_link(path, root) if path.is_symlink() else None)
+            reason = OWN_DATA if path == home else why_no_document(name)
+            reason = reason or (_link(path, root) if path.is_symlink() else None)
             if reason is None:
                 kept.append(name)
             else:
@@ -104,14 +127,14 @@ def _below(root: Path, left_out: Callable[[LeftOut], None]) -> Iterator[Path]:
         folders[:] = kept
         for name in sorted(names):
             path = Path(folder) / name
-            reason = why_no_document(name) or _no_file(path, root)
+            reason = why_no_document(name) or why_no_file(path, root)
             if reason is None:
                 yield path
             else:
                 left_out(LeftOut(source_of(path), reason))
 
 
-def _no_file(path: Path, root: Path) -> str | None:
+def why_no_file(path: Path, root: Path) -> str | None:
     """Return why what is no folder is not read; what cannot be looked at is, for reading it says what is wrong."""
     try:
         if path.is_symlink() and not path.resolve().is_relative_to(root):
@@ -119,7 +142,7 @@ def _no_file(path: Path, root: Path) -> str | None:
         kind = path.stat().st_mode
     except (OSError, RuntimeError):  # Python tells a circle of links by the latter
         return None
-    return None if stat.S_ISREG(kind) else "no file: a pipe, a socket or a device"
+    return None if stat.S_ISREG(kind) else _NO_FILE
 
 
 def _link(path: Path, root: Path) -> str:

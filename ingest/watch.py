@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from core.errors import NotFound, TransientIngestError
+from core.errors import InvalidInput, NotFound, TransientIngestError
 from ingest.report import IngestReport
 from ingest.walk import walk
 
@@ -17,6 +19,9 @@ REST_S = 2.0
 """A file written to since is taken for unfinished: programs that save piece by piece pause less than this."""
 LONGEST_S = 600.0
 """A file that never rests, as a log, is read after so long as it stands."""
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""How a URL begins that was taken for a path, which has no two slashes in a row."""
 
 Stamp: TypeAlias = tuple[Path, int, int]
 
@@ -47,26 +52,43 @@ class Writing:
         return False
 
 
+def _to_the_console(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
 def watch(
     paths: Sequence[Path],
     run: Callable[[], IngestReport],
     writing: Callable[[Path], bool],
     wait: Callable[[float], None] = time.sleep,
+    home: Path | None = None,
+    tell: Callable[[str], None] = _to_the_console,
 ) -> Iterator[IngestReport]:
     """Yield the report of a run at the start and after every change, for ever; a source that is away is waited for.
 
-    `run` leaves out the files of which `writing` says so; what had been seen of them counts until they rest.
+    `run` leaves out the files of which `writing` says so; what had been seen of them counts until they rest. What
+    changes in the `home`, as it does with every run, is no change. `tell` is told once what is waited for.
+
+    Raises:
+        InvalidInput: a path can never be watched: standard input, a web address, a pipe.
     """
+    for path in paths:
+        if str(path) == "-" or (_ADDRESS.match(str(path)) and not path.exists()):
+            raise InvalidInput(f"{path} cannot be watched; name files and folders of this machine")
     seen: dict[str, Stamp] | None = None
+    missed = ""
     while True:
         try:
-            now = _resting(snapshot(paths), seen or {}, writing)
+            now = _resting(snapshot(paths, home), seen or {}, writing)
             if now != seen:
                 report = run()
-                seen = now
+                seen, missed = now, ""
                 yield report
-        except (TransientIngestError, NotFound):
+        except (TransientIngestError, NotFound) as error:
             seen = None
+            if str(error) != missed:
+                missed = str(error)
+                tell(f"waiting: {missed}")
         wait(POLL_S)
 
 
@@ -81,10 +103,10 @@ def _resting(found: dict[str, Stamp], seen: dict[str, Stamp], writing: Callable[
     return resting
 
 
-def snapshot(paths: Sequence[Path]) -> dict[str, Stamp]:
-    """Return source → (path, time of change in ns, size) for every file below some paths."""
+def snapshot(paths: Sequence[Path], home: Path | None = None) -> dict[str, Stamp]:
+    """Return source → (path, time of change in ns, size) for every file below some paths and outside the home."""
     found = {}
-    for source in walk(paths):
+    for source in walk(paths, home=home):
         try:
             stat = source.path.stat()
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,10 +131,51 @@ def test_any_fsspec_place_is_a_source(tmp_path: Path) -> None:
     assert found[1].path.read_bytes() == b"# B"
 
 
-def test_a_chain_of_schemes_does_not_lead_past_the_checks(tmp_path: Path) -> None:
-    (missed,) = bring(["simplecache::http://127.0.0.1:1/"], tmp_path, IngestSettings(allow_urls=True))
+@pytest.mark.parametrize(
+    "url",
+    [
+        "simplecache::http://127.0.0.1:1/",
+        "zip://o.txt::simplecache::http://127.0.0.1:1/o.zip",
+        "memory://o.txt::http://127.0.0.1:1/",
+        *("ftp://127.0.0.1/x", "zip://x", "sftp://127.0.0.1/x", "github://a:b@c/d", "nonsense://x"),
+    ],
+)
+def test_neither_a_chain_nor_another_scheme_leads_past_the_checks(tmp_path: Path, url: str) -> None:
+    (missed,) = bring([url], tmp_path, IngestSettings(allow_urls=True))
     assert isinstance(missed, Missed)
-    assert missed.error.kind == "InvalidInput"
+    assert (missed.source.source, missed.error.kind) == (url, "InvalidInput")
+
+
+def test_a_folder_named_by_a_url_is_read_by_the_rules_of_one_that_is_not(tmp_path: Path) -> None:
+    share, folder = tmp_path / "share", tmp_path / "folder"
+    for made in (share / "home", folder):
+        made.mkdir(parents=True)
+    (share / os.fsdecode(b"caf\xe9.txt")).write_text("Words.")
+    (share / "home" / "kept").write_text("What was deleted.")
+    (tmp_path / "outer.txt").write_text("Words from elsewhere.")
+    (share / "out.txt").symlink_to(tmp_path / "outer.txt")
+    os.mkfifo(share / "pipe")
+    found = list(bring([f"file://{share}"], folder, IngestSettings(allow_urls=True), share / "home"))
+    assert [(one.source, one.name) for one in found if isinstance(one, Source)] == [
+        (rf"file://{share}/caf\xe9.txt", r"caf\xe9.txt")
+    ]
+    assert [one for one in found if isinstance(one, LeftOut)] == [
+        LeftOut(f"file://{share}/home/kept", "the data folder of Attest itself"),
+        LeftOut(f"file://{share}/out.txt", "a link that leads out of the folder"),
+        LeftOut(f"file://{share}/pipe", "no file: a pipe, a socket or a device"),
+    ]
+
+
+def test_what_a_driver_raises_of_its_own_is_a_source_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no credentials")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.isfile", refuse)
+    (missed,) = bring(["memory://share"], tmp_path, IngestSettings(allow_urls=True))
+    assert isinstance(missed, Missed)
+    assert missed.error.kind == "SourceUnavailable"
 
 
 def test_what_cannot_be_had_does_not_keep_out_the_rest(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from core.errors import SourceUnavailable
+import pytest
+
+from core.errors import InvalidInput, SourceUnavailable
 from ingest.report import IngestReport
-from ingest.walk import walk
+from ingest.walk import LeftOut, walk
 from ingest.watch import LONGEST_S, POLL_S, REST_S, Writing, watch
 from tests.ingest.conftest import Run
 
@@ -116,3 +118,43 @@ def test_what_editors_and_browsers_keep_beside_a_file_is_left_out_unless_named(d
         (docs / name).write_text("text")
     assert [source.name for source in walk([docs])] == ["a.md"]
     assert [source.name for source in walk([docs / "d.TMP"])] == ["d.TMP"]
+
+
+def test_what_is_waited_for_is_told_once(docs: Path) -> None:
+    folder, told = docs / "later", list[str]()
+    steps = once(lambda: None, lambda: None, folder.mkdir)
+    next(watch([folder], lambda: IngestReport("r"), at_rest, steps, tell=told.append))
+    assert told == [f"waiting: no such file or folder: {folder}"]
+
+
+@pytest.mark.parametrize("path", ["-", "https:/example.org/news", "s3:/bucket"])
+def test_what_can_never_change_is_not_watched(path: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be watched"):
+        next(watch([Path(path)], lambda: IngestReport("r"), at_rest, once()))
+
+
+def test_a_pipe_is_refused(docs: Path) -> None:
+    os.mkfifo(docs / "pipe")
+    with pytest.raises(InvalidInput, match="a pipe"):
+        list(walk([docs / "pipe"]))
+
+
+def test_the_home_below_a_folder_is_left_out_and_no_change(docs: Path) -> None:
+    home = docs / "deep" / "home"
+    (home / "blobs").mkdir(parents=True)
+    (docs / "a.md").write_text("# A\n")
+    (home / "blobs" / "0").write_text("What was deleted.")
+    left_out: list[LeftOut] = []
+    assert [source.name for source in walk([docs], left_out.append, home)] == ["a.md"]
+    assert list(walk([home], left_out.append, home)) == []
+    assert left_out == [LeftOut(f"{home}/", "the data folder of Attest itself")] * 2
+
+    def run() -> IngestReport:
+        (home / f"run{len(runs)}").write_text("its record")
+        runs.append((docs / "b.md").exists())
+        return IngestReport(str(len(runs)))
+
+    runs: list[bool] = []
+    steps = once(lambda: None, lambda: None, lambda: (docs / "b.md").write_text("# B\n"))
+    list(islice(watch([docs], run, at_rest, steps, home), 2))
+    assert runs == [False, True]
