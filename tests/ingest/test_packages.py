@@ -82,9 +82,10 @@ def test_an_archive_gives_its_members(read) -> None:
     assert [inner.text for inner in found.children[1].children[0].children] == ["kept"]
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_members_of_one_name_are_two_documents(read) -> None:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("same.txt", "The code word is walrus.")
         archive.writestr("same.txt", "The code word is pelican.")
     found = read("a.zip", buffer.getvalue())
