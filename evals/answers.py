@@ -56,11 +56,11 @@ def measure_answers(material: Material, questions: Path, options: AnswerOptions)
 
 
 @contextmanager
-def open_store(material: Material, questions: Path) -> Iterator[tuple[Runtime, Store]]:
-    """Yield the runtime of a throw-away home that holds the material."""
+def open_store(material: Material, questions: Path, *, calibrated: bool = True) -> Iterator[tuple[Runtime, Store]]:
+    """Yield the runtime of a throw-away home that holds the material; `calibrated` as the operator's is."""
     if bool(material.folders) == bool(material.corpus):
         raise InvalidInput("give either --docs or --corpus")
-    with throwaway_home() as settings, open_runtime(settings, follow=False) as runtime:
+    with throwaway_home(calibrated=calibrated) as settings, open_runtime(settings, follow=False) as runtime:
         encoder: Any = CachedEncoder(runtime.encoder)
         if material.corpus is not None:
             rows = read_corpus(material.corpus)

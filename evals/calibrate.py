@@ -116,7 +116,7 @@ def _column(points: Sequence[Any], name: str) -> list[float]:
 @contextmanager
 def _runtime(questions: Path, settings: Settings, material: Material | None) -> Iterator[Runtime]:
     if material is not None:
-        with open_store(material, questions) as (runtime, _):
+        with open_store(material, questions, calibrated=False) as (runtime, _):  # it is being fitted anew
             yield runtime
         return
     with open_runtime(settings, follow=False) as runtime:

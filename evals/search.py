@@ -84,7 +84,7 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
     ]
     if not cases:
         raise InvalidInput(f"no answerable question of {options.questions} names its evidence")
-    folder = settings.home / "tuning" / "search"
+    folder = settings.trials
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=options.study,
@@ -219,7 +219,7 @@ class Bench:
             cut = settings.ingest
             home = self._folder / f"cut-{cut.chunk_tokens}-{cut.chunk_overlap_tokens}"
             home.mkdir(exist_ok=True)
-            settings = isolated(settings).model_copy(update={"home": home})
+            settings = isolated(settings, home)
         database = Database.open(settings)
         try:
             filled = settings.home / "filled"

@@ -5,6 +5,9 @@ from evals.answers import filters_of
 from evals.cases import Case
 from evals.home import throwaway_home
 from evals.store import Store, documents_below
+from generation.tasks import find_task
+from models.adapter_files import adapter_folder
+from retriever.glossary import glossary_of
 
 
 @pytest.fixture
@@ -27,6 +30,31 @@ def test_a_measurement_has_the_operators_settings_and_a_store_of_its_own(operato
         folder = settings.home
     assert not folder.exists()
     assert [path.name for path in operator_home.iterdir()] == ["attest.toml"]
+
+
+def test_a_measurement_has_what_the_operators_home_holds_beside_documents(operator_home, monkeypatch):
+    monkeypatch.setenv("ATTEST_GENERATION__EXAMPLES", "worked.jsonl")
+    monkeypatch.setenv("ATTEST_RETRIEVAL__INDEX", "milvus")
+    (operator_home / "glossary.txt").write_text("pto = annual leave\n")
+    (operator_home / "calibration.json").write_text("{}")
+    (operator_home / "adapters" / "domain" / "v1").mkdir(parents=True)
+    (operator_home / "adapters" / "domain" / "current").write_text("v1")
+    (operator_home / "adapters" / "domain" / "v1" / "card.json").write_text("{}")
+    (operator_home / "tasks" / "ours").mkdir(parents=True)
+    (operator_home / "tasks" / "ours" / "task.json").write_text('{"method": "ptune"}')
+    (operator_home / "attest.db").write_text("documents")
+    with throwaway_home() as settings:
+        assert glossary_of(settings.home).meaning("how much PTO") == "annual leave"
+        assert (settings.home / "calibration.json").read_text() == "{}"
+        assert adapter_folder("domain", settings.home).name == "v1"
+        assert find_task("ours", settings.home).method == "ptune"
+        assert settings.home / settings.generation.examples == operator_home / "worked.jsonl"
+        assert settings.retrieval.index == "memory"
+        assert not (settings.home / "attest.db").exists()
+    with throwaway_home(calibrated=False) as settings:
+        assert not (settings.home / "calibration.json").exists()
+        assert (settings.home / "glossary.txt").exists()
+    assert (operator_home / "adapters" / "domain" / "v1" / "card.json").exists()
 
 
 def test_an_address_of_a_database_in_the_environment_is_not_used(operator_home, monkeypatch):
