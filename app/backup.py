@@ -7,7 +7,7 @@ which is written last: a backup that was interrupted is the one before it. Blobs
 from __future__ import annotations
 
 import fcntl
-import json
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -19,10 +19,10 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from core.blobs import NO_BLOB, BlobStore, flush_folder, sha256_of, write_durably
+from app.manifest import read_manifest, write_manifest
+from core.blobs import NO_BLOB, BlobStore, flush_folder, sha256_of
 from core.clock import now
 from core.db.models import Document, DocumentVersion, Purge
-from core.db.schema import HEAD
 from core.db.session import Database
 from core.db.transfer import Lasting, copy_out, lasting, replace_with, start_new_history
 from core.errors import AttestError, Busy, Conflict, InvalidInput, StoreUnavailable
@@ -30,9 +30,9 @@ from core.failpoints import failpoint
 from core.settings import Settings, Storage
 from retriever.snapshot import drop_snapshots
 
-FORMAT = 1
 STAGED = "restoring-"
-MANIFEST = "manifest.json"
+OURS = re.compile(r"store-([0-9a-f]{64}\.db|[0-9a-f]{32}\.unfinished)(-\w+)?")
+"""Stores in a backup folder, an interrupted run's too; whatever else lies there is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def backup(database: Database, settings: Settings, target: Path) -> BackupReport
             temporary.replace(target / name)
             flush_folder(target)
             failpoint("backup.before_manifest")
-            _write_manifest(target, name, documents, named)
+            write_manifest(target, name, documents, named)
         finally:
             temporary.unlink(missing_ok=True)
         removed = _sweep(target, name, named)
@@ -108,7 +108,7 @@ def restore(settings: Settings, source: Path, *, force: bool = False) -> Restore
     """
     started = time.monotonic()
     source = source.resolve()
-    manifest = _read_manifest(source)
+    manifest = read_manifest(source)
     blobs = BlobStore(source / "blobs")
     _verify(source, manifest, blobs)
     with restoring(settings):
@@ -170,38 +170,14 @@ def _copy_blobs(home: BlobStore, there: BlobStore, names: Iterable[str]) -> None
             raise StoreUnavailable(f"blob {name} of the home is damaged; run: attest doctor")
 
 
-def _write_manifest(target: Path, store: str, documents: int, blobs: list[str]) -> None:
-    manifest = {
-        "format": FORMAT,
-        "schema": HEAD,
-        "created_at": now().isoformat(),
-        "store": store,
-        "documents": documents,
-        "blobs": blobs,
-    }
-    write_durably(target / MANIFEST, json.dumps(manifest, indent=1).encode())
-
-
 def _sweep(target: Path, store: str, named: list[str]) -> int:
     """Take out of the folder what the backup no longer names: older stores, and the blobs of purged documents."""
-    for path in [*target.glob("store-*.db*"), *target.glob("store-*.unfinished*")]:
-        if path.name != store:
+    for path in target.glob("store-*"):
+        if OURS.fullmatch(path.name) and path.name != store:
             path.unlink(missing_ok=True)
     blobs = BlobStore(target / "blobs")
     extra = set(blobs.names()) - set(named)
     return sum(blobs.delete(name) for name in extra)
-
-
-def _read_manifest(source: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_bytes())
-    except FileNotFoundError as error:
-        raise InvalidInput(f"{source} holds no backup: there is no {MANIFEST} in it") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{source} holds no backup: {MANIFEST} cannot be read ({error})") from error
-    if manifest.get("format") != FORMAT:
-        raise InvalidInput(f"{source} is a backup of format {manifest.get('format')}; this program reads {FORMAT}")
-    return manifest
 
 
 def _verify(source: Path, manifest: dict[str, Any], blobs: BlobStore) -> None:

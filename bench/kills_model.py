@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.backup import MANIFEST
+from app.manifest import MANIFEST
 from bench.victim import contents
 from core.errors import AttestError
 from core.settings import Settings, load_settings

@@ -123,6 +123,22 @@ def test_a_damaged_backup_is_refused_before_anything_changes(
         restore(settings, copy)
 
 
+@pytest.mark.parametrize("manifest", [[], {}, {"format": 1}, {"format": 1, "store": "s", "documents": 0, "blobs": [1]}])
+def test_a_manifest_that_names_no_backup_is_refused(settings: Settings, tmp_path: Path, manifest: object) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InvalidInput, match="holds no whole backup"):
+        restore(settings, tmp_path)
+
+
+def test_what_is_not_of_a_backup_stays_beside_it(database: Database, settings: Settings, tmp_path: Path) -> None:
+    kept = ["store-of-mine.db", "store-2026.db-wal", f"store-{'a' * 63}.db", "notes.unfinished"]
+    left = [f"store-{'a' * 64}.db", f"store-{'b' * 32}.unfinished-wal"]
+    for name in kept + left:
+        (tmp_path / name).write_text("here before")
+    backup(database, settings, tmp_path)
+    assert [name for name in kept + left if (tmp_path / name).exists()] == kept
+
+
 def test_a_backup_inside_the_home_is_refused(database: Database, settings: Settings) -> None:
     with pytest.raises(InvalidInput):
         backup(database, settings, settings.home / "backup")
