@@ -77,7 +77,7 @@ def restore(
     force: Annotated[bool, typer.Option("--force", help="Replace the documents the home holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring back a backup; documents purged since it was made stay purged."""
+    """Bring back a backup; documents purged since it was made stay purged, keys made or revoked since stay so."""
     report = backups.restore(load_settings(), source, force=force)
     emit(
         report.to_json(),
@@ -242,7 +242,9 @@ def _in_force(session: Session, collection: str | None, document: str | None) ->
 
 def _show_list(collection: str | None, document: str | None, found: grants.AccessList, as_json: bool) -> None:
     value: Json = {"principals": list(found.principals), "inherited": found.inherited}
-    value |= {"collection": collection} if collection else {"document": document}
+    value |= {"collection": collection, "own_lists": found.own_lists} if collection else {"document": document}
     names = ", ".join(found.principals) or "the operator alone"
     suffix = " (the collection's list)" if found.inherited else ""
+    if found.own_lists:
+        suffix = f"\ndocuments with lists of their own, which this one does not change: {found.own_lists}"
     emit(value, as_json=as_json, text=lambda: f"{collection or document}: {names}{suffix}")

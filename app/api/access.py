@@ -28,17 +28,18 @@ def collections(principal: Asking, runtime: Parts) -> Json:
 
 @router.get("/collections/{name}/access")
 def collection_access(name: str, _operator: Operating, runtime: Parts) -> Json:
-    """Return who may read a collection."""
+    """Return who may read the documents of a collection, but for the `own_lists` that have a list of their own."""
     with runtime.database.read() as session:
-        return {"collection": name, "allow": list(grants.collection_access(session, name).principals)}
+        found = grants.collection_access(session, name)
+    return {"collection": name, "allow": list(found.principals), "own_lists": found.own_lists}
 
 
 @router.put("/collections/{name}/access")
-def set_collection_access(name: str, body: AccessBody, _operator: Operating, runtime: Parts) -> Json:
-    """Replace who may read a collection; in force at once."""
+def set_collection_access(name: str, body: AccessBody, operator: Operating, runtime: Parts) -> Json:
+    """Replace who may read a collection; in force at once. Documents with a list of their own keep it."""
     with runtime.database.write() as session:
         grants.set_collection_access(session, name, body.allow or [])
-    return {"collection": name, "allow": sorted(set(body.allow or []))}
+    return collection_access(name, operator, runtime)
 
 
 @router.get("/documents/{document_id}/access")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from core.db.changes import touch_access
@@ -28,6 +28,8 @@ class AccessList:
 
     principals: tuple[str, ...]
     inherited: bool = False
+    own_lists: int = 0
+    """How many documents of the collection have lists of their own, whose readers this one does not decide."""
 
 
 def require_principal(name: str) -> str:
@@ -82,7 +84,10 @@ def collection_access(session: Session, name: str) -> AccessList:
     """Return a collection's list."""
     collection = collection_named(session, name)
     rows = session.scalars(select(CollectionAccess.principal).where(CollectionAccess.collection_id == collection.id))
-    return AccessList(tuple(sorted(rows)))
+    own = select(func.count()).where(
+        Document.collection_id == collection.id, Document.own_access, Document.state != "deleted"
+    )
+    return AccessList(tuple(sorted(rows)), own_lists=session.scalar(own) or 0)
 
 
 def set_collection_access(session: Session, name: str, principals: Iterable[str]) -> None:

@@ -6,9 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
 
+from app.cli import run
 from app.runtime import Runtime
+from app.server import create_app
 from core.db.grants import set_document_access
 from core.db.models import Document
 from core.types import Principal
@@ -216,3 +219,23 @@ def test_a_list_says_nothing_of_a_twin_that_cannot_be_read(runtime: Runtime) -> 
         listed = {row["id"]: row for row in list_documents(runtime.database, Principal(name))}
         assert listed[copy.id]["duplicate"] is told
         assert show_document(runtime.database, copy.id, Principal(name))["duplicate"] is told
+
+
+def test_a_collections_list_says_how_many_documents_it_does_not_reach(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with runtime.database.read() as session:
+        own = session.scalar(select(func.count()).select_from(Document).where(Document.own_access))
+    assert own
+    client = TestClient(create_app(runtime.settings, runtime), base_url="http://127.0.0.1")
+    told = client.put("/v1/collections/default/access", json={"allow": ["public"]}).json()
+    assert told == {"collection": "default", "allow": ["public"], "own_lists": own}
+    assert client.get("/v1/collections/default/access").json() == told
+    monkeypatch.setenv("ATTEST_HOME", str(runtime.settings.home))
+    assert run(["access", "revoke", "public", "--collection", "default"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "default: the operator alone",
+        f"documents with lists of their own, which this one does not change: {own}",
+    ]
+    assert run(["access", "show", "--collection", "default", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["own_lists"] == own

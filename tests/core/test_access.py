@@ -80,6 +80,18 @@ def test_granting_one_keeps_those_who_read_by_inheritance(database: Database, se
     assert seen(database, ANA) == seen(database, Principal("user:bob")) == ["a"]
 
 
+def test_a_collections_list_says_how_many_documents_it_does_not_reach(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha", allow=("public",)))
+    plant(database, settings, Seed("b", "beta", allow=()))
+    plant(database, settings, Seed("c", "gamma"))
+    with database.write() as session:
+        grants.grant_collection(session, "default", "public")
+        grants.revoke_collection(session, "default", "public")
+        assert grants.collection_access(session, "default") == grants.AccessList((), own_lists=2)
+        grants.set_document_access(session, "a", None)
+        assert grants.collection_access(session, "default").own_lists == 1
+
+
 @pytest.mark.parametrize("name", ["ana", "operator", "user:", "group: hr", "role:x", ""])
 def test_a_name_no_list_may_hold_is_refused(database: Database, name: str) -> None:
     with pytest.raises(InvalidInput), database.write() as session:
