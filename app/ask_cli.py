@@ -10,6 +10,7 @@ import typer
 
 from app.ask import ask as answer_question
 from app.console import emit
+from app.footnotes import quoted
 from app.runtime import open_runtime
 from app.search_cli import As, AsJson, Collection, asked, named_principal
 from core.settings import load_settings
@@ -63,11 +64,11 @@ def answer_text(answer: Answer) -> str:
         page = "" if citation.page is None else f", page {citation.page}"
         version = f"version {citation.version}" + (f" of {citation.updated_at[:10]}" if citation.updated_at else "")
         lines += ["", f"[{citation.marker}] {citation.title} ({citation.source}{page}, {version})"]
-        lines += wrap(f"“{' '.join(citation.quote.split())}”", WIDTH, initial_indent="    ", subsequent_indent="    ")
+        lines += wrap(quoted(citation), WIDTH, initial_indent="    ", subsequent_indent="    ")
     if answer.nearest:
         lines += ["", "Closest passages:"]
         for near in answer.nearest:
-            lines += [f"  - {near.title} ({near.source})", f"    {shorten(near.text, WIDTH, placeholder=' …')}"]
+            lines += [f"  - {near.title} ({near.source})", f"    {shorten(near.text, WIDTH, placeholder=' …') or '…'}"]
     seconds = answer.timings_ms["total"] / 1000
     lines += ["", f"— {answer.generator} ({answer.model}), {seconds:.1f} s, answer {answer.id}"]
     return "\n".join(lines)

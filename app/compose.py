@@ -54,7 +54,7 @@ def _whole(runtime: Runtime, trace: Trace, stopped: Callable[[], bool]) -> Gener
     released = yield from trace.step("output_rails", gate.whole, settled.verified.text, settled.verified.claims)
     if blocking := trace.judged(released.verdicts):
         return blocked(runtime, trace, blocking)
-    citations = yield from trace.step("locate", Locator(runtime.database).locate, settled.verified.citations)
+    citations = yield from trace.step("locate", Locator(runtime, trace).locate, settled.verified.citations)
     return _concluded(runtime, trace, settled.draft.generator, (released.text, released.claims, citations))
 
 

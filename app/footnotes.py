@@ -27,8 +27,12 @@ def without_footnotes(text: str) -> str:
     return _FOOTNOTES.sub("", text)
 
 
+def quoted(citation: Citation) -> str:
+    """Return the quote of a citation on one line; a mark of omission where the rails left nothing of it."""
+    return f"“{' '.join(citation.quote.split()) or '…'}”"
+
+
 def _line(citation: Citation) -> str:
     page = "" if citation.page is None else f", page {citation.page}"
-    quote = " ".join(citation.quote.split())
     date = f", {citation.updated_at[:10]}" if citation.updated_at else ""
-    return f"[{citation.marker}] {citation.title} ({citation.source}{page}{date}): “{quote}”"
+    return f"[{citation.marker}] {citation.title} ({citation.source}{page}{date}): {quoted(citation)}"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from app.gate import Gate
 from app.runtime import Runtime
 from app.trace import Conclusion, Trace
 from core.db.access import retrievable_versions
 from core.db.models import Document, DocumentVersion
 from core.errors import GenerationError
-from core.types import GeneratorName, Question, Verdict
+from core.types import Evidence, GeneratorName, NearestPassage, Question, ScoredChunk, Verdict
 from guardrails.rails import UNAVAILABLE
 
 EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "domain", "words"})
 """Rails that say in words of their own what they stopped and how to go on."""
 EXAMPLES = 3
+NEAREST = 3
+"""Passages named in a refusal: enough to judge a near miss, few enough to read."""
 GREETING = "greeting"
 """The reason of a refusal of a text that asks nothing."""
 
@@ -43,7 +46,7 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     name, model = _generator(runtime, trace)
     if language != READ and name != "vllm":
         text = f"{text} {message('packaged_english', language)}"
-    return Conclusion("refused", text, reason, name, model)
+    return Conclusion("refused", text, reason, name, model, nearest=_nearest(runtime, trace))
 
 
 def greeted(runtime: Runtime, trace: Trace, language: str) -> Conclusion:
@@ -63,6 +66,22 @@ def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
     values = {"rail": verdict.rail.replace("_", " "), "topics": _topics(runtime)}
     text = message(_name(verdict), language_of(trace.question.text), **values)
     return Conclusion("blocked", text, verdict.rail, *_generator(runtime, trace))
+
+
+def _nearest(runtime: Runtime, trace: Trace) -> tuple[NearestPassage, ...]:
+    """Return the passages that came closest, one a document, each without what the output rails would take out."""
+    best: dict[str, ScoredChunk] = {}
+    for hit in trace.hits:
+        best.setdefault(hit.chunk.document_id, hit)
+    hits = list(best.values())[:NEAREST]
+    evidence = tuple(Evidence(marker, hit) for marker, hit in enumerate(hits, start=1))
+    gate = Gate(runtime.rails, evidence, trace.question.filters.collection)
+    parts, said = gate.quotable([hit.chunk.text for hit in hits])
+    trace.judged(said)
+    return tuple(
+        NearestPassage(h.chunk.document_id, h.title, h.source, h.chunk.page, h.chunk.text[slice(*part)], h.score)
+        for h, part in zip(hits, parts, strict=True)
+    )
 
 
 def _kept_all(trace: Trace) -> Verdict | None:

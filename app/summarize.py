@@ -59,7 +59,7 @@ def _conclude(runtime: Runtime, trace: Trace, subject: Subject, sentences: int) 
     released = yield from trace.step("output_rails", gate.whole, verified.text, verified.claims)
     if blocking := trace.judged(released.verdicts):
         return blocked(runtime, trace, blocking)
-    citations = yield from trace.step("locate", Locator(runtime.database).locate, verified.citations)
+    citations = yield from trace.step("locate", Locator(runtime, trace).locate, verified.citations)
     return Conclusion("answered", released.text, None, draft.generator, draft.model, released.claims, citations)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from app.events import Event, StageDone
+from app.gate import strictest
 from core.types import (
     Answer,
     Citation,
@@ -29,8 +30,6 @@ T = TypeVar("T")
 
 STOPPED = "stopped"
 """The reason of an answer of which the reader saw a part only."""
-NEAREST = 3
-"""Passages named in a refusal: enough to judge a near miss, few enough to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class Conclusion:
     model: str
     claims: tuple[Claim, ...] = ()
     citations: tuple[Citation, ...] = ()
+    nearest: tuple[NearestPassage, ...] = ()
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Trace:
             reason=conclusion.reason,
             claims=conclusion.claims,
             citations=conclusion.citations,
-            rails=tuple(self.verdicts),
+            rails=strictest(self.verdicts),
             model=conclusion.model,
             generator=conclusion.generator,
             index_seq=self.index_seq,
@@ -111,15 +111,5 @@ class Trace:
             question=self.question.text,
             query=self.query.text if self.query else "",
             conversation_id=self.question.conversation_id,
-            nearest=self._nearest() if conclusion.outcome == "refused" else (),
-        )
-
-    def _nearest(self) -> tuple[NearestPassage, ...]:
-        """The passages that came closest, one a document."""
-        best: dict[str, ScoredChunk] = {}
-        for hit in self.hits:
-            best.setdefault(hit.chunk.document_id, hit)
-        return tuple(
-            NearestPassage(h.chunk.document_id, h.title, h.source, h.chunk.page, h.chunk.text, h.score)
-            for h in list(best.values())[:NEAREST]
+            nearest=conclusion.nearest,
         )

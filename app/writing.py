@@ -28,7 +28,7 @@ class Writing:
         self.verdicts: tuple[Verdict, ...] = ()
         self._runtime, self._trace, self._drafter, self._stopped = runtime, trace, drafter, stopped
         self._gate = Gate(runtime.rails, trace.evidence, trace.question.filters.collection)
-        self._locator = Locator(runtime.database)
+        self._locator = Locator(runtime, trace)
         self._draft = ""
         self._generating_ms = 0.0
 
