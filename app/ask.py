@@ -74,7 +74,7 @@ def _conclude(
     redact(runtime, trace, verdicts)
     if blocking := trace.judged(verdicts):
         return blocked(runtime, trace, blocking)
-    if language := greeting_language(trace.question.text):
+    if language := greeting_language(trace.question.text, trace.question.history):
         return greeted(runtime, trace, language)
 
     query = yield from trace.step("rewrite", rewrite_question, runtime, trace)

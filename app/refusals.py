@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.gate import Gate
 from app.runtime import Runtime
@@ -31,6 +31,7 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     Without a model server, a question in another language than the packaged models read is told so.
     """
     from generation.languages import language_of, message
+    from generation.lent import asked_and_lent
     from generation.rewrite import points_back
 
     if reason == "no_evidence" and (down := _kept_all(trace)):
@@ -40,7 +41,10 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     empty = reason == "no_evidence" and not _titles(runtime, trace.question)
     text = message("no_documents" if empty else reason, language)
     if trace.query is not None and trace.query.text != question and points_back(question):
-        text = f"{text} {message('searched', language, query=trace.query.text)}"
+        query, lent = asked_and_lent(trace.query.text, question, trace.question.history)
+        text = f"{text} {message('searched', language, query=query)}"
+        if lent:
+            text = f"{text} {message('lent', language, names=', '.join(lent))}"
     if collection := trace.question.filters.collection:
         text = f"{text} {message('searched_in', language, collection=collection)}"
     name, model = _generator(runtime, trace)
@@ -105,17 +109,18 @@ def _topics(runtime: Runtime) -> str:
 
 
 def _titles(runtime: Runtime, question: Question) -> str:
-    """Return titles of the newest documents that a search would read for the asker."""
+    """Return the newest titles among the documents that a search would read for the asker."""
     served = retrievable_versions(question.principal, question.filters)
     newest = (
         select(Document.title)
         .join(DocumentVersion, DocumentVersion.document_key == Document.key)
         .where(DocumentVersion.key.in_(served))
-        .order_by(DocumentVersion.created_at.desc(), Document.key.desc())
+        .group_by(Document.title)
+        .order_by(func.max(DocumentVersion.created_at).desc(), func.max(Document.key).desc())
         .limit(EXAMPLES)
     )
     with runtime.database.read() as session:
-        return " · ".join(dict.fromkeys(session.scalars(newest)))
+        return " · ".join(session.scalars(newest))
 
 
 def _generator(runtime: Runtime, trace: Trace) -> tuple[GeneratorName, str]:

@@ -1,4 +1,4 @@
-"""Texts that greet, thank or ask what this is: nothing to look up, so nothing to quote."""
+"""Texts that greet, thank, ask what this is or say nothing at all: nothing to look up, so nothing to quote."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from functools import cache
 from importlib.resources import files
 
 from core.types import Message
+from generation.languages import DEFAULT, language_of
 
 LONGEST = 80
 """Characters; who writes more than a greeting's worth asks something."""
 _BETWEEN = re.compile(r"[\W_]+")
 
 
-def greeting_language(text: str) -> str | None:
-    """Return the language in which a text greets, thanks or asks what can be asked; `None` where it asks more."""
+def greeting_language(text: str, history: Sequence[Message] = ()) -> str | None:
+    """Return the language in which a text greets, thanks or asks what can be asked; `None` where it asks more.
+
+    A text without a letter or a digit ("?", "🙂") asks nothing either, in the language of the question before it.
+    """
     plain = _plain(text)
-    if not plain or len(plain) > LONGEST:
+    if not plain:
+        return next((language_of(said.content) for said in reversed(history) if said.role == "user"), DEFAULT)
+    if len(plain) > LONGEST:
         return None
     return next((language for language, pattern in _patterns().items() if pattern.fullmatch(plain)), None)
 

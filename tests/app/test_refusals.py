@@ -96,11 +96,31 @@ def test_a_greeting_names_only_what_its_asker_may_read(runtime: Runtime) -> None
         ("thanks, and how many days of leave?", None),
         ("help desk", None),
         ("Good leave?", None),
-        ("?", None),
+        ("?", "en"),
+        ("!!! 🙂", "en"),
+        ("5?", None),
     ],
 )
 def test_greetings_are_told_from_questions(text: str, language: str | None) -> None:
     assert greeting_language(text) == language
+
+
+def test_a_text_without_a_word_is_answered_as_a_greeting_in_the_language_spoken_so_far(runtime: Runtime) -> None:
+    german = (Message("user", GERMAN), Message("assistant", "Das weiß ich nicht."))
+    for history, beginning in (((), "I look up questions"), (german, "Ich schlage Fragen")):
+        for text in ("?", "...", "🙂"):
+            answer = ask(runtime, Question(text, OPERATOR, history=history))
+            assert (answer.outcome, answer.reason, answer.citations) == ("refused", "greeting", ())
+            assert answer.text.startswith(beginning)
+
+
+def test_a_greeting_offers_three_titles_where_many_documents_share_one(runtime: Runtime) -> None:
+    with runtime.database.write() as session:
+        newest = session.scalars(select(Document).order_by(Document.key.desc()).limit(3)).all()
+        for document in newest:
+            document.title = "Minutes"
+    titles = ask(runtime, Question("hello", OPERATOR)).text.partition("For example: ")[2].split(" · ")
+    assert len(set(titles)) == len(titles) == 3
 
 
 def test_a_refusal_names_the_collection_that_was_searched(runtime: Runtime) -> None:
@@ -126,6 +146,17 @@ def test_a_refusal_tells_what_was_searched_only_of_what_says_that_it_is_a_follow
         trace.query = rewrite(trace.question)
         assert trace.query.text != text
         assert ("I searched for" in refused(runtime, trace, "insufficient_evidence").text) == told
+
+
+def test_a_refused_follow_up_reads_as_it_was_asked_and_tells_the_names_it_was_lent(runtime: Runtime) -> None:
+    replied = "Dr Helena Brandt, the head of staff, decides on exceptions. [1]"
+    history = (Message("user", "Who decides on exceptions?"), Message("assistant", replied))
+    trace = Trace(Question("What is her phone number?", OPERATOR, history=history))
+    trace.query = rewrite(trace.question)
+    assert "head" in trace.query.text
+    told = refused(runtime, trace, "insufficient_evidence").text
+    assert "“What is her phone number?”" in told
+    assert told.endswith("I read it with what was said before about Dr Helena Brandt.")
 
 
 def test_a_greeting_in_between_does_not_stand_before_a_follow_up(runtime: Runtime) -> None:
