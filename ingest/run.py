@@ -53,7 +53,7 @@ def ingest(
     began = time.perf_counter()
     folder = tempfile.TemporaryDirectory(prefix="attest-remote-")
     passed_over: list[LeftOut] = []
-    files = list(walk([source for source in sources if not is_remote(source)], passed_over.append))
+    files = list(walk([source for source in sources if not is_remote(source)], passed_over.append, settings.home))
     brought, origins = _brought([str(source) for source in sources if is_remote(source)], folder.name, settings)
     files += [one for one in brought if isinstance(one, Source)]
     passed_over += [one for one in brought if isinstance(one, LeftOut)]
@@ -124,7 +124,7 @@ def _brought(
     for number, url in enumerate(urls):
         own = Path(folder) / str(number)
         own.mkdir()
-        for one in bring([url], own, settings.ingest):
+        for one in bring([url], own, settings.ingest, settings.home):
             brought.append(one)
             if isinstance(one, Source):
                 origins[one.source] = url

@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from core.clock import now
 from core.db.models import Collection, Document
 from core.db.session import Database
 from core.errors import SourceUnavailable
+from ingest.amend import current_version
 from ingest.commit import collection_id_of, forget_failure
 from ingest.containers import INSIDE
 from ingest.known import Known
+from ingest.places import holders_of, is_gone
 from ingest.promote import remove_document
 from ingest.walk import Source, source_of
 
 
 def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known, shut: Sequence[str] = ()) -> list[str]:
     """Return the sources below the folders whose file is gone; below a folder that is shut nothing is known to be.
+
+    A file that is there and left out, for its name or as a link, is not gone. What lies in another goes with that.
 
     Raises:
         SourceUnavailable: a folder that documents came from is empty, as an unmounted share is.
@@ -31,11 +36,13 @@ def vanished(roots: Sequence[Path], files: Sequence[Source], known: Known, shut:
     gone: list[str] = []
     for root in roots:
         prefix = f"{source_of(root)}/"
-        below = [source for source in known.sources() if source.startswith(prefix) and INSIDE not in source]
+        below = [source for source in known.sources() if source.startswith(prefix)]
         below = [source for source in below if not source.startswith(hidden)]
-        if below and not any(source.startswith(prefix) for source in present):
+        below = [s for s in below if not any(h in present or known.holds(h) for h in holders_of(s))]
+        missing = [source for source in below if source not in present and _no_file(source)]
+        if below and missing == below and not any(source.startswith(prefix) for source in present):
             raise SourceUnavailable(f"{root} is empty, but {len(below)} documents came from it; nothing was deleted")
-        gone += [source for source in below if source not in present]
+        gone += missing
     return sorted(set(gone))
 
 
@@ -56,14 +63,26 @@ def moves(gone: Sequence[str], files: Sequence[Source], known: Known) -> dict[st
 
 
 def move_documents(database: Database, collection: str, moved: dict[str, str]) -> None:
-    """Give documents, and what was found inside them, their new source; ids, versions and passages stay."""
+    """Give documents, and what was found inside them, their new source; ids, versions and passages stay.
+
+    One that had its title from its file's name, for want of another, is called by the new name.
+    """
     with database.write() as session:
         for old, new in moved.items():
             inside = Document.source.startswith(old + INSIDE, autoescape=True)
             query = _in(collection).where((Document.source == old) | inside)
             for document in session.scalars(query):
+                if document.source == old and _titled_by_name(session, document):
+                    document.title = PurePosixPath(new).stem
                 document.source = new + document.source.removeprefix(old)
                 document.updated_at = now()
+
+
+def _titled_by_name(session: Session, document: Document) -> bool:
+    """Tell whether a document's title is its file's name and not its first heading."""
+    version = current_version(session, document)
+    headed = version is not None and version.text.startswith(document.title)
+    return document.title == PurePosixPath(document.source).stem and not headed
 
 
 def delete_sources(database: Database, collection: str, sources: Sequence[str]) -> int:
@@ -85,6 +104,11 @@ def forget_opened(database: Database, collection: str, known: Known, shut: Seque
         with database.write() as session:
             for source in opened:
                 forget_failure(session, collection_id_of(session, collection), source)
+
+
+def _no_file(source: str) -> bool:
+    """Tell whether there is surely no file of that name; a folder may have taken it."""
+    return is_gone(source) or os.path.isdir(source)
 
 
 def _opens(folder: str) -> bool:
