@@ -16,6 +16,7 @@ from ingest.walk import Source
 
 INSIDE = "!/"
 """Between a container's source and the name of what lies in it."""
+_TOO_DEEP = "what lies in it is nested too deeply and was not read"
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Containers:
             return []
         source = prepared.source
         if source.depth + 1 >= MAX_DEPTH:
-            prepared.document.warnings.append("what lies in it is nested too deeply and was not read")
+            prepared.document.warnings.append(_TOO_DEEP)
             return []
         names = _names([attachment.name for attachment in result.document.attachments])
         inside = [
@@ -92,6 +93,10 @@ class Containers:
         """Tell whether something found in a container got in."""
         return prepared.source.source in self._filled
 
+    def why_empty(self, prepared: Prepared) -> str:
+        """Return why a container holds nothing that got in."""
+        return _TOO_DEEP if _TOO_DEEP in prepared.document.warnings else "nothing in it could be read"
+
     def _close(self, entry: _Open) -> None:
         source = entry.prepared.source.source
         entry.prepared.children = entry.children
@@ -105,10 +110,14 @@ class Containers:
 def _names(names: list[str]) -> list[str]:
     """Return names that are unique within their container and lead nowhere."""
     seen: Counter[str] = Counter()
-    unique = []
+    unique: dict[str, None] = {}
     for name in names:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         clean = "/".join(parts).encode("utf-8", "backslashreplace").decode() or "unnamed"  # tar keeps any bytes
         seen[clean] += 1
-        unique.append(clean if seen[clean] == 1 else f"{clean} ({seen[clean]})")
-    return unique
+        own = clean if seen[clean] == 1 else f"{clean} ({seen[clean]})"
+        while own in unique:  # a member may have the very name that another was given
+            seen[clean] += 1
+            own = f"{clean} ({seen[clean]})"
+        unique[own] = None
+    return list(unique)
