@@ -16,12 +16,11 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Select,
-    String,
     and_,
     bindparam,
-    cast,
     exists,
     func,
+    literal,
     or_,
     select,
     union_all,
@@ -29,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from core.clock import now
+from core.db.attribute_text import attribute_text
 from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, DocumentVersion, Membership
 from core.db.prepared import Prepared
 from core.types import Filters, Principal
@@ -244,5 +244,5 @@ def _conditions(
     if filters.updated_before is not None:
         conditions.append(version.created_at < filters.updated_before)
     for name, value in filters.metadata.items():
-        conditions.append(cast(document.attributes[name].as_string(), String) == value)
+        conditions.append(attribute_text(document.attributes, literal(name)) == value)
     return conditions

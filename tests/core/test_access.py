@@ -157,6 +157,36 @@ def test_filters_look_at_the_document_that_is_shown(database: Database, settings
     assert shown(database, ANA, Filters(collection="other")) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "asked"),
+    [
+        ("live", True, "true"),
+        ("live", False, "false"),
+        ("year", 2026, "2026"),
+        ("share", 0.5, "0.5"),
+        ("owner", "ana", "ana"),
+        ("owner", "true", "true"),
+        ("it's", "a", "a"),
+        ('the "name"', "it's", "it's"),
+        ("a.b[0]", "x", "x"),
+        ("$", "Ä", "Ä"),
+    ],
+)
+def test_an_attribute_is_compared_as_it_was_written(
+    database: Database, settings: Settings, name: str, value: object, asked: str
+) -> None:
+    plant(database, settings, Seed("a", "alpha"))
+    plant(database, settings, Seed("b", "beta"))
+    with database.write() as session:
+        session.scalars(select(Document).where(Document.id == "a")).one().attributes = {name: value, "many": ["x", 1]}
+    assert seen(database, OPERATOR, Filters(metadata={name: asked})) == ["a"]
+    assert shown(database, OPERATOR, Filters(metadata={name: asked})) == {"a": ["a"]}
+    for other in ("1", "0", "1.0", asked.upper() + "x", ""):
+        assert seen(database, OPERATOR, Filters(metadata={name: other})) == []
+    for text in ('["x",1]', '["x", 1]', "x"):
+        assert seen(database, OPERATOR, Filters(metadata={"many": text})) == []
+
+
 @pytest.mark.parametrize("principal", [ANA, OPERATOR])
 def test_authorising_hits_never_reads_every_document(
     database: Database, settings: Settings, principal: Principal
