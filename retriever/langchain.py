@@ -9,6 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from core.errors import InvalidInput
 from core.types import Filters, Mode, Principal, Query, ScoredChunk
 from retriever.retriever import Retriever
 
@@ -16,7 +17,8 @@ from retriever.retriever import Retriever
 class AttestRetriever(BaseRetriever):
     """Passages that one principal may read, as LangChain documents with their citation in `metadata`.
 
-    `k` may be given here or to `invoke`. A principal is always named: there is no default that sees everything.
+    `k` may be given here or to `invoke`, which takes nothing else: whoever asks as another principal or within other
+    filters makes a retriever of its own. A principal is always named: there is no default that sees everything.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -29,13 +31,19 @@ class AttestRetriever(BaseRetriever):
     rerank: bool | None = None
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None, **kwargs: Any
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None, **unknown: Any
     ) -> list[Document]:
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise InvalidInput(f"{names}: not an argument of a search; give it to AttestRetriever(…)")
+        k = self.k if k is None else k
+        if k < 1:
+            raise InvalidInput(f"k must be at least 1, and is {k}")
         found = self.retriever.retrieve(
             Query(query),
             self.principal,
             filters=self.filters,
-            k=self.k if k is None else k,
+            k=k,
             mode=self.mode,
             rerank=self.rerank,
         )

@@ -8,7 +8,8 @@ import pytest
 from langchain_core.retrievers import BaseRetriever
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
-from core.types import OPERATOR, Principal
+from core.errors import InvalidInput
+from core.types import OPERATOR, Filters, Principal
 from retriever.langchain import AttestRetriever
 
 
@@ -47,3 +48,17 @@ class TestAttestRetriever(RetrieversIntegrationTests):
     def test_a_principal_must_be_named(self) -> None:
         with pytest.raises(ValueError, match="principal"):
             AttestRetriever(retriever=self.params["retriever"])
+
+    @pytest.mark.parametrize(
+        "options", [{"principal": Principal("user:ben")}, {"filters": Filters(collection="other")}, {"kk": 3}]
+    )
+    def test_an_argument_that_would_be_passed_over_is_refused(self, options: dict[str, Any]) -> None:
+        with pytest.raises(InvalidInput, match=next(iter(options))):
+            AttestRetriever(**self.params).invoke("annual leave", **options)
+
+    @pytest.mark.parametrize("k", [0, -1])
+    def test_fewer_than_one_passage_cannot_be_asked_for(self, k: int) -> None:
+        with pytest.raises(InvalidInput, match="at least 1"):
+            AttestRetriever(**self.params).invoke("annual leave", k=k)
+        with pytest.raises(InvalidInput, match="at least 1"):
+            AttestRetriever(**self.params, k=k).invoke("annual leave")
