@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.db.changes import touch_access
-from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, Membership
+from core.db.models import Collection, CollectionAccess, Document, DocumentAccess, IngestFailure, Membership
 from core.errors import InvalidInput, NotFound
 
 LONGEST_NAME = 200
@@ -129,6 +129,8 @@ def set_document_access(session: Session, document_id: str, principals: Iterable
             insert(DocumentAccess), [{"document_key": document.key, "principal": principal} for principal in names]
         )
     document.own_access = principals is not None
+    waits = (IngestFailure.collection_id == document.collection_id, IngestFailure.source == document.source)
+    session.execute(update(IngestFailure).where(*waits).values(allow=None))  # a retry goes by what was said last
     touch_access(session)
 
 

@@ -11,13 +11,16 @@ from sqlalchemy import select
 from core.db.grants import grant_collection, grant_document, set_document_access
 from core.db.models import DocumentVersion
 from core.db.session import Database
-from core.errors import NotFound
+from core.errors import NotFound, SourceUnavailable
 from core.settings import Settings
 from core.types import OPERATOR, Principal
 from ingest.documents import delete_document, list_documents, show_document
+from ingest.failures import failed_rows
+from ingest.remote import Missed
 from ingest.report import IngestOptions, TextRecord
 from ingest.run import ingest_texts
 from ingest.validity import require_superseded
+from ingest.walk import Source
 from models.encoder import Encoder
 from tests.ingest.conftest import Run
 from tests.ingest.samples import zipped
@@ -86,6 +89,18 @@ def test_a_damaged_update_that_is_taken_back_leaves_the_list_it_named(run: Run, 
     assert readers(database, "a.txt") == ["group:hr"]
 
 
+def test_readers_given_by_hand_meanwhile_go_before_those_of_a_failure(run: Run, docs: Path, database: Database) -> None:
+    (docs / "a.txt").write_text("What each is paid.")
+    run()
+    (docs / "a.txt").write_bytes(bytes(range(256)) * 8)
+    run(allow=("group:hr",))
+    with database.write() as session:
+        set_document_access(session, document(database, "a.txt").id, ["user:ceo"])
+    (docs / "a.txt").write_text("What each is paid from May.")
+    run(retry=True)
+    assert readers(database, "a.txt") == ["user:ceo"]
+
+
 def test_what_lies_in_a_folder_that_was_shut_has_the_readers_named_for_it(
     run: Run, docs: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +113,20 @@ def test_what_lies_in_a_folder_that_was_shut_has_the_readers_named_for_it(
         run(allow=("group:hr",))
     run()
     assert readers(database, "a.md") == ["group:hr"]
+
+
+def test_the_pages_of_a_site_map_have_the_readers_named_while_it_was_away(
+    run: Run, docs: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site_map, page = "https://example.org/sitemap.xml", "https://example.org/pay"
+    (docs / "page").write_text("What each is paid.")
+    away = Missed(Source(site_map, Path(), "sitemap.xml"), SourceUnavailable("away"))
+    monkeypatch.setattr("ingest.run.bring", lambda *_, **__: [away])
+    assert len(run(site_map, allow=("group:hr",)).failed) == 1
+    monkeypatch.setattr("ingest.run.bring", lambda *_, **__: [Source(page, docs / "page", "pay.txt")])
+    assert run(site_map).failed == []
+    assert readers(database, "pay") == ["group:hr"]
+    assert failed_rows(database, "default") == {}
 
 
 def test_a_new_member_is_for_those_who_may_read_the_archive(run: Run, docs: Path, database: Database) -> None:
