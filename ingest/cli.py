@@ -129,7 +129,10 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
     options = replace(options, busy=writing)
     try:
         for report in watch(
-            [Path(path) for path in paths], lambda: _run(paths, None, options, database, settings, models), writing
+            [Path(path) for path in paths],
+            lambda: _run(paths, None, options, database, settings, models),
+            writing,
+            home=settings.home,
         ):
             report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
             report.left_out = [item for item in report.left_out if (item["source"], item["reason"]) not in told]
