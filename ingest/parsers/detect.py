@@ -45,7 +45,7 @@ _BY_NAME = {
     ".toml", ".ini", ".cfg", ".conf", ".properties", ".proto", ".tf", ".log",
 ), "code")  # fmt: skip
 _PADDING = 0.2
-"""Share of zeros up to which text is text that a machine padded, not UTF-16."""
+"""Share of zeros up to which text is text that a machine padded, or ended its strings with."""
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _MAIL_HEADER = re.compile(
     rb"\A(?:From |(?:Return-Path|Received|MIME-Version|Message-ID|Delivered-To|From|Date|X-[\w-]+):)", re.IGNORECASE
@@ -154,12 +154,12 @@ def _is_text(head: bytes) -> bool:
     """Tell text in any encoding from binary data: binary has control characters, and zeros in no pattern."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         return True
-    zeros = head.count(0)
-    if 0 < zeros <= _PADDING * len(head) and max(head[::2].count(0), head[1::2].count(0)) < 0.9 * zeros:
-        head = head.replace(b"\0", b"")  # a log that a machine padded
-    elif zeros:
-        even, odd = head[::2].count(0), head[1::2].count(0)
-        return max(even, odd) > 0.4 * (len(head) / 2) and min(even, odd) < 0.02 * len(head)
+    zeros, even, odd = head.count(0), head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) > 0.4 * (len(head) / 2):
+        return min(even, odd) < 0.02 * len(head)  # every other byte: UTF-16
+    if zeros > _PADDING * len(head):
+        return False
+    head = head.replace(b"\0", b"")
     control = sum(head.count(bytes([byte])) for byte in range(32) if byte not in (9, 10, 12, 13, 27))
     # EBCDIC and old code pages use some control bytes for line ends.
     return control <= 0.02 * len(head)

@@ -63,3 +63,8 @@ def test_a_recoded_html_mail_is_read_as_what_it_is_not_as_what_it_says() -> None
     page = '<html><head><meta charset="windows-1252"></head><body><p>Café “gut” für Señor</p></body></html>'
     assert [block.text for block in parse_html(page.encode()).blocks] == ["Café “gut” für Señor"]
     assert [block.text for block in parse_html(page.encode("cp1252")).blocks] == ["Café “gut” für Señor"]
+
+
+@pytest.mark.parametrize("content", [b"text with\0a zero inside", b"first\0second\0third\0", b"\0at the start of it"])
+def test_a_zero_or_two_make_no_binary_of_a_text(read, content: bytes) -> None:
+    assert read("a.txt", content).text == content.replace(b"\0", b"").decode()
