@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated
 
+from anyio import from_thread
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -15,10 +17,12 @@ from app.events import Concluded, Event
 from app.runtime import Runtime
 from app.schemas import AskBody, whole_number
 from app.streams import Stream, Streams
-from core.errors import InvalidInput
-from core.types import Json, Question
+from core.errors import Conflict, InvalidInput, Stopping
+from core.types import Answer, Json, Question
 
 router = APIRouter(prefix="/v1/ask", tags=["answers"])
+LOOK_S = 0.5
+"""How often it is seen whether a client still waits: a draft asks at each of its pieces, thousands a second."""
 EXAMPLE = {
     "id": "5f0c…",
     "outcome": "answered",
@@ -38,9 +42,7 @@ ANSWERED: dict[int | str, dict[str, object]] = {
 @router.post("", responses=ANSWERED)
 def ask_question(body: AskBody, principal: Asking, runtime: Parts, request: Request) -> Json:
     """Answer a question; a refusal is an outcome with status 200."""
-    answer = ask(runtime, body.to_question(principal), stopped=request.app.state.streams.ending)
-    request.app.state.metrics.observe_answer(answer)
-    return answer.to_json()
+    return whole_answer(request, runtime, body.to_question(principal)).to_json()
 
 
 @router.post("/stream", response_class=StreamingResponse)
@@ -76,6 +78,37 @@ def stop_answer(stream_id: str, principal: Asking, request: Request) -> Response
     """Stop an answer in the making; the model is told to stop too."""
     request.app.state.streams.find(stream_id, principal.name).stop()
     return Response(status_code=204)
+
+
+def whole_answer(request: Request, runtime: Runtime, question: Question) -> Answer:
+    """Answer a question in one piece, as long as the server goes on and whoever asked waits for it.
+
+    Raises:
+        Stopping: the server is told to stop.
+        Conflict: the client hung up; nobody is left to read it.
+    """
+    ending, hung_up = request.app.state.streams.ending, _hanging_up(request)
+    try:
+        answer = ask(runtime, question, stopped=lambda: ending() or hung_up())
+    except Stopping:
+        if ending():
+            raise
+        raise Conflict("the client hung up before its answer was finished") from None
+    request.app.state.metrics.observe_answer(answer)
+    return answer
+
+
+def _hanging_up(request: Request) -> Callable[[], bool]:
+    """Return what says whether the client has hung up; for the thread of the request."""
+    gone, look_at = False, time.monotonic() + LOOK_S
+
+    def hung_up() -> bool:
+        nonlocal gone, look_at
+        if not gone and time.monotonic() >= look_at:
+            gone, look_at = from_thread.run(request.is_disconnected), time.monotonic() + LOOK_S
+        return gone
+
+    return hung_up
 
 
 def start(request: Request, runtime: Runtime, question: Question) -> Stream:

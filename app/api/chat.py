@@ -10,8 +10,7 @@ from typing import get_args
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.api.answers import start
-from app.ask import ask
+from app.api.answers import start, whole_answer
 from app.auth import Asking, Parts
 from app.footnotes import footnotes, with_footnotes, without_footnotes
 from app.problems import openai_error
@@ -51,8 +50,7 @@ def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request
     if body.stream:
         stream = start(request, runtime, question)
         return StreamingResponse(_chunks(stream, body.model), media_type="text/event-stream")
-    answer = ask(runtime, question, stopped=request.app.state.streams.ending)
-    request.app.state.metrics.observe_answer(answer)
+    answer = whole_answer(request, runtime, question)
     message = {"role": "assistant", "content": with_footnotes(answer), "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": _finish(answer.outcome), "logprobs": None}
     return JSONResponse(
