@@ -6,13 +6,16 @@ import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from ingest.known import Known
 from ingest.parse import MAX_DEPTH
 from ingest.prepared import Prepared
 from ingest.report import IngestOptions
 from ingest.sandbox import ParseResult
 from ingest.walk import Source
+
+if TYPE_CHECKING:
+    from ingest.known import Known
 
 INSIDE = "!/"
 """Between a container's source and the name of what lies in it."""

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from core.db.models import Collection, Document, DocumentAccess, DocumentVersion, IngestFailure
 from core.db.session import Database
+from ingest.places import holders_of
 from ingest.terms import Terms
 
 DELETED_BY = "deleted_by"
@@ -96,9 +97,11 @@ class Known:
         self._texts.add(text_sha256)
 
     def rename(self, moved: dict[str, str]) -> None:
-        """Note that documents have a new source."""
-        for old, new in moved.items():
-            self._documents[new] = self._documents.pop(old)
+        """Note that documents, and what lies in them, have a new source."""
+        for source in list(self._documents) if moved else ():
+            old = next((name for name in (source, *holders_of(source)) if name in moved), None)
+            if old is not None:
+                self._documents[moved[old] + source.removeprefix(old)] = self._documents.pop(source)
 
     def sources(self) -> list[str]:
         """Return the sources of every document that is not deleted."""

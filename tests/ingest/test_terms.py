@@ -152,6 +152,17 @@ def test_the_readers_given_to_a_member_stay_when_the_archive_changes(run: Run, d
     assert (readers(database, "a.md"), readers(database, "b.md")) == (["user:ceo"], None)
 
 
+def test_the_readers_of_a_member_move_with_its_archive(run: Run, docs: Path, database: Database) -> None:
+    (docs / "sec.zip").write_bytes(zipped(**{"a.md": "# A\n\nText of A.\n", "b.md": "# B\n\nText of B.\n"}))
+    run(allow=("group:hr",))
+    with database.write() as session:
+        set_document_access(session, document(database, "a.md").id, ["user:ceo"])
+    (docs / "sec.zip").rename(docs / "moved.zip")
+    report = run(sync=True, expires_at=THEN)
+    assert (report.moved, report.updated, report.added) == (1, 3, 0)
+    assert (readers(database, "a.md"), readers(database, "b.md")) == (["user:ceo"], ["group:hr"])
+
+
 def test_a_member_that_failed_keeps_its_last_version_and_its_readers(run: Run, docs: Path, database: Database) -> None:
     archive = docs / "sec.zip"
     archive.write_bytes(zipped(**{"a.md": "# A\n\nText of A.\n", "b.md": "# B\n\nText of B.\n"}))
