@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -14,17 +15,17 @@ from core.db.access import readable
 from core.db.models import Conversation, Document, Turn
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound
+from core.stored_answers import EMPTIED, GREETING, documents_of, without_lent_words
 from core.types import Answer, Json, Message, Principal, Question
 from generation.greetings import greeting_language, without_greetings
+from generation.languages import DEFAULT, language_of, message
 
 REMEMBERED_TURNS = 6
 """Turns that a follow-up is read against: further back, questions seldom refer and prompts only grow."""
 TITLE_CHARACTERS = 80
 WITHHELD: Json = {
+    **EMPTIED,
     "text": "A document behind this answer can no longer be shown to you.",
-    "claims": [],
-    "citations": [],
-    "nearest": [],
     "reason": "withheld",
 }
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -170,32 +171,63 @@ def _require_owner(conversation: Conversation, principal: Principal) -> None:
 
 
 def visible_answers(session: Session, principal: Principal, answers: Sequence[Json]) -> list[Json]:
-    """Return earlier answers; of one that names a document the principal may no longer read, only that it was."""
-    named = {_id for answer in answers for _id in _documents_of(answer)}
-    readable_ids = set(session.scalars(select(Document.id).where(Document.id.in_(named), readable(principal))))
-    return [answer if _documents_of(answer) <= readable_ids else {**answer, **WITHHELD} for answer in answers]
+    """Return answers of one conversation, oldest first, as their principal may read them now.
+
+    Of one that names a document which may no longer be read there is only that it was, and those after it are without
+    the words it may have lent to what was searched for. A greeting is then without the titles it named.
+    """
+    readable_ids = readable_of(session, principal, {_id for answer in answers for _id in documents_of(answer)})
+    shown: list[Json] = []
+    withheld = False
+    for answer in answers:
+        hidden = not documents_of(answer) <= readable_ids
+        if answer["reason"] == GREETING:
+            shown.append(_without_titles(answer) if hidden or "named" not in answer else answer)
+        else:
+            withheld = withheld or hidden
+            shown.append({**answer, **WITHHELD} if hidden else _without_lent(answer) if withheld else answer)
+    return shown
 
 
-def _documents_of(answer: Json) -> set[str]:
-    return {item["document_id"] for item in (*answer["citations"], *answer.get("nearest", ()))}
+def readable_of(session: Session, principal: Principal, document_ids: set[str]) -> set[str]:
+    """Return those of some documents that a principal may read now."""
+    return set(session.scalars(select(Document.id).where(Document.id.in_(document_ids), readable(principal))))
+
+
+def _without_lent(answer: Json) -> Json:
+    """Return an answer without words of a withheld one; a refusal then does not say what was searched for."""
+    bare = without_lent_words(answer)
+    if bare["text"] == answer["text"]:
+        return bare
+    return bare | {"text": message(answer["reason"], language_of(answer["question"]))}
+
+
+def _without_titles(answer: Json) -> Json:
+    """Return a greeting without titles; one of before they were noted may name any."""
+    return {**answer, "named": [], "text": message("greeting", greeting_language(answer["question"]) or DEFAULT)}
 
 
 def _conversations_saying(session: Session, principal: Principal, search: str) -> set[str]:
     """Return the conversations whose questions, or answers as they may be read now, hold the words."""
     said = Turn.answer["text"].as_string()
-    turns = session.scalars(
-        select(Turn)
+    saying = (
+        select(Turn.conversation_id)
         .join(Conversation, Conversation.id == Turn.conversation_id)
         .where(Conversation.principal == principal.name)
         .where(or_(Turn.question.icontains(search, autoescape=True), said.icontains(search, autoescape=True)))
-    ).all()
-    answers = visible_answers(session, principal, [turn.answer for turn in turns])
+    )
+    turns = session.scalars(
+        select(Turn).where(Turn.conversation_id.in_(saying)).order_by(Turn.conversation_id, Turn.ordinal)
+    )
     words = search.casefold()
-    return {
-        turn.conversation_id
-        for turn, answer in zip(turns, answers, strict=True)
-        if words in turn.question.casefold() or words in answer["text"].casefold()
-    }
+    found = set()
+    for conversation_id, whole in groupby(turns, key=lambda turn: turn.conversation_id):
+        asked = list(whole)
+        texts = [turn.question for turn in asked]
+        texts += [answer["text"] for answer in visible_answers(session, principal, [turn.answer for turn in asked])]
+        if any(words in text.casefold() for text in texts):
+            found.add(conversation_id)
+    return found
 
 
 def _summary(conversation: Conversation) -> Json:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from app.refusals import GREETING
 from app.runtime import Runtime
 from core.db.models import AuditRow, Feedback
 from core.db.session import Database
+from core.stored_answers import GREETING
 from core.types import Json
 
 NEWEST = 5000

@@ -10,6 +10,7 @@ from app.trace import Conclusion, Trace
 from core.db.access import retrievable_versions
 from core.db.models import Document, DocumentVersion
 from core.errors import GenerationError
+from core.stored_answers import GREETING
 from core.types import Evidence, GeneratorName, NearestPassage, Question, ScoredChunk, Verdict
 from guardrails.rails import UNAVAILABLE
 
@@ -18,8 +19,6 @@ EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "doma
 EXAMPLES = 3
 NEAREST = 3
 """Passages named in a refusal: enough to judge a near miss, few enough to read."""
-GREETING = "greeting"
-"""The reason of a refusal of a text that asks nothing."""
 
 READ = "en"
 """The language that the packaged models read well."""
@@ -58,9 +57,11 @@ def greeted(runtime: Runtime, trace: Trace, language: str) -> Conclusion:
     from generation.languages import message
 
     text = message("greeting", language)
-    if topics := _topics(runtime) or _titles(runtime, trace.question):
+    topics = _topics(runtime)
+    named = {} if topics else _titles(runtime, trace.question)
+    if topics := topics or " · ".join(named.values()):
         text = f"{text} {message('greeting_topics', language, topics=topics)}"
-    return Conclusion("refused", text, GREETING, *_generator(runtime, trace))
+    return Conclusion("refused", text, GREETING, *_generator(runtime, trace), named=tuple(named))
 
 
 def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
@@ -108,11 +109,11 @@ def _topics(runtime: Runtime) -> str:
     return rails.domain_description.strip() or " · ".join(rails.domain_examples[:EXAMPLES])
 
 
-def _titles(runtime: Runtime, question: Question) -> str:
-    """Return the newest titles among the documents that a search would read for the asker."""
+def _titles(runtime: Runtime, question: Question) -> dict[str, str]:
+    """Return the newest titles among the documents that a search would read for the asker, by the documents' ids."""
     served = retrievable_versions(question.principal, question.filters)
     newest = (
-        select(Document.title)
+        select(func.max(Document.id).label("id"), Document.title)
         .join(DocumentVersion, DocumentVersion.document_key == Document.key)
         .where(DocumentVersion.key.in_(served))
         .group_by(Document.title)
@@ -120,7 +121,7 @@ def _titles(runtime: Runtime, question: Question) -> str:
         .limit(EXAMPLES)
     )
     with runtime.database.read() as session:
-        return " · ".join(session.scalars(newest))
+        return {row.id: row.title for row in session.execute(newest)}
 
 
 def _generator(runtime: Runtime, trace: Trace) -> tuple[GeneratorName, str]:

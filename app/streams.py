@@ -10,10 +10,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
+from app.conversations import readable_of
 from app.events import Concluded, Event, event_json, event_name
 from app.problems import problem
+from core.db.session import Database
 from core.errors import AttestError, Busy, NotFound, Stopping
-from core.types import Json
+from core.stored_answers import documents_of
+from core.types import Json, Principal
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,13 @@ class Stream:
         with self._lock:
             self._events.append(Sent(len(self._events) + 1, name, data))
         self._wake()
+
+    def documents(self) -> set[str]:
+        """Return the documents whose words were told so far."""
+        with self._lock:
+            told = list(self._events)
+        cited = {sent.data["document_id"] for sent in told if sent.name == "citation"}
+        return cited.union(*(documents_of(sent.data) for sent in told if sent.name == "answer"))
 
     def finish(self) -> None:
         """Say that nothing more comes."""
@@ -154,6 +164,19 @@ class Streams:
             stream = self._streams.get(stream_id)
         if stream is None or stream.owner != owner:
             raise NotFound(f"no stream {stream_id}")
+        return stream
+
+    def find_readable(self, stream_id: str, principal: Principal, database: Database) -> Stream:
+        """Return a stream of this principal to be read again.
+
+        Raises:
+            NotFound: there is none, or what it has told may no longer be read by its principal.
+        """
+        stream = self.find(stream_id, principal.name)
+        told = stream.documents()
+        with database.read() as session:
+            if told != readable_of(session, principal, told):
+                raise NotFound(f"no stream {stream_id}")
         return stream
 
     def end(self) -> None:

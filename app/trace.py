@@ -44,6 +44,8 @@ class Conclusion:
     claims: tuple[Claim, ...] = ()
     citations: tuple[Citation, ...] = ()
     nearest: tuple[NearestPassage, ...] = ()
+    named: tuple[str, ...] = ()
+    """Ids of the documents that the text names by title."""
 
 
 @dataclass
@@ -112,4 +114,5 @@ class Trace:
             query=self.query.text if self.query else "",
             conversation_id=self.question.conversation_id,
             nearest=conclusion.nearest,
+            named=conclusion.named,
         )

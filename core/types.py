@@ -262,6 +262,8 @@ class Answer:
     query: str = ""
     conversation_id: str | None = None
     nearest: tuple[NearestPassage, ...] = ()
+    named: tuple[str, ...] = ()
+    """Documents whose titles the text names: a greeting's examples of what can be asked about."""
 
     def to_json(self) -> Json:
         """Return the wire form as JSON-ready dictionaries."""

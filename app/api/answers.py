@@ -9,6 +9,7 @@ from typing import Annotated
 
 from anyio import from_thread
 from fastapi import APIRouter, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.ask import ask, ask_events
@@ -60,17 +61,23 @@ async def stream_answer(
     streams: Streams = request.app.state.streams
     if last_event_id:
         stream_id, after = _event_id(last_event_id)
-        return _response(streams.find(stream_id, principal.name), after)
+        found = await run_in_threadpool(streams.find_readable, stream_id, principal, runtime.database)
+        return _response(found, after)
     return _response(start(request, runtime, body.to_question(principal)), 0)
 
 
 @router.get("/stream/{stream_id}", response_class=StreamingResponse)
-async def resume_answer(
-    stream_id: str, principal: Asking, request: Request, last_event_id: Annotated[str | None, Header()] = None
+def resume_answer(
+    stream_id: str,
+    principal: Asking,
+    runtime: Parts,
+    request: Request,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Read an answer in the making, or one just made, from the start or after `Last-Event-ID`."""
     after = _event_id(last_event_id)[1] if last_event_id else 0
-    return _response(request.app.state.streams.find(stream_id, principal.name), after)
+    streams: Streams = request.app.state.streams
+    return _response(streams.find_readable(stream_id, principal, runtime.database), after)
 
 
 @router.delete("/stream/{stream_id}", status_code=204)
