@@ -6,6 +6,7 @@ runs again to say whether that helped.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from core.errors import AttestError, Busy, Conflict, HomeUnwritable, InvalidInpu
 from core.settings import Settings
 from core.types import Json
 
+log = logging.getLogger(__name__)
 SHOWN = 5
 
 
@@ -110,6 +112,10 @@ def _run(name: str, check: Check, patient: Patient, repair: bool) -> CheckResult
                 return CheckResult(name, True, f"mended: {mended.detail}")
     except AttestError as error:
         return CheckResult(name, False, str(error), "mend what the other checks name first, then run it again")
+    except Exception as error:  # whatever is damaged, the other checks must still be told
+        log.exception("the check %s failed", name)
+        detail = f"the check could not be made: {type(error).__name__}: {error}".splitlines()[0]
+        return CheckResult(name, False, detail, "mend what the other checks name first, then: attest restore DIR")
     if finding is None:
         return CheckResult(name, True, patient.notes.get(name, "in order"))
     return CheckResult(name, False, finding.detail, finding.fix)

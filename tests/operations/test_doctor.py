@@ -9,8 +9,9 @@ import time
 import pytest
 from sqlalchemy import delete, select, update
 
+from app import doctor_store
 from app.cli import run
-from app.doctor import CheckResult, examine
+from app.doctor import CheckResult, Patient, examine
 from core.blobs import BlobStore
 from core.db.changes import append_changes
 from core.db.models import Change, ChunkRow, Document, DocumentAccess, DocumentVersion, EmbeddingRow, IngestRun
@@ -197,3 +198,15 @@ def test_a_killed_run_is_settled_by_the_doctor_and_by_the_next_run(database: Dat
     assert wrong(settings) == {}
     living.finish()
     assert list((settings.home / "runs").iterdir()) == []
+
+
+def test_a_check_that_cannot_be_made_is_told_with_the_others(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_patient: Patient) -> None:
+        raise KeyError("at")
+
+    monkeypatch.setitem(doctor_store.STORE_CHECKS, "audit", broken)
+    found = wrong(settings)
+    assert set(found) == {"audit"}
+    assert "KeyError" in found["audit"].detail
