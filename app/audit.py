@@ -1,15 +1,17 @@
 """The record of every answer: append-only rows, each bound to the one before it by its hash.
 
 A record names documents, versions, spans and hashes, never the documents' words: those lie beside it in
-`content`, whose hash the record holds, so that a purge of a document clears them and leaves the chain whole.
+`content`, whose hashes the record holds, so that a purge of a document clears them and leaves the chain whole. What
+earlier answers may have lent words to (`core.stored_answers.LENT`) is hashed by itself, so that it can go alone.
+Records of earlier versions hold the query itself and one hash of the whole content; `app.chain` checks both.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -21,25 +23,11 @@ from core.db.prepared import Prepared
 from core.db.session import Database
 from core.errors import NotFound
 from core.settings import Settings
-from core.types import Answer, Citation, Claim, Json
+from core.stored_answers import LENT, documents_of
+from core.types import Answer, Citation, Claim, Json, Question
 
 GENESIS = "0" * 64
 HEAD = Prepared(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1))
-PAGE = 500
-"""Rows read at a time while walking the chain."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """The state of the chain; `broken` names each row that does not hold, with why."""
-
-    rows: int
-    head: str
-    broken: tuple[Json, ...]
-
-    def to_json(self) -> Json:
-        """Return the report for the command line."""
-        return {"ok": not self.broken, "rows": self.rows, "head": self.head, "broken": list(self.broken)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +43,9 @@ class Unlinked:
     @classmethod
     def of(cls, settings: Settings, trace: Trace, answer: Answer) -> Unlinked:
         """Make the record of an answer: all that takes time, so that the writer's place is held for moments only."""
-        content = answer.to_json()
-        record = make_record(settings, trace, answer) | {"content_sha256": digest(canonical(content))}
+        content = answer.to_json() | _clients_own(trace.question)
+        record = make_record(settings, trace, answer) | content_hashes(content)
+        record |= {"id": answer.id, "documents": sorted(documents_of(content))}
         return cls(answer.id, record, content, canonical(record))
 
 
@@ -78,7 +67,7 @@ def bound(previous: str, text: str) -> str:
     return digest(f"{previous}\n{text}")
 
 
-def canonical(value: Json) -> str:
+def canonical(value: Any) -> str:
     """Return the one JSON text of a value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -96,7 +85,6 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "groups": sorted(question.principal.groups),
         "operator": question.principal.operator,
         "question": question.text,
-        "query": answer.query,
         "carry": list(trace.query.carry) if trace.query else [],
         "conversation_id": question.conversation_id,
         "filters": _plain(filters),
@@ -113,35 +101,11 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "evidence": [item.hit.chunk.id for item in trace.evidence],
         "outcome": answer.outcome,
         "reason": answer.reason,
-        "text_sha256": digest(answer.text),
         "claims": [_claim(claim) for claim in answer.claims],
         "citations": [_citation(citation) for citation in answer.citations],
         "rails": [asdict(verdict) | {"reason": ""} for verdict in answer.rails],
         "timings_ms": dict(answer.timings_ms),
     }
-
-
-def verify_chain(database: Database, expect: str | None = None) -> ChainReport:
-    """Walk the chain and check every link; `expect` is a head noted earlier that must still be in it.
-
-    A row removed from the end leaves a chain that holds: note the head elsewhere to notice that.
-    """
-    previous, rows, broken, seen = GENESIS, 0, [], expect in (None, GENESIS)
-    for row in _walk(database):
-        rows += 1
-        if row.previous != previous:
-            broken.append(
-                {"seq": row.seq, "answer_id": row.answer_id, "why": "the row before it was changed or removed"}
-            )
-        if link(row.previous, row.record) != row.sha256:
-            broken.append({"seq": row.seq, "answer_id": row.answer_id, "why": "its record was changed"})
-        if row.content is not None and digest(canonical(row.content)) != row.record.get("content_sha256"):
-            broken.append({"seq": row.seq, "answer_id": row.answer_id, "why": "its answer was changed"})
-        previous = row.sha256
-        seen = seen or row.sha256 == expect
-    if not seen:
-        broken.append({"seq": None, "answer_id": None, "why": f"the head {expect} noted earlier is gone"})
-    return ChainReport(rows, previous, tuple(broken))
 
 
 def find_record(database: Database, answer_id: str) -> AuditRow:
@@ -164,26 +128,36 @@ def list_records(database: Database, limit: int) -> list[Json]:
         return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **row.record} for row in rows]
 
 
+def content_hashes(content: Json) -> Json:
+    """Return the hashes of a content: of each thing that may be lent words, and of all the rest."""
+    rest = {name: value for name, value in content.items() if name not in LENT}
+    lent = {f"{name}_sha256": _digest_of(content.get(name)) for name in LENT}
+    return lent | {"content_sha256": digest(canonical(rest))}
+
+
 def digest(text: str) -> str:
-    """Return the sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the sha256 of a text; what a text of Unicode cannot hold, a record may have been changed to hold."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _digest_of(value: Any) -> str | None:
+    """Return the hash of a part of a content, `None` where it is not there."""
+    if value is None:
+        return None
+    return digest(value if isinstance(value, str) else canonical(value))
+
+
+def _clients_own(question: Question) -> Json:
+    """Return the conversation that a client sent along, which is kept nowhere else."""
+    if question.conversation_id is not None or not question.history:
+        return {}
+    return {"history": [asdict(message) for message in question.history]}
 
 
 def _plain(value: Json) -> Json:
     """Return a value as JSON gives it back, dates as text: what the chain hashes is exactly what SQL returns."""
     plain: Json = json.loads(json.dumps(value, default=str))
     return plain
-
-
-def _walk(database: Database) -> Iterator[AuditRow]:
-    last = 0
-    while True:
-        with database.read() as session:
-            rows = session.scalars(select(AuditRow).where(AuditRow.seq > last).order_by(AuditRow.seq).limit(PAGE)).all()
-        if not rows:
-            return
-        yield from rows
-        last = rows[-1].seq
 
 
 def prompt_hashes() -> dict[str, str]:

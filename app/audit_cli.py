@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.audit import list_records, verify_chain
+from app.audit import list_records
+from app.chain import verify_chain
 from app.console import emit
 from app.search_cli import AsJson
 from core.db.session import Database

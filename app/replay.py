@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.ask import ask
 from app.audit import digest, find_record, prompt_hashes
-from app.conversations import messages_of
+from app.conversations import REMEMBERED_TURNS, messages_of
 from app.runtime import Runtime
 from app.steps import judges_in_force
 from core.db.models import AuditRow, Turn
@@ -86,8 +86,10 @@ def _question(runtime: Runtime, row: AuditRow) -> Question:
 
 
 def _history(runtime: Runtime, row: AuditRow) -> tuple[Message, ...]:
-    """Return the conversation before the answer, as its principal may see it now."""
+    """Return the conversation before the answer: as a client sent it, or as its principal may see it now."""
     record = row.record
+    if sent := (row.content or {}).get("history"):
+        return tuple(Message(**message) for message in sent)
     principal = Principal(record["principal"], frozenset(record["groups"]), record["operator"])
     with runtime.database.read() as session:
         turn = session.get(Turn, row.answer_id)
@@ -96,9 +98,10 @@ def _history(runtime: Runtime, row: AuditRow) -> tuple[Message, ...]:
         earlier = session.scalars(
             select(Turn)
             .where(Turn.conversation_id == turn.conversation_id, Turn.ordinal < turn.ordinal)
-            .order_by(Turn.ordinal)
+            .order_by(Turn.ordinal.desc())
+            .limit(REMEMBERED_TURNS)
         ).all()
-        return without_greetings(messages_of(session, principal, earlier))
+        return without_greetings(messages_of(session, principal, earlier[::-1]))
 
 
 def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
@@ -106,7 +109,7 @@ def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
     now: dict[str, Any] = {
         "outcome": answer.outcome,
         "reason": answer.reason,
-        "query": answer.query,
+        "query_sha256": digest(answer.query),
         "generator": answer.generator,
         "model": answer.model,
         "embedder": runtime.settings.embedder.model,
@@ -117,6 +120,7 @@ def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
         "rails": sorted({(v.rail, v.stage, v.action) for v in answer.rails}),
     }
     then = {name: record.get(name) for name in now} | {
+        "query_sha256": record.get("query_sha256") or digest(record["query"]),  # earlier versions kept the query
         "citations": [_place(c["document_id"], c["version"], c["start"], c["end"]) for c in record["citations"]],
         "verdicts": [claim["verdict"] for claim in record["claims"]],
         "rails": sorted({(v["rail"], v["stage"], v["action"]) for v in record["rails"]}),

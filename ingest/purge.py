@@ -7,13 +7,14 @@ index files, and the bytes SQLite keeps in free pages and its log; the record is
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.blobs import NO_BLOB, BlobStore, sha256_of
@@ -21,7 +22,6 @@ from core.claims import sweep
 from core.clock import now
 from core.db.changes import append_changes, demand_rebuild, last_reset, touch_access
 from core.db.models import (
-    AuditRow,
     ChunkRow,
     Document,
     DocumentAccess,
@@ -30,7 +30,6 @@ from core.db.models import (
     Generation,
     IngestFailure,
     Purge,
-    Turn,
 )
 from core.db.scrub import reclaim
 from core.db.session import Database
@@ -39,6 +38,7 @@ from core.failpoints import failpoint
 from core.settings import Settings
 from core.types import Json, Principal
 from ingest.promote import remove_document
+from ingest.purge_answers import clear_answers, count_answers
 from ingest.remnants import Probes, collect_probes, files_holding
 from retriever.snapshot import drop_snapshots
 
@@ -47,7 +47,6 @@ log = logging.getLogger(__name__)
 BUILT_A_SECOND = 4000
 """Passages a process at least indexes in a second; it is given that long to build anew."""
 REFERENCES = (Document.duplicate_of, Document.near_duplicate_of, Document.supersedes, Document.parent_key)
-CLEARED = {"text": "", "claims": [], "citations": [], "nearest": [], "reason": "purged"}
 
 
 def purge_document(database: Database, settings: Settings, document_id: str, principal: Principal) -> Json:
@@ -115,11 +114,12 @@ def _finish(database: Database, settings: Settings, document_id: str) -> dict[st
     failpoint("purge.before_blobs")
     _delete_blobs(database, settings, document_id, blobs)
     with database.write() as session:
-        _clear_answers(session, document_id)
+        clear_answers(session, document_id)
         _delete_rows(session, document_id)
     failpoint("purge.rows_gone")
     indexes = _scrub_indexes(database, settings)
     collections = _scrub_milvus(database, settings)
+    _drop_trials(settings)
     reclaim(database)
     failpoint("purge.reclaimed")
     parsing = _copies_left(settings.home / "parsing", set(blobs))
@@ -158,13 +158,6 @@ def _named_elsewhere(session: Session, blob: str, document_id: str) -> bool:
         .where(DocumentVersion.blob_sha256 == blob, Document.id != document_id)
     )
     return session.scalar(query.limit(1)) is not None
-
-
-def _clear_answers(session: Session, document_id: str) -> None:
-    """Empty every stored answer that quotes the document; the question and the audit's hashes stay."""
-    for turn in session.scalars(select(Turn).where(_mentions(Turn.answer, document_id))):
-        turn.answer = {**turn.answer, **CLEARED}
-    session.execute(update(AuditRow).where(_audited(document_id)).values(content=None))
 
 
 def _delete_rows(session: Session, document_id: str) -> None:
@@ -215,6 +208,15 @@ def _scrub_milvus(database: Database, settings: Settings) -> int:
     return drop_collections(settings, generations, keep_from=reset)
 
 
+def _drop_trials(settings: Settings) -> None:
+    """Drop the stores that a search over settings filled, and its vectors: the next one fills them anew."""
+    for path in (*settings.trials.glob("cut-*"), *settings.trials.glob("embeddings.db*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def _copies_left(folder: Path, names: set[str]) -> int:
     """Clear what parsers that died left, and count the copies of the originals that are still being read."""
     sweep(folder)
@@ -242,8 +244,7 @@ def _count_left(
             "chunks": _count(session, ChunkRow, ChunkRow.document_key == probes.document_key),
             "embeddings": _count(session, EmbeddingRow, EmbeddingRow.chunk_id.in_(probes.chunk_ids)),
             "access": _count(session, DocumentAccess, DocumentAccess.document_key == probes.document_key),
-            "answers": _count_answers(session, document_id),
-            "audit": _count(session, AuditRow, _audited(document_id) & AuditRow.content.is_not(None)),
+            **count_answers(session, document_id),
             "blobs": sum(store.exists(name) and not _named_elsewhere(session, name, document_id) for name in blobs),
         }
         searched = probes.unshared(session)
@@ -255,19 +256,6 @@ def _count_left(
 
 def _count(session: Session, table: Any, condition: ColumnElement[bool]) -> int:
     return session.scalar(select(func.count()).select_from(table).where(condition)) or 0
-
-
-def _count_answers(session: Session, document_id: str) -> int:
-    turns = session.scalars(select(Turn).where(_mentions(Turn.answer, document_id)))
-    return sum(bool(turn.answer.get("citations")) for turn in turns)
-
-
-def _audited(document_id: str) -> ColumnElement[bool]:
-    return or_(_mentions(AuditRow.record, document_id), _mentions(AuditRow.content, document_id))
-
-
-def _mentions(column: Any, document_id: str) -> ColumnElement[bool]:
-    return cast(column, String).contains(document_id, autoescape=True)
 
 
 def _files(database: Database, settings: Settings) -> list[Path]:

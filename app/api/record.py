@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.audit import list_records, verify_chain
+from app.audit import list_records
 from app.auth import Asking, Operating, Parts
+from app.chain import verify_chain
 from app.gaps import find_gaps
 from app.replay import replay
 from app.schemas import SummarizeBody

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from app.ask import ask
-from app.audit import find_record, verify_chain
+from app.audit import find_record
+from app.chain import verify_chain
 from app.conversations import show_conversation
+from app.doctor import examine
 from app.feedback import give_feedback
 from app.gaps import find_gaps
 from app.replay import replay
@@ -45,6 +47,11 @@ def test_every_answer_is_recorded_with_its_grounds(runtime: Runtime, own_knowled
 
 
 TAMPERINGS = {
+    "ids exchanged": "UPDATE audit SET answer_id = CASE seq WHEN 1 THEN 'b' WHEN 2 THEN 'a' ELSE answer_id END",
+    "answer removed": "UPDATE audit SET content = NULL WHERE seq = 2",
+    "no record": "UPDATE audit SET record = '[1]' WHERE seq = 2",
+    "no JSON": "UPDATE audit SET record = 'not json' WHERE seq = 2",
+    "no JSON in the answer": "UPDATE audit SET content = 'not json' WHERE seq = 2",
     "outcome": "UPDATE audit SET record = json_set(record, '$.outcome', 'x') WHERE seq = 2",
     "question": "UPDATE audit SET record = json_set(record, '$.question', 'x') WHERE seq = 1",
     "answer": "UPDATE audit SET content = json_set(content, '$.text', 'x') WHERE seq = 2",
@@ -65,6 +72,9 @@ def test_the_chain_notices(runtime: Runtime, change: str) -> None:
     report = verify_chain(runtime.database)
     assert report.broken
     assert not report.to_json()["ok"]
+    checks = {check.name: check for check in examine(runtime.settings)}
+    assert not checks["audit"].ok
+    assert "row " in checks["audit"].detail
 
 
 def test_a_record_cut_off_the_end_is_noticed_by_its_head(runtime: Runtime) -> None:

@@ -14,7 +14,7 @@ from core.claims import Claim
 from core.db.models import AuditRow, Conversation, Document, DocumentVersion, Purge, Turn
 from core.db.session import Database
 from core.errors import Conflict, Forbidden, NotFound
-from core.settings import Settings
+from core.settings import Settings, Storage
 from core.types import OPERATOR, Principal
 from ingest import committing
 from ingest import purge as purging
@@ -186,6 +186,19 @@ def test_copies_that_parsers_left_are_cleared_or_counted(database: Database, set
     living.release()
     assert finish_purges(database, settings) == 1
     assert SECRET.encode() not in everything(settings)
+
+
+def test_stores_of_a_search_over_settings_are_dropped(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("secret", SECRET, allow=("public",)))
+    trial = settings.model_copy(update={"home": settings.trials / "cut-128-20", "storage": Storage()})
+    trial.home.mkdir(parents=True)
+    filled = Database.open(trial)
+    plant(filled, trial, Seed("secret", SECRET))
+    filled.close()
+    (settings.trials / "embeddings.db").write_bytes(vector_of(SECRET))
+    (settings.trials / "studies.db").write_bytes(b"figures")
+    assert set(purge_document(database, settings, "secret", OPERATOR)["verified"].values()) == {0}
+    assert [path.name for path in settings.trials.iterdir()] == ["studies.db"]
 
 
 def take_in(database: Database, settings: Settings, folder: Path) -> IngestReport:
