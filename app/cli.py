@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from types import FrameType
 from typing import NamedTuple
 
 
@@ -75,7 +79,7 @@ class Invocation:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and leave with its status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM."""
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -169,7 +173,25 @@ def _dispatch(call: Invocation, command: Command) -> int:
     def invoke() -> None:
         importlib.import_module(command.module).cli(args=arguments, prog_name=program)
 
-    return guarded(invoke, verbose=call.verbose, as_json="--json" in call.rest)
+    with nullcontext() if name in COMMANDS["Services"] else _ended_by_sigterm():  # those end in ways of their own
+        return guarded(invoke, verbose=call.verbose, as_json="--json" in call.rest)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Unwind on SIGTERM as on Ctrl-C: a command that is told to stop leaves no documents in temporary folders."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_version() -> int:

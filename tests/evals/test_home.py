@@ -1,3 +1,9 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from core.errors import InvalidInput
@@ -61,6 +67,23 @@ def test_an_address_of_a_database_in_the_environment_is_not_used(operator_home, 
     monkeypatch.setenv("ATTEST_STORAGE__DATABASE_URL", "postgresql://real/data")
     with throwaway_home() as settings:
         assert settings.database_url.startswith("sqlite:///")
+
+
+def test_a_measurement_told_to_stop_leaves_no_documents(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tmp").mkdir()
+    for number in range(2000):
+        (tmp_path / "docs" / f"{number}.md").write_text(f"Rule {number} on annual leave holds in room {number}.")
+    command = [sys.executable, "-m", "app.cli", "eval", "make", "--docs", tmp_path / "docs", "--out", tmp_path / "q"]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "ATTEST_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "tmp").glob("attest-eval-*/attest.db")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert list((tmp_path / "tmp").glob("attest-eval-*")) == []
 
 
 def test_questions_are_never_ingested(tmp_path):
