@@ -114,7 +114,7 @@ def test_addresses_are_off_until_the_settings_allow_them(tmp_path: Path) -> None
         list(bring(["https://example.org"], tmp_path, IngestSettings()))
 
 
-def test_any_fsspec_place_is_a_source(tmp_path: Path) -> None:
+def test_a_store_is_a_source(tmp_path: Path) -> None:
     import fsspec
 
     memory = fsspec.filesystem("memory")
