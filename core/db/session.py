@@ -148,6 +148,7 @@ def _create_engine(url: URL, busy_timeout_s: float) -> Engine:
         _enter_wal(connection, busy_timeout_s)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII alone
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
@@ -155,6 +156,10 @@ def _create_engine(url: URL, busy_timeout_s: float) -> Engine:
         connection.exec_driver_sql(f"BEGIN {kind}")
 
     return engine
+
+
+def _lower(value: Any) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 def _enter_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:

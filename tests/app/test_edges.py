@@ -243,6 +243,9 @@ def test_conversations_are_listed_searched_continued_and_forgotten(runtime: Runt
     assert listed == ["travel", "leave"]
     assert [row["id"] for row in list_conversations(runtime.database, ana, search="CARRY over")] == ["leave"]
     assert list_conversations(runtime.database, ana, search="%") == []
+    ask(runtime, Question("Überstunden?", ana, conversation_id="hours"))
+    assert [row["id"] for row in list_conversations(runtime.database, ana, search="überstunden")] == ["hours"]
+    delete_conversation(runtime.database, ana, "hours")
     asked = recall(runtime.database, Question("And above that?", ana, conversation_id="leave"))
     assert [message.role for message in asked.history] == ["user", "assistant"]
     assert asked.cited_chunks
