@@ -14,11 +14,13 @@ LONGEST_TITLE = 80
 """Characters of a line that is a heading, or names the list below it without a colon."""
 LEAST_BELOW = 40
 """Characters of a line from which a title of less than half its length above it was broken off on purpose."""
+LEAST_CAPITALS = 4
+"""Letters of a numbered line in capitals that is a heading, not a name as "KX-100"."""
 
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
 _ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
 RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
-_NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]\s")
+_NUMBERED = re.compile(r"\s*\(?(\d{1,3})[.)]\s")
 _COMMENT = re.compile(r"\s*<!--.*-->\s*$")
 
 
@@ -73,6 +75,8 @@ def _cut(text: str) -> Iterator[Block]:
     for start, stop in lines_of(text):
         line = text[start:stop]
         kind = _kind(line)
+        if kind == "item" and _heads_section(line, _below(text, stop), opens=open_kind is None):
+            kind = "heading"
         joins = kind == "sentence" and open_kind in ("sentence", "item")
         if joins and not _broken_off(text[begin:end], line):
             end = stop
@@ -82,17 +86,45 @@ def _cut(text: str) -> Iterator[Block]:
             open_kind = None
         if kind is None:
             continue
-        marker = _ITEM.match(line)
-        skip = (
-            marker.end()
-            if kind == "item" and marker
-            else len(line) - len(line.lstrip("# \t"))
-            if kind == "heading"
-            else 0
-        )
-        open_kind, begin, end = kind, start + skip, stop
+        open_kind, begin, end = kind, start + _mark(line, kind), stop
     if open_kind is not None:
         yield Block(open_kind, *trim(text, begin, end))
+
+
+def _mark(line: str, kind: Kind) -> int:
+    """Return how many characters of a line only say that it is an item or a heading."""
+    if kind not in ("item", "heading"):
+        return 0
+    marker = _ITEM.match(line)
+    return marker.end() if marker else len(line) - len(line.lstrip("# \t"))
+
+
+def _below(text: str, stop: int) -> list[str]:
+    """Return the lines right below one that stops there, up to a blank one."""
+    blank = text.find("\n\n", stop)
+    return text[stop : blank if blank >= 0 else len(text)].splitlines()[1:]
+
+
+def _heads_section(line: str, below: Sequence[str], *, opens: bool) -> bool:
+    """Whether a numbered line is the heading of the text right below it: in capitals, or broken off after a blank line.
+
+    An item that goes on in the next line goes on in lower case or breaks off later, and the next number follows it.
+    """
+    plain = line[_mark(line, "item") :].rstrip()
+    number = _NUMBERED.match(line)
+    if (
+        not number
+        or not plain[-1:].isalnum()
+        or len(line) > LONGEST_TITLE
+        or not below
+        or _kind(below[0]) != "sentence"
+    ):
+        return False
+    if plain.isupper() and sum(map(str.isalpha, plain)) >= LEAST_CAPITALS:
+        return True
+    following = re.compile(rf"\s*\(?{int(number[1]) + 1}[.)]\s")
+    broken_off = 2 * len(plain) < len(below[0]) and below[0].lstrip()[:1].isupper()
+    return opens and broken_off and not any(map(following.match, below))
 
 
 def _broken_off(above: str, line: str) -> bool:

@@ -16,6 +16,8 @@ from core.blocks import LONGEST_TITLE, RULE, Kind, blocks_of, lines_of, trim
 
 LONGEST = 600
 """Characters; a longer "sentence" is a page without punctuation and is cut at its line ends."""
+BRIEF = 3
+"""Words; a shorter sentence says nothing without the question it answers or the heading it stands under."""
 LONGEST_LEAD = 160
 """Characters of a paragraph of one sentence that introduces the list below it, also without a colon."""
 
@@ -27,6 +29,7 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 _REPLY = re.compile(r"(?:yes|no)\b(?=\s*(?:[,.;:!]|[–—-]\s))", re.IGNORECASE)
+_ANSWER = re.compile(r"(?:A|Answer|Antwort):\s")
 _BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」』）]*""")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|cf|no|nos|fig|eq|sec|art|inc|ltd|co|corp|jr|sr|gen|col|lt|sgt|rev|hon|"
@@ -34,12 +37,24 @@ _ABBREVIATION = re.compile(
     r"ext|tel|bzw|nr|abs|vgl|ggf|inkl|evtl|mio|mrd|d\.h|u\.a)|\b[A-Za-z])\.$",
     re.IGNORECASE,
 )
+_TITLE = re.compile(r"\b(?:Capt|Maj|Rep|Sen|Insp|Messrs)\.$")
+_OF_FIGURE = re.compile(
+    r"(?:\b(?:(?i:max|incl|excl|pt|para|cl)|(?<!\d)(?<!\d )(?i:min)|Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
+    r"|[a-zß]str)\.$"
+)
+"""What is cut short where a figure follows: "max. 12", "Mon. 9-5", "Hauptstr. 5"; elsewhere these end a sentence."""
+_FIGURE_NEXT = re.compile(r"[\d€$£§–—]")
 _ORDINAL = re.compile(r"\b(?:am|vom|zum|ab|den|dem|der|des|das|im|jede[nmrs]?) \d{1,3}\.$", re.IGNORECASE)
 """A German ordinal, as in "ab dem 3. Tag"."""
 _DAY = re.compile(r"(?<![\d.,])[0-3]?\d\.$")
 _MONTH = re.compile(r"(?:Januar|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember)\b")
 _ASIDE = 120
 """Characters within which what opened in brackets closes: "(ext. 4400)" has no end of a sentence in it."""
+_LETTER_OR_STREET = re.compile(r"(?:(?<![.\w])[A-Z]|\bSt|\b[Nn]o)\.$")
+_OPENS = re.compile(
+    r"(?:Then|It|Its|The|They|Their|This|These|Those|That|There|We|Our|You|Your|If|When|For|But|Please)\b"
+)
+"""Words that no name goes on with: "plan A. Then", but "John F. Kennedy"."""
 _SURE_END = re.compile(r"\b(?:etc|inc|ltd|corp|co|a\.m|p\.m|u\.s|u\.k|al)\.$", re.IGNORECASE)
 
 
@@ -92,13 +107,34 @@ def replies(text: str) -> bool:
 
 
 def _with_antecedents(text: str, sentences: list[Unit], heading: Unit | None) -> list[Unit]:
-    """Return the sentences of a paragraph, each that points back led by the one before, a reply by its question."""
-    found = []
-    for before, unit in zip([heading, *sentences[:-1]], sentences, strict=True):
-        asked = before is not None and text[before.end - 1] == "?" and _REPLY.match(text, unit.start)
-        points = before is not None and before is not heading and _POINTS_BACK.match(text, unit.start)
-        found.append(replace(unit, lead=(before.start, before.end)) if before and (asked or points) else unit)
+    """Return the sentences of a paragraph, each that points back led by the one before, a reply by its question.
+
+    What points back to a reply ("Yes. It may be split") is led by both.
+    """
+    found: list[Unit] = []
+    before = heading
+    for unit in sentences:
+        if before is not None and _leans(text, unit, before):
+            replied = before.lead if is_brief(text[before.start : before.end]) else None
+            unit = replace(unit, lead=((replied or (before.start,))[0], before.end))
+        found.append(unit)
+        before = unit
     return found
+
+
+def _leans(text: str, unit: Unit, before: Unit) -> bool:
+    """Whether a sentence says little without what stands before it: it replies to that or points back to it."""
+    brief = is_brief(text[unit.start : unit.end])
+    if before.kind == "heading" and brief:
+        return True
+    if text[before.end - 1] == "?" and (brief or _REPLY.match(text, unit.start) or _ANSWER.match(text, unit.start)):
+        return True
+    return before.kind != "heading" and _POINTS_BACK.match(text, unit.start) is not None
+
+
+def is_brief(text: str) -> bool:
+    """Whether a text is too short to say something alone."""
+    return len(text.split()) < BRIEF
 
 
 def _in_sections(units: list[Unit]) -> Iterator[Unit]:
@@ -189,7 +225,7 @@ def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
         if not after:
             break
         word = before[-24:]
-        if _ABBREVIATION.search(word) and not (_SURE_END.search(word) and after[0].isupper()):
+        if _cut_short(word, after):
             continue
         if text[match.start()] == "." and (
             after[0].islower() or _ORDINAL.search(word) or (_DAY.search(word) and _MONTH.match(after))
@@ -200,6 +236,15 @@ def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
         begin = match.end()
         yield begin
     yield end
+
+
+def _cut_short(before: str, after: str) -> bool:
+    """Whether a stop is of an abbreviation, by the words before it and what follows."""
+    if _TITLE.search(before) or (_OF_FIGURE.search(before) and _FIGURE_NEXT.match(after)):
+        return True
+    if not _ABBREVIATION.search(before) or (_LETTER_OR_STREET.search(before) and _OPENS.match(after)):
+        return False
+    return not (_SURE_END.search(before) and after[0].isupper())
 
 
 def _within_brackets(text: str, begin: int, stop: int, end: int) -> bool:

@@ -166,3 +166,40 @@ def test_a_stop_in_brackets_or_after_an_ordinal_ends_no_sentence(text: str) -> N
 )
 def test_a_stop_after_a_number_or_a_bracket_does(text: str) -> None:
     assert len(split_sentences(text)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ein Menü kostet max. 12 €.",
+        "The hall costs £80 excl. 20 % VAT.",
+        "Open Mon. 9-5 and Sat. 10-2.",
+        "Ask for Capt. Miller or Sen. Lee.",
+        "Das Büro ist in der Hauptstr. 5 im Hof.",
+    ],
+)
+def test_an_abbreviation_before_a_figure_or_a_name_ends_no_sentence(text: str) -> None:
+    assert split_sentences(text) == [(0, len(text))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Open Mon. The shop is small.",
+        "Choose plan A. Then pay.",
+        "He sat. 5 people came.",
+        "It takes 30 min. Then stop.",
+    ],
+)
+def test_what_is_no_abbreviation_where_it_stands_ends_one(text: str) -> None:
+    assert len(split_sentences(text)) == 2
+
+
+def test_a_numbered_title_right_above_its_text_is_a_heading() -> None:
+    text = "2. TECHNICAL DATA\nThe flow is 60 l/min.\n\n4. Payment\nInvoices are due.\n\n5. Setup\nTo do:\n1. Go."
+    assert [text[unit.start : unit.end] for unit in split_units(text) if unit.kind == "heading"] == [
+        "TECHNICAL DATA",
+        "Payment",
+    ]
+    steps = "Do this:\n\n1. Place the pump on a level\nSurface of stone.\n2. Gas\nSwitch it off at the meter."
+    assert not [unit for unit in split_units(steps) if unit.kind == "heading"]
