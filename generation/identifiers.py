@@ -41,9 +41,16 @@ def stranger(question: str, evidence: Sequence[Evidence]) -> bool:
     asked = identifiers(question)
     texts = [_whole(item) for item in evidence] if asked else []
     return any(
-        _numbers(name, texts) and not any(re.search(rf"(?<!\d){number}(?!\d)", text) for text in texts)
+        _numbers(name, texts) and not any(re.search(_named(name, number), text) for text in texts)
         for name, number in asked
     )
+
+
+def _named(name: str, number: str) -> str:
+    """Return the pattern of a numbered name: a code with its letters ("KX-300", "KX-100/300"), of others the number."""
+    if not name.isupper():
+        return rf"(?<!\d){number}(?!\d)"
+    return rf"\b{name}[ -]?(?:\d{{1,4}}\s*(?:[/,&]|and|or|und|oder)\s*-?)*{number}(?!\d)"
 
 
 def _numbers(name: str, texts: Sequence[str]) -> set[str]:

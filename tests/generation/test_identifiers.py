@@ -11,6 +11,7 @@ from tests.generation.passages import evidence_of
 
 MODELS = (
     "The Brewmaster 300 weighs 7.2 kg.\n\nThe Brewmaster 500 weighs 9 kg.\n\nError E05 means heat, E09 a blocked pump."
+    "\n\nThe KX-100/200 costs 249 euros, the UV-300 119 euros."
 )
 
 
@@ -36,6 +37,8 @@ def test_numbered_names_of_a_question(question: str, expected: set[tuple[str, st
         ("How heavy is the Brewmaster 500?", False),
         ("What does E07 mean?", True),
         ("What does E09 mean?", False),
+        ("What does KX-300 cost?", True),  # UV-300 is another
+        ("What does KX-200 cost?", False),
         ("How heavy is the Grinder 700?", False),  # no other of its kind says what this one is not
     ],
 )
