@@ -27,7 +27,7 @@ _MAY_END = re.compile(r"[.!?…。！？\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class DraftClaim:
-    """One sentence of a draft without its markers, and what stands between it and the one before."""
+    """One sentence of a draft without its markers, and what stands before it: the space or line end, a list's mark."""
 
     text: str
     markers: tuple[int, ...]
@@ -99,7 +99,7 @@ def _claims(text: str, placed: list[tuple[int, int]]) -> list[DraftClaim]:
             markers[owner].append(marker)
     claims: list[DraftClaim] = []
     for index, (start, end) in enumerate(spans):
-        separator = _separator(text[spans[index - 1][1] : start]) if index else ""
+        separator = _separator(text[spans[index - 1][1] : start]) if index else _opening(text[:start])
         claims.append(DraftClaim(_tidy(text[start:end]), tuple(markers[index]), separator))
     return claims
 
@@ -110,6 +110,12 @@ def _separator(before: str) -> str:
     if not line_end:
         return " "
     return f"\n{_tidy(mark)} " if mark.strip() else "\n"
+
+
+def _opening(before: str) -> str:
+    """Return what stands before the first claim: the mark of a list item, nothing of a heading or a sentence."""
+    mark = _tidy(before.rpartition("\n")[2]).strip("#")
+    return f"{mark} " if mark else ""
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
@@ -155,7 +161,7 @@ class Composer:
                 fresh.append(citation)
             if citation.marker not in markers:
                 markers.append(citation.marker)
-        separator = checked.claim.separator if self._text else ""
+        separator = checked.claim.separator if self._text else checked.claim.separator.lstrip()
         start = len(self._text) + len(separator)
         tail = "".join(f"[{marker}]" for marker in markers)
         added = separator + checked.claim.text + (f" {tail}" if tail else "")

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.words import content_words, numbers
+from core.words import content_words, negated, numbers
 from generation.passages import Passage
 
 ALIKE = 0.6
 """Share of common content words from which two sentences speak of the same thing."""
+NONE = 0.65
+"""The share from which "No fee is charged" denies "The fee is 15 percent"."""
+SAME = 0.8
+"""The share from which one denies the other where no number tells them apart: "not in the hall", "in the lobby"."""
 
 
 def disagrees(one: Passage, other: Passage) -> bool:
-    """Whether two pieces of different documents say nearly the same with other numbers."""
+    """Whether two pieces of different documents say nearly the same with other numbers, or one denies the other."""
     if one.evidence.hit.chunk.document_id == other.evidence.hit.chunk.document_id:
         return False
     first, second = numbers(one.text), numbers(other.text)
-    if not first or not second or first & second:
+    apart = [bool(first - second), bool(second - first)]  # the year that both are of says nothing
+    denied = negated(one.text) != negated(other.text)
+    if not all(apart) and not denied:
         return False
     words = [frozenset(word for word in content_words(piece.text) if not word.isdigit()) for piece in (one, other)]
     smaller = min(map(len, words))
-    return smaller >= 3 and len(words[0] & words[1]) / smaller >= ALIKE
+    return smaller >= 3 and len(words[0] & words[1]) / smaller >= (SAME, NONE, ALIKE)[sum(apart)]
 
 
 def opposing(chosen: Sequence[Passage], ranked: Sequence[Passage]) -> Passage | None:

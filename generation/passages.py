@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.sentences import Unit, replies, split_units
+from core.sentences import Unit, is_brief, replies, split_units
 from core.settings import Settings
 from core.types import Evidence, Message
 from core.words import content_words, coverage
@@ -19,8 +19,6 @@ _SENDER = re.compile(r"(?:Subject: [^\n]*\n)?From: ([^<\n]*)")
 _FIRST_PERSON = re.compile(r"\b(?:I|we|my|our|ich|wir|mein\w*|unser\w*)\b")
 BELOW = " › "
 """What stands between the headings above a passage."""
-SHORTEST = 3
-"""Words; a shorter piece that is not a list item or row says nothing alone."""
 MEANING = 0.6
 """Share of the embedding similarity against word overlap where no reader is installed."""
 NEAR = 400
@@ -70,9 +68,14 @@ class Passage:
         unit = self.unit
         if unit.listed and unit.listed[1] - unit.listed[0] <= NEAR:
             return unit.listed
-        if unit.lead and unit.kind != "sentence" and unit.end - unit.lead[0] <= NEAR:
+        if unit.lead and (unit.kind != "sentence" or self.brief) and unit.end - unit.lead[0] <= NEAR:
             return unit.lead[0], unit.end
         return unit.start, unit.end
+
+    @property
+    def brief(self) -> bool:
+        """Whether it is a sentence of a word or two, as "Not allowed." below a heading."""
+        return self.unit.kind == "sentence" and is_brief(self.text)
 
     @property
     def header(self) -> str:
@@ -142,7 +145,7 @@ def rank_passages(
     for index, passage in enumerate(passages):
         if _names_only(passage):
             scores[index] *= ASKING
-        if replies(passage.text):
+        if passage.brief or replies(passage.text):
             scores[index] *= max(REPLY, coverage(question, passage.in_context))
         row = passage.unit.kind == "row"
         if row:
@@ -191,11 +194,11 @@ def _plain_scores(
 
 
 def passage_text(passage: Passage) -> str:
-    """Return a piece as a sentence that can stand alone: a list item after its lead, a table row under its header."""
+    """Return a piece as a sentence that can stand alone: an item or a reply after its lead, a row under its header."""
     text, lead = passage.text, passage.lead
     if passage.unit.kind == "row":
         return _row(text, passage.header)
-    if not lead or passage.unit.kind != "item":
+    if not lead or not (passage.unit.kind == "item" or passage.brief):
         return flat(text)
     return flat(f"{lead}{':' if lead[-1].isalnum() or lead[-1] == ')' else ''} {text}")
 
@@ -241,4 +244,5 @@ def overlaps(question: str, passages: Sequence[Passage], said: frozenset[str] = 
 
 
 def _says_something(text: str, unit: Unit) -> bool:
-    return len(text.split()) >= SHORTEST or (unit.kind in ("item", "row") and bool(text.strip()))
+    """Whether a piece can be quoted: a brief one only as an item, a row, or the reply to what leads it."""
+    return not is_brief(text) or (bool(text.strip()) and (unit.kind in ("item", "row") or unit.lead is not None))

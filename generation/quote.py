@@ -16,7 +16,7 @@ from generation.passages import Passage, flat, passage_text, passages_of, rank_p
 from generation.pinned import of_number, of_version, pinned_by, speaks_of
 from generation.ranges import fits
 from generation.rewrite import own_words
-from generation.table_filters import rows_meeting
+from generation.table_filters import not_ordered, rows_meeting
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -78,6 +78,11 @@ class QuoteGenerator:
         if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return rows
         ranked = rank_passages(question, passages, self._settings, history=history, said=said, terms=terms)
+        ranked = [(score, passage) for score, passage in ranked if not _only_asks(passage, passages)]
+        unordered = not_ordered(question, passages)
+        if not ranked or id(ranked[0][1]) in unordered:
+            return []
+        ranked = [(score, passage) for score, passage in ranked if id(passage) not in unordered]
         if not terms:  # the reader has learnt sentences, not what documents call a ratio
             ranked = read_alone(question, ranked, self._settings, history)
         pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
@@ -97,7 +102,7 @@ class QuoteGenerator:
         opposite = opposing(chosen, [passage for score, passage in speaking if score >= CONTRARY * ranked[0][0]])
         if opposite is not None:
             chosen = [piece for piece in chosen if piece is not opposite] + [opposite]
-            chosen.sort(key=_dated, reverse=True)  # what is in force now comes before what it replaced
+            chosen.sort(key=_in_force, reverse=True)  # what is in force now comes before what it replaced
         return chosen
 
 
@@ -123,9 +128,10 @@ def _beside(best: Passage, other: Passage) -> bool:
     return rows and best.evidence is other.evidence and best.header == other.header
 
 
-def _dated(passage: Passage) -> date:
+def _in_force(passage: Passage) -> tuple[bool, date]:
+    """Return whether a piece says from when it is in force, and that day; the day it was read where it does not."""
     hit = passage.evidence.hit
-    return (hit.effective_from or hit.updated_at).date()
+    return hit.effective_from is not None, (hit.effective_from or hit.updated_at).date()
 
 
 def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list[str]:
@@ -135,10 +141,16 @@ def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list
     if whole and _asks_for_all(question, passage, whole):
         led = passage.unit.lead is not None or passage not in whole
         lead = f"{flat(passage.lead or passage.text)} {marker}\n" if led else ""
-        return (lead + "\n".join(f"- {text} {marker}" for text in _items(whole))).split("\n")
-    if passage.unit.kind == "sentence" and 0 < len(passage.lead) <= LONGEST_LEAD:
+        return (lead + "\n".join(f"{text} {marker}" for text in _items(whole))).split("\n")
+    headed = passage.brief and passage.lead[-1:].isalnum()
+    if passage.unit.kind == "sentence" and not headed and 0 < len(passage.lead) <= LONGEST_LEAD:
         return [f"{flat(passage.lead)} {marker} {flat(passage.text)} {marker}"]
     return [f"{passage_text(passage)} {marker}"]
+
+
+def _only_asks(passage: Passage, passages: Sequence[Passage]) -> bool:
+    """Whether a piece is a question: it answers none, but may lead into a list that does."""
+    return passage.text.rstrip(" *_\"'”»)").endswith("?") and not _list_of(passage, passages)
 
 
 def _list_of(passage: Passage, passages: Sequence[Passage]) -> list[Passage]:
@@ -154,14 +166,15 @@ def _list_of(passage: Passage, passages: Sequence[Passage]) -> list[Passage]:
 
 
 def _items(whole: Sequence[Passage]) -> list[str]:
-    """Return the items of a list, the sentences of one item joined."""
+    """Return the items of a list, each after its number or a dash, the sentences of one item joined."""
     told: list[str] = []
     for before, item in zip([None, *whole], whole, strict=False):
         text = item.evidence.hit.chunk.text
         if before is not None and "\n" not in text[before.unit.end : item.unit.start]:
             told[-1] += f" {flat(item.text)}"
         else:
-            told.append(flat(item.text))
+            step = _step(item)
+            told.append(f"{step[0].strip() if step else '-'} {flat(item.text)}")
     return told
 
 
@@ -171,7 +184,7 @@ def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> 
         return True
     if fits(question, passage.text):
         return False
-    if _PROCEDURE.search(question) and sum(map(_numbered, whole)) > 1:
+    if _PROCEDURE.search(question) and sum(_step(item) is not None for item in whole) > 1:
         return True  # steps in order: one of them alone is no way to do it
     wanted = content_words(question)
     lead = content_words(passage.lead) & wanted
@@ -179,9 +192,10 @@ def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> 
     return bool(lead) and not (content_words(passage.text) & wanted) - lead - others
 
 
-def _numbered(item: Passage) -> bool:
+def _step(item: Passage) -> re.Match[str] | None:
+    """Return the number that an item of a list begins with."""
     text = item.evidence.hit.chunk.text
-    return _STEP.match(text[text.rfind("\n", 0, item.unit.start) + 1 :]) is not None
+    return _STEP.match(text[text.rfind("\n", 0, item.unit.start) + 1 :])
 
 
 def _same(one: Passage, other: Passage) -> bool:

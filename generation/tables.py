@@ -92,7 +92,7 @@ def named_rows(own: frozenset[str], rows: Sequence[tuple[object, str] | None]) -
 def tier_of(row: str, header: str) -> str:
     """Return the words of a row that may name a tier: the cell that names it and the unit its head says it counts."""
     told, names = cells(row), cells(header)
-    if len(told) != len(names) or not told[0][-1:].isdigit():
+    if len(told) != len(names) or not told[0].rstrip("+")[-1:].isdigit():
         return row
     unit = _HEAD_UNIT.search(names[0])
     return f"{told[0]} {unit[1] or unit[2] if unit else names[0]}"

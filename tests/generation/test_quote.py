@@ -7,12 +7,13 @@ import pytest
 
 from core.settings import Settings, load_settings
 from core.types import Message
+from generation.cite import parse_draft
 from generation.generators import write_draft
 from generation.passages import passage_text, passages_of
 from generation.pinned import pinned_by, speaks_of
 from generation.quote import QuoteGenerator
 from generation.ranges import fits
-from generation.tables import label_of, match
+from generation.tables import label_of, match, row_holds
 from generation.verify import Verified, Verifier
 from tests.generation.passages import LEAVE, evidence_of
 
@@ -300,3 +301,37 @@ def test_a_sentence_of_its_own_leads_into_the_list_below_it(settings: Settings) 
         settings, "What has to be checked each day before the lift opens?", page + "Keys hang in the office."
     ).text
     assert told.splitlines()[1:] == ["- Test the emergency stops. [1]", "- Test both brakes. [1]"]
+
+
+def test_an_open_tier_in_a_table_is_told_by_its_plus() -> None:
+    header = "| Years of service | Days |"
+    asked = "How many days with 12 years of service?"
+    assert [row_holds(asked, row, header) for row in ("| 6-10 | 30 |", "| 11+ | 32 |")] == [False, True]
+
+
+FAQ = "Q: When does the chess club meet?\nA: Tuesdays.\n\nQ: How much is it?\nA: £5 a month.\n\n"
+ROOMS = "Check-in\n\nFrom 15:00.\n\nPets\n\nNot allowed.\n\nBreakfast is 12 euros for each person."
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("When does the chess club meet?", "Q: When does the chess club meet? [1] A: Tuesdays. [2]"),
+        ("Are pets allowed?", "Pets: Not allowed. [1]"),
+        ("When is check-in?", "Check-in: From 15:00. [1]"),
+    ],
+)
+def test_a_word_or_two_are_quoted_with_their_question_or_heading(settings: Settings, question: str, told: str) -> None:
+    assert answer(settings, question, FAQ, ROOMS).text == told
+
+
+def test_a_question_is_never_the_answer(settings: Settings) -> None:
+    passages = passages_of(evidence_of("Is there a football team?"))
+    assert QuoteGenerator(settings).choose("Is there a football team?", passages) == []
+
+
+def test_a_list_keeps_its_numbers_and_its_first_mark(settings: Settings) -> None:
+    done = answer(settings, "How do I install the pump?", "To install the pump:\n1. Place it.\n2. Plug it in.")
+    assert done.text.splitlines()[1:] == ["1. Place it. [1]", "2. Plug it in. [1]"]
+    [first, second] = parse_draft("- a laptop [1]\n- a monitor [1]", [1])
+    assert (first.separator, second.separator) == ("- ", "\n- ")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from core.settings import load_settings
 from generation.passages import passages_of
-from generation.table_filters import rows_meeting
+from generation.quote import QuoteGenerator
+from generation.table_filters import not_ordered, rows_meeting
 from tests.generation.passages import evidence_of
 
 PLANS = """| Plan | Price a month | Response time | Loan machine |
@@ -60,3 +64,36 @@ def test_rows_are_chosen_by_the_condition(question: str, expected: list[str]) ->
 )
 def test_german_conditions_too(question: str, expected: list[str]) -> None:
     assert met(question, TARIFE) == expected
+
+
+STOCK = """| SKU | Product | Weight (kg) | Price EUR | Lead time (days) | Store |
+|---|---|---|---|---|---|
+| A-1 | Pump | 9.2 | 249.00 | 5 | Shed 1 |
+| B-2 | Lamp | 1.1 | 389.50 | 14 | Shed 2 |
+| C-3 | Ring | 2.5 | 8.75 | 1 | Shed 1 |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which product is the cheapest?", ["C-3"]),
+        ("Which product is the heaviest?", ["A-1"]),
+        ("Which product weighs the least?", ["B-2"]),
+        ("Which product takes the longest to deliver?", ["B-2"]),
+        ("Which products are in Shed 1?", ["A-1", "C-3"]),
+        ("Which products are not in Shed 1?", []),
+        ("Which product in Shed 1 is the most expensive?", ["A-1"]),
+    ],
+)
+def test_what_is_asked_for_may_be_named_by_any_column_and_an_extreme_by_its_unit(
+    question: str, expected: list[str]
+) -> None:
+    assert met(question, STOCK) == expected
+
+
+def test_of_an_extreme_that_no_column_tells_no_row_is_the_answer(tmp_path: Path) -> None:
+    passages = passages_of(evidence_of(STOCK))
+    assert len(not_ordered("Which product is the largest?", passages)) == 3
+    assert not not_ordered("Which product is in Shed 1?", passages)
+    assert QuoteGenerator(load_settings(tmp_path)).choose("Which product is the largest?", passages) == []
