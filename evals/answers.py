@@ -18,7 +18,7 @@ from evals.cases import Case, limited, read_cases, read_corpus
 from evals.embedding_cache import CachedEncoder
 from evals.home import throwaway_home
 from evals.judging import HIT_DEPTH, Judge, Judged, summarise
-from evals.progress import tracked
+from evals.progress import require_folder, tracked
 from evals.store import COLLECTION, Store, fill_from_corpus, fill_from_folders
 from generation.rewrite import rewrite
 
@@ -43,6 +43,7 @@ class AnswerOptions:
 
 def measure_answers(material: Material, questions: Path, options: AnswerOptions) -> dict[str, Any]:
     """Fill a throw-away store, ask every question, and return the figures."""
+    require_folder(options.details)
     cases = limited(read_cases(questions), options.limit)
     if not cases:
         raise InvalidInput(f"{questions} holds no question")

@@ -29,9 +29,11 @@ def calibrate(
     from evals.answers import Material
     from evals.calibrate import calibrate as fit_questions
     from evals.calibrate import plot, summary
+    from evals.progress import require_folder
     from generation.calibration import FILE as NAME
     from generation.calibration import save_calibration
 
+    require_folder(rows)
     settings = load_settings()
     material = Material(tuple(docs or ()), corpus) if docs or corpus else None
     fitted, scored = fit_questions(questions, settings=settings, material=material, limit=limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,10 @@ from core.errors import InvalidInput
 from core.sentences import split_sentences
 from evals.answers import Material
 from evals.home import throwaway_home
+from evals.progress import require_folder
 from evals.store import fill_from_folders
 
+logger = logging.getLogger(__name__)
 FACT = re.compile(
     r"(?<![\w.,$€£-])(?:[$€£]\s?)?\d[\d,.]*\d?(?:\s?%|\s(?:percent|hours?|days?|weeks?|months?|years?|minutes?|miles?"
     r"|dollars|euros|million|billion))?(?![\w-])"
@@ -94,8 +97,9 @@ def rows_of(facts: Sequence[Fact], texts: dict[str, str], count: int, seed: int)
     vocabulary = {name: frozenset(word.lower() for word in WORD.findall(text)) for name, text in texts.items()}
     words = Counter(word for own in vocabulary.values() for word in own)
     chosen = choose(facts, count, seed)
-    answerable = [_row(fact, True) for fact in chosen[: (count + 1) // 2]]
-    changed = (without_answer(fact, words, vocabulary[fact.document]) for fact in chosen[(count + 1) // 2 :])
+    half = (len(chosen) + 1) // 2  # of what there is: a small corpus has fewer facts than are asked for
+    answerable = [_row(fact, True) for fact in chosen[:half]]
+    changed = (without_answer(fact, words, vocabulary[fact.document]) for fact in chosen[half:])
     return answerable + [_row(fact, False) for fact in changed if fact is not None]
 
 
@@ -118,6 +122,7 @@ def make_set(material: Material, out: Path, count: int, seed: int) -> dict[str, 
     Raises:
         InvalidInput: the documents hold no sentence to ask about.
     """
+    require_folder(out)
     facts: list[Fact] = []
     texts: dict[str, str] = {}
     with throwaway_home() as settings, open_runtime(settings, follow=False) as runtime:
@@ -133,4 +138,6 @@ def make_set(material: Material, out: Path, count: int, seed: int) -> dict[str, 
         raise InvalidInput("the documents hold no sentence with a number to ask about")
     out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     answerable = sum(row["answerable"] for row in rows)
+    if answerable == len(rows):
+        logger.warning("no question without an answer could be made: the documents share too few words, or facts")
     return {"questions": len(rows), "answerable": answerable, "documents": len(texts), "out": str(out)}

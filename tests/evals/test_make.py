@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from core.errors import InvalidInput
-from evals.answers import Material
+from evals.answers import AnswerOptions, Material, measure_answers
 from evals.cases import read_cases
 from evals.make import Fact, facts_of, make_set, rows_of, without_answer
 
@@ -79,3 +79,17 @@ def test_a_span_moves_with_a_word_changed_before_it():
     assert changed is not None
     assert changed.sentence.startswith("zeppelin")
     assert changed.answer == fact.answer == "5 days"
+
+
+def test_half_of_a_small_corpus_is_left_without_an_answer():
+    texts = {f"{n}.md": (LEAVE, PAY)[n % 2] for n in range(4)}
+    facts = [fact for name, text in texts.items() for fact in facts_of(name, name, text)]
+    assert Counter(row["answerable"] for row in rows_of(facts, texts, 100, 0)) == {True: 2, False: 2}
+
+
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path):
+    with pytest.raises(InvalidInput, match="no folder"):
+        make_set(Material((tmp_path,)), tmp_path / "nodir" / "q.jsonl", 4, 0)
+    (tmp_path / "q.jsonl").write_text('{"question": "q"}\n')
+    with pytest.raises(InvalidInput, match="no folder"):
+        measure_answers(Material((tmp_path,)), tmp_path / "q.jsonl", AnswerOptions(details=tmp_path / "no" / "d.jsonl"))
