@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,11 +59,34 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         InvalidInput: the file cannot be read, or a line is not a JSON object.
     """
+    return (row for _, row in numbered_rows(path))
+
+
+def rows_with(path: Path, *fields: str) -> list[dict[str, Any]]:
+    """Return the objects of a JSON Lines file, which must all have these fields.
+
+    Raises:
+        InvalidInput: the file cannot be read, a line is not a JSON object, or one has not all of the fields.
+    """
+    rows = []
+    for number, row in numbered_rows(path):
+        if missing := [name for name in fields if name not in row]:
+            raise InvalidInput(f"{path}:{number} has no {missing[0]!r}")
+        rows.append(row)
+    return rows
+
+
+def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects of a JSON Lines file with the number of their line.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a line is not a JSON object.
+    """
     try:
         with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _object(line, f"{path}:{number}")
+                    yield number, _object(line, f"{path}:{number}")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"cannot read {path}: {error}") from error
 
@@ -125,22 +149,33 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        return isfinite(float(cell))
     except ValueError:
         return False
-    return True
 
 
 def read_cases(path: Path) -> list[Case]:
-    """Read a question set of any of the formats named in `docs/measuring.md`."""
-    return [_case(row, number) for number, row in enumerate(read_rows(path), 1)]
+    """Read a question set of any of the formats named in `docs/measuring.md`.
+
+    Raises:
+        InvalidInput: the file cannot be read, or a row is not one of them.
+    """
+    return [_case(row, number, f"{path}:{line}") for number, (line, row) in enumerate(numbered_rows(path), 1)]
 
 
-def _case(row: Mapping[str, Any], number: int) -> Case:
+def _case(row: Mapping[str, Any], number: int, where: str) -> Case:
+    try:
+        return _read_case(row, number)
+    except (InvalidInput, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        why = str(error) if isinstance(error, InvalidInput) else f"is not as docs/measuring.md says: {error!r}"
+        raise InvalidInput(f"{where} {why}") from error
+
+
+def _read_case(row: Mapping[str, Any], number: int) -> Case:
     messages = [m for m in row.get("messages") or [] if m.get("role") in {"user", "assistant"}]
     asked = row.get("question") or (messages[-1]["content"] if messages else None)
     if not asked:
-        raise InvalidInput(f"row {number} has no question")
+        raise InvalidInput("has no question")
     if messages and messages[-1]["role"] == "user":
         messages.pop()
     answers = tuple(str(answer) for answer in _listed(row.get("answers", row.get("answer"))))
@@ -174,13 +209,22 @@ def _evidence(row: Mapping[str, Any]) -> tuple[EvidenceRef, ...]:
             section=item.get("section"),
             text=item.get("text") or None,
         )
-        for item in row.get("evidence") or []
-        if isinstance(item, dict) and item.get("doc")
+        for item in map(_as_object, _listed(row.get("evidence")))
+        if item.get("doc")
     ]
     if not references:
         named = _listed(row.get("docs")) or _listed(row.get("doc"))
         references = [EvidenceRef(str(name), _page(row), row.get("section")) for name in named]
     return tuple(references)
+
+
+def _as_object(item: Any) -> Mapping[str, Any]:
+    """Return evidence as an object; a text alone names a document."""
+    if isinstance(item, str):
+        return {"doc": item}
+    if not isinstance(item, dict):
+        raise InvalidInput("has evidence that is neither an object with `doc` nor a document's name")
+    return item
 
 
 def _page(item: Mapping[str, Any]) -> int | None:

@@ -51,7 +51,8 @@ class Judged:
     generator: str
     contains: bool | None
     token_f1: float | None
-    citations: tuple[bool, ...]
+    citations: tuple[bool, ...] | None
+    """Of each citation, whether it is right; `None` where the row has an answer and does not say where."""
     document_hit: bool | None
     page_hit: bool | None
     page_hit_5: bool | None
@@ -72,7 +73,7 @@ class Judge:
         self._texts: dict[str, DocumentText] = {}
         self._maps: dict[str, LetterMap] = {}
         self.unplaced = 0
-        """Evidence whose page or section could not be found in its document: counted as never cited."""
+        """Evidence whose document is not in the store, or whose page or section not in it: counted as never cited."""
 
     def judge(self, case: Case, answer: Answer, hits: Sequence[ScoredChunk], ms: float) -> Judged:
         """Judge one answer, and the ten best passages of a search with the same query."""
@@ -86,7 +87,7 @@ class Judge:
             generator=answer.generator,
             contains=_of_answer(answer, case, metrics.contains),
             token_f1=_of_answer(answer, case, metrics.token_f1),
-            citations=tuple(any(cites(citation, place) for place in places) for citation in answer.citations),
+            citations=_right(answer, places) if case.evidence or case.answerable is False else None,
             document_hit=_any_hit(hits[:HIT_DEPTH], places, whole=True) if found else None,
             page_hit=_any_hit(hits[:HIT_DEPTH], places) if exact else None,
             page_hit_5=_any_hit(hits[:5], places) if exact else None,
@@ -99,7 +100,9 @@ class Judge:
         return [place for reference in case.evidence for place in self._places(reference)]
 
     def _places(self, reference: EvidenceRef) -> list[Place]:
-        return [self._place(reference, identifier) for identifier in self._store.find(reference.document)]
+        found = self._store.find(reference.document)
+        self.unplaced += not found
+        return [self._place(reference, identifier) for identifier in found]
 
     def _place(self, reference: EvidenceRef, identifier: str) -> Place:
         document = self._document(identifier)
@@ -123,6 +126,10 @@ class Judge:
         if document.id not in self._maps:
             self._maps[document.id] = LetterMap(document.text)
         return self._maps[document.id]
+
+
+def _right(answer: Answer, places: Sequence[Place]) -> tuple[bool, ...]:
+    return tuple(any(cites(citation, place) for place in places) for citation in answer.citations)
 
 
 def _claim(claim: Claim, answer: Answer, case: Case, places: Sequence[Place]) -> ClaimJudged:
@@ -178,14 +185,18 @@ def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
         "answered": len(answered),
         "contains": metrics.mean(row.contains for row in judged),
         "token_f1": metrics.mean(row.token_f1 for row in judged),
-        "citation_precision": metrics.mean(right for row in answered for right in row.citations),
-        "citation_recall": metrics.mean(any(row.citations) for row in eligible),
+        "citation_precision": metrics.mean(right for row in answered for right in row.citations or ()),
+        "citation_recall": metrics.mean(_cited(row) for row in eligible),
         "page_hit@10": metrics.mean(row.page_hit for row in judged),
         "doc_hit@10": metrics.mean(row.document_hit for row in judged),
         **refusals(pairs),
         "p50_ms": metrics.percentile(times, 50),
         "p95_ms": metrics.percentile(times, 95),
     } | _details(judged, answered, eligible)
+
+
+def _cited(row: Judged) -> bool | None:
+    return None if row.citations is None else any(row.citations)
 
 
 def refusals(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
@@ -204,18 +215,19 @@ def _details(judged: Sequence[Judged], answered: Sequence[Judged], eligible: Seq
     recall, false = rates["refusal_recall"], rates["false_refusal_rate"]
     answerable = [row for row in judged if row.answerable]
     claims = [claim for row in answered for claim in row.claims]
-    wrong = [not (claim.inside or claim.gold) for row in eligible for claim in row.claims]
+    placed = [row for row in answered if row.citations is not None]
+    wrong = [not (claim.inside or claim.gold) for row in placed if row.answerable for claim in row.claims]
     return {
         "claims": len(claims),
-        "claims_outside": metrics.mean(not claim.inside for claim in claims),
+        "claims_outside": metrics.mean(not claim.inside for row in placed for claim in row.claims),
         "claims_wrong": metrics.mean(wrong),
         "claims_unfounded": metrics.mean(not claim.founded for claim in claims),
-        "claims_unanswerable": metrics.share(len(claims) - len(wrong), len(claims)),
+        "claims_unanswerable": metrics.share(len(claims) - sum(len(row.claims) for row in eligible), len(claims)),
         "blocked": sum(row.outcome == "blocked" for row in judged),
         "contains_answered": metrics.mean(row.contains for row in answered),
         "token_f1_answered": metrics.mean(row.token_f1 for row in answered),
-        "citation_precision_answerable": metrics.mean(right for row in eligible for right in row.citations),
-        "cited_of_answerable": metrics.mean(any(row.citations) for row in answerable),
+        "citation_precision_answerable": metrics.mean(right for row in eligible for right in row.citations or ()),
+        "cited_of_answerable": metrics.mean(_cited(row) for row in answerable),
         "page_hit@5": metrics.mean(row.page_hit_5 for row in judged),
         "balanced_refusal_accuracy": None if recall is None or false is None else (recall + 1 - false) / 2,
         "generators": _counts(row.generator for row in answered),

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import AttestError, Encrypted, IngestError, TooLarge
 from core.settings import IngestSettings
 from evals import metrics
-from evals.cases import limited, read_rows
+from evals.cases import limited, rows_with
 from evals.home import throwaway_home
 from evals.progress import tracked
 from ingest.parse import parse_file
@@ -61,7 +61,7 @@ class Parser:
 
 def measure_parsing(manifest: Path, limit: int | None) -> dict[str, Any]:
     """Parse every file of a manifest and compare with what it expects."""
-    rows = limited(list(read_rows(manifest)), limit)
+    rows = limited(rows_with(manifest, "file", "expect"), limit)
     failed: list[dict[str, Any]] = []
     recalls: dict[str, list[float | None]] = {"text": [], "ocr": []}
     slowest = 0.0

@@ -4,6 +4,8 @@ import pytest
 
 from core.errors import InvalidInput
 from evals.cases import limited, read_cases, read_corpus, read_qrels, read_queries
+from evals.parse import measure_parsing
+from evals.rails import measure_rail_on
 
 
 def write(path, *rows):
@@ -111,3 +113,43 @@ def test_a_limit_spreads_over_the_whole_file():
     assert limited(list(range(10)), 5) == [0, 2, 4, 6, 8]
     assert limited([1, 2], 5) == [1, 2]
     assert limited([1, 2], None) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "q", "evidence": [{"doc": "a", "page": float("nan")}]},
+        {"question": "q", "evidence": [7]},
+        {"messages": ["hello"]},
+        {"messages": [{"role": "user"}]},
+        {"messages": 5},
+        {"text": "no question"},
+    ],
+)
+def test_a_row_of_another_form_is_named_by_its_line(tmp_path, row):
+    path = tmp_path / "q.jsonl"
+    path.write_text('{"question": "fine"}\n\n' + json.dumps(row) + "\n")
+    with pytest.raises(InvalidInput, match=r"q\.jsonl:3 "):
+        read_cases(path)
+
+
+def test_evidence_may_be_a_documents_name(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text('{"question": "q", "answers": ["a"], "evidence": ["printers.md"]}\n')
+    assert read_cases(path)[0].documents == ("printers.md",)
+
+
+@pytest.mark.parametrize("grade", ["nan", "inf", "many"])
+def test_a_grade_is_a_number(tmp_path, grade):
+    (tmp_path / "qrels.tsv").write_text(f"q1\td1\t1\nq1\td2\t{grade}\n")
+    with pytest.raises(InvalidInput, match=r"qrels\.tsv:2 "):
+        read_qrels(tmp_path / "qrels.tsv")
+
+
+def test_rows_of_rails_and_manifests_must_say_what_is_expected(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "fine", "toxic": false, "file": "a", "expect": "text"}\n{"text": "bare", "file": "b"}\n')
+    with pytest.raises(InvalidInput, match=r"rows\.jsonl:2 has no 'toxic'"):
+        measure_rail_on("toxicity", path, None)
+    with pytest.raises(InvalidInput, match=r"rows\.jsonl:2 has no 'expect'"):
+        measure_parsing(path, None)

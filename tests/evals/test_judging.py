@@ -139,3 +139,19 @@ def test_each_sentence_shown_is_held_against_the_labels():
     assert figures["claims_outside"] == pytest.approx(0.5)
     assert figures["claims_wrong"] == pytest.approx(1 / 3)
     assert figures["claims_unfounded"] == figures["claims_unanswerable"] == pytest.approx(0.25)
+
+
+def test_citations_of_a_row_that_names_no_evidence_are_not_judged():
+    row = Case("q", "When?", ("monthly",), True, ())
+    judged = judge(row, answered(citations=[citation(0, 20)]))
+    assert judged.citations is None
+    figures = summarise([judged])
+    assert figures["citation_precision"] is figures["citation_recall"] is figures["cited_of_answerable"] is None
+    assert figures["claims_outside"] is figures["claims_wrong"] is None
+    assert judge(Case("q", "When?", (), False, ()), answered(citations=[citation(0, 20)])).citations == (False,)
+
+
+def test_a_document_that_is_not_there_is_counted():
+    reader = Judge(OneDocument())
+    judged = reader.judge(case(document="gone.md"), answered(citations=[citation(0, 20)]), [hit(0, 20)], 1.0)
+    assert (judged.citations, reader.unplaced) == ((False,), 1)
