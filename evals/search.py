@@ -8,8 +8,9 @@ takes and how much text it returns. The study lies in SQL, so an interrupted sea
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import log2
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from core.db.session import Database
-from core.errors import InvalidInput, MissingExtra
+from core.errors import Conflict, InvalidInput, MissingExtra
 from core.settings import Settings
+from core.settings_file import Chosen
 from core.types import OPERATOR, Filters, Json, Question, ScoredChunk
 from evals import metrics
 from evals.answers import Material
@@ -26,6 +28,7 @@ from evals.cases import Case, limited, read_cases, read_corpus
 from evals.embedding_cache import CachedEncoder
 from evals.home import isolated
 from evals.judging import Judge, Place, hits_place
+from evals.material import name_of_files, name_of_material
 from evals.progress import tracked
 from evals.store import COLLECTION, Store, fill_from_corpus, fill_from_folders, stored
 from generation.rewrite import rewrite
@@ -40,8 +43,8 @@ RERANK_DEPTHS = (0, 10, 20, 30, 50)
 NEAR_BEST = 0.01
 """Settings whose quality is this close to the best are equal; the fastest of them wins."""
 CHARACTERS_PER_TOKEN = 4
-Chosen = Mapping[str, Mapping[str, Any]]
-"""Settings by section and key."""
+NAME = re.compile(r"\w[\w.-]*")
+"""A study's name, which also names its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,13 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
     """Run the trials that are still to do and return the frontier, the settings in force and the winner.
 
     Raises:
-        InvalidInput: no question names where its answer stands.
+        Conflict: the study of that name was made of other questions or documents.
+        InvalidInput: no question names where its answer stands, or the study's name is none of a file.
         MissingExtra: optuna is not installed.
     """
     optuna = _optuna()
+    if not NAME.fullmatch(options.study):
+        raise InvalidInput(f"a study is named by letters, digits, dots and dashes, not {options.study!r}")
     cases = [
         case for case in limited(read_cases(options.questions), options.limit) if case.answerable and case.evidence
     ]
@@ -94,6 +100,7 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
         load_if_exists=True,
     )
     bench = Bench(cases, settings, options.material, folder)
+    _require_same(study, name_of_files([options.questions.resolve()], options.limit, bench.material_name))
     if not study.trials:
         study.enqueue_trial(bench.in_force())
     done = sum(trial.state.is_finished() for trial in study.trials)
@@ -102,7 +109,18 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
         result = bench.measure(trial.number, bench.suggest(trial))
         trial.set_user_attr("result", asdict(result))
         study.tell(trial, [result.quality, result.p50_ms, result.tokens])
-    return report([_read(trial) for trial in study.trials if "result" in trial.user_attrs], len(cases))
+    found = report([_read(trial) for trial in study.trials if "result" in trial.user_attrs], len(cases))
+    return found | {"in_force_exactly": bench.holds(found["in_force"]["settings"])}
+
+
+def _require_same(study: Any, made_of: str) -> None:
+    """Refuse to mix trials on other questions or documents; a study without trials is new."""
+    if study.trials and study.user_attrs.get("made_of") != made_of:
+        raise Conflict(
+            f"the study {study.study_name!r} was made of other questions, another limit or other documents: give "
+            "another --study"
+        )
+    study.set_user_attr("made_of", made_of)
 
 
 def report(trials: Sequence[Trial], questions: int) -> Json:
@@ -143,6 +161,8 @@ class Bench:
         self._cases, self._settings, self._material, self._folder = cases, settings, material, folder
         self._encoder: Encoder = load_encoder(settings.embedder)
         self._places: dict[Path, list[list[Place]]] = {}
+        encoder = (self._encoder.name, self._encoder.revision)
+        self.material_name = name_of_material(material, *encoder) if material is not None else "the operator's store"
 
     def in_force(self) -> dict[str, Any]:
         """Return the settings in force as the parameters of a trial, the nearest choice for each."""
@@ -159,6 +179,10 @@ class Bench:
             values["chunk_tokens"] = _nearest(CHUNK_TOKENS, cut.chunk_tokens)
             values["overlap"] = _nearest(OVERLAP_SHARES, cut.chunk_overlap_tokens / cut.chunk_tokens)
         return values
+
+    def holds(self, chosen: Chosen) -> bool:
+        """Say whether settings are those in force, not only the nearest that are tried."""
+        return with_settings(self._settings, chosen) == self._settings
 
     def suggest(self, trial: Any) -> Chosen:
         """Let the study choose settings."""
@@ -217,7 +241,7 @@ class Bench:
         """Yield the store that holds the documents cut as the settings say, filling it the first time."""
         if self._material is not None:
             cut = settings.ingest
-            home = self._folder / f"cut-{cut.chunk_tokens}-{cut.chunk_overlap_tokens}"
+            home = self._folder / f"cut-{cut.chunk_tokens}-{cut.chunk_overlap_tokens}-{self.material_name}"
             home.mkdir(exist_ok=True)
             settings = isolated(settings, home)
         database = Database.open(settings)
@@ -245,40 +269,6 @@ def with_settings(settings: Settings, chosen: Chosen) -> Settings:
         for section, values in chosen.items()
     }
     return settings.model_copy(update=changed)
-
-
-def plot(found: Json, path: Path) -> None:
-    """Draw quality over time with the frontier, the settings in force and the winner.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingExtra("tuning", "matplotlib") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), dpi=120)
-    frontier = found["frontier"]
-    shown = axes.scatter(
-        [row["p50_ms"] for row in frontier],
-        [row["quality"] for row in frontier],
-        c=[row["tokens"] for row in frontier],
-        cmap="viridis_r",
-        label="frontier",
-    )
-    figure.colorbar(shown, label="tokens of evidence")
-    for name, marker, colour in (("in_force", "s", "#b3261e"), ("winner", "*", "#1f5fa8")):
-        row = found[name]
-        axes.plot([row["p50_ms"]], [row["quality"]], marker, color=colour, ms=11, label=name.replace("_", " "))
-    axes.set(xlabel="search, ms (median)", ylabel="quality: 1 ÷ log₂(1 + rank of the evidence)")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    figure.tight_layout()
-    figure.savefig(path)
-    pyplot.close(figure)
 
 
 def _rank(hits: Sequence[ScoredChunk], places: Sequence[Place]) -> int | None:

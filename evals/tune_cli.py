@@ -33,7 +33,8 @@ def tune_search(
     from core.settings import load_settings
     from core.settings_file import write_settings
     from evals.answers import Material
-    from evals.search import SearchOptions, plot, search_settings
+    from evals.search import SearchOptions, search_settings
+    from evals.search_plot import plot
 
     settings = load_settings()
     material = Material(tuple(docs or ()), corpus) if docs or corpus else None
@@ -47,8 +48,9 @@ def tune_search(
         typer.echo(json.dumps(found | {"folder": str(folder), "written": str(path) if path else None}))
         return
     before, best = found["in_force"], found["winner"]
+    now = "now" if found["in_force_exactly"] else "with the settings nearest to yours that are tried"
     typer.echo(
-        f"{found['trials']} trials on {found['questions']} questions. Quality {before['quality']:.3f} now, "
+        f"{found['trials']} trials on {found['questions']} questions. Quality {before['quality']:.3f} {now}, "
         f"{best['quality']:.3f} with {json.dumps(best['settings'])} ({best['p50_ms']:.0f} ms, "
         f"{best['tokens']:.0f} tokens of evidence). Report and plot in {folder}."
     )

@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from core.settings import load_settings
 from core.settings_file import write_settings
 from evals.search import Trial, frontier_of, winner
@@ -68,6 +68,45 @@ def test_a_search_goes_on_where_it_was_and_writes_the_winner(docs, tmp_path):
     folder = tmp_path / "home" / "tuning" / "search"
     assert (folder / "search.png").stat().st_size > 1000
     assert json.loads((folder / "search.json").read_text())["trials"] == 3
+
+
+def failed(docs, tmp_path, *more):
+    arguments = [
+        "search",
+        "--questions",
+        str(tmp_path / "questions.jsonl"),
+        "--docs",
+        str(docs),
+        "--trials",
+        "2",
+        *more,
+    ]
+    return CliRunner().invoke(cli, arguments).exception
+
+
+def test_a_study_goes_on_with_the_same_questions_and_documents_alone(docs, tmp_path):
+    run(docs, tmp_path, "--trials", "1", "--no-write")
+    questions = (tmp_path / "questions.jsonl").read_text()
+    (tmp_path / "questions.jsonl").write_text(questions.replace("Who paints", "Who builds"))
+    assert isinstance(failed(docs, tmp_path), Conflict)
+    (tmp_path / "questions.jsonl").write_text(questions)
+    (docs / "leave.md").write_text("# Leave\n\n<!-- section 1 -->\nNobody carries over anything; ask the office.\n")
+    assert isinstance(failed(docs, tmp_path), Conflict)
+    assert run(docs, tmp_path, "--trials", "1", "--no-write", "--study", "again")["trials"] == 1
+    cut = list((tmp_path / "home" / "tuning" / "search").glob("cut-*"))
+    assert len(cut) == 2
+
+
+def test_a_study_whose_report_could_not_be_written_is_refused_first(docs, tmp_path):
+    assert isinstance(failed(docs, tmp_path, "--study", "a/b"), InvalidInput)
+    assert not (tmp_path / "home" / "tuning").exists()
+
+
+def test_it_says_whether_the_first_trial_had_the_settings_in_force(docs, tmp_path, monkeypatch):
+    exact = run(docs, tmp_path, "--trials", "1", "--no-write")
+    monkeypatch.setenv("ATTEST_RETRIEVAL__K", "9")
+    near = run(docs, tmp_path, "--trials", "1", "--no-write", "--study", "near")
+    assert (exact["in_force_exactly"], near["in_force_exactly"]) == (True, False)
 
 
 def test_settings_are_written_beside_what_the_file_holds(tmp_path):
