@@ -246,10 +246,12 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
     if named is not None and not _is_file(path):
         raise InvalidSetting(f"no settings file at {path}")
     values = _read_toml(path) if _is_file(path) else {}
+    if "home" in values:
+        raise InvalidSetting(f"home cannot be set in {path}: set ATTEST_HOME, under which that file is looked for")
     _overlay(values, os.environ)
     try:
         return Settings(home=home, **values)
-    except (ValidationError, TypeError) as error:
+    except ValidationError as error:
         raise InvalidSetting(f"the settings are wrong: {_explain(error, path)}") from error
 
 
@@ -267,7 +269,7 @@ def _is_file(path: Path) -> bool:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors put a mark before it
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(f"{path} is not readable TOML: {error}") from error
 
@@ -280,7 +282,22 @@ def _overlay(values: dict[str, Any], environ: Any) -> None:
         section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if not separator or section not in Settings.model_fields:
             raise InvalidSetting(f"{name} is not a setting: use ATTEST_<SECTION>__<KEY>, e.g. ATTEST_SERVER__PORT")
-        values.setdefault(section, {})[key] = _toml_or_text(text)
+        if not isinstance(values.setdefault(section, {}), dict):
+            raise InvalidSetting(
+                f"{section} must be a section, [{section}], in the settings file that {name} overrides"
+            )
+        read = _toml_or_text(text)
+        values[section][key] = text if _is_text(section, key) and not isinstance(read, str) else read
+
+
+def _is_text(section: str, key: str) -> bool:
+    """Say whether a setting is a text and nothing else: a key made of digits is no number.
+
+    One in quotes is TOML, as it is in the file.
+    """
+    field = Settings.model_fields[section].annotation
+    known = field.model_fields.get(key) if isinstance(field, type) and issubclass(field, BaseModel) else None
+    return known is not None and known.annotation in (str, SecretStr, str | None, SecretStr | None)
 
 
 def _toml_or_text(text: str) -> Any:
@@ -290,10 +307,8 @@ def _toml_or_text(text: str) -> Any:
         return text
 
 
-def _explain(error: Exception, path: Path) -> str:
+def _explain(error: ValidationError, path: Path) -> str:
     """Say of each wrong setting where it was set and what it should be."""
-    if not isinstance(error, ValidationError):
-        return str(error)
     return "; ".join(
         f"{'.'.join(map(str, e['loc']))} ({_origin(e['loc'], path)}) {_wrong(e['loc'], e['type'], e['msg'])}"
         for e in error.errors(include_input=False)

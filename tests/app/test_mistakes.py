@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import run
-from core.errors import InvalidInput
+from core.errors import InvalidInput, InvalidSetting
 from core.settings import load_settings
 from tests.app.conftest import Api, copied, serving
 from tests.conftest import KnowledgeBase
@@ -43,6 +43,33 @@ def test_a_wrong_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ATTEST_SERVER__PRT", "1")
     with pytest.raises(InvalidInput, match=r"server\.prt \(ATTEST_SERVER__PRT\) is no setting"):
         load_settings(tmp_path)
+
+
+def test_a_variable_over_what_is_no_section_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "attest.toml").write_text("retrieval = 3\n")
+    monkeypatch.setenv("ATTEST_RETRIEVAL__K", "5")
+    with pytest.raises(InvalidSetting, match=r"retrieval must be a section, \[retrieval\]"):
+        load_settings(tmp_path)
+
+
+def test_the_home_is_not_set_in_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "attest.toml").write_text('home = "/x"\n')
+    with pytest.raises(InvalidSetting, match="set ATTEST_HOME"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["12345", "true", "plain", '"12345"'])
+def test_a_variable_for_a_text_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("ATTEST_GENERATION__VLLM_API_KEY", given)
+    monkeypatch.setenv("ATTEST_GENERATION__VLLM_MODEL", given)
+    generation = load_settings(tmp_path).generation
+    assert generation.vllm_api_key is not None
+    assert generation.vllm_api_key.get_secret_value() == generation.vllm_model == given.strip('"')
+
+
+def test_a_mark_of_the_encoding_is_no_part_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "attest.toml").write_bytes(b"\xef\xbb\xbf[retrieval]\nk = 5\n")
+    assert load_settings(tmp_path).retrieval.k == 5
 
 
 def test_a_settings_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
