@@ -20,7 +20,7 @@ from core.failpoints import failpoint
 from core.home import make_home
 from core.settings import Settings
 
-BACKENDS = ("sqlite", "postgresql")
+BACKENDS = ("sqlite", "postgresql", "postgres")
 LOCKED = ("database is locked", "database table is locked", "lock timeout")
 UNUSABLE = (
     "disk I/O error",
@@ -122,6 +122,7 @@ class Database:
 
 
 def _with_driver(url: str) -> URL:
+    """Return an address with the driver that is installed, whichever it names: the server is the same."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:  # its text holds the URL, and that may hold a password
@@ -130,7 +131,7 @@ def _with_driver(url: str) -> URL:
         ) from error
     if parsed.get_backend_name() not in BACKENDS:
         raise InvalidSetting(f"storage.database_url must name sqlite or postgresql, not {parsed.get_backend_name()}")
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
+    return parsed if parsed.get_backend_name() == "sqlite" else parsed.set(drivername="postgresql+psycopg")
 
 
 def _create_engine(url: URL, busy_timeout_s: float) -> Engine:

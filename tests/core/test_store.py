@@ -127,3 +127,10 @@ def test_sqlite_is_as_durable_as_promised(database: Database) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_way_to_name_a_postgresql_server_is_taken(scheme: str) -> None:
+    database = Database(f"{scheme}://ana:secret@127.0.0.1:1/name", 1.0)
+    assert database.url.render_as_string(hide_password=False) == "postgresql+psycopg://ana:secret@127.0.0.1:1/name"
+    assert database.dialect == "postgresql"
