@@ -33,11 +33,11 @@ class Glossary:
         """Read glossaries, a later one over an earlier; a file that is not there is empty.
 
         Raises:
-            InvalidInput: a line is not `term | other form = meaning`.
+            InvalidInput: a line is not `term | other form = meaning`, or the file is not UTF-8.
         """
         meanings: dict[str, str] = {}
         for file in files:
-            lines = file.read_text(encoding="utf-8-sig").splitlines() if file.is_file() else []
+            lines = _lines(file) if file.is_file() else []
             for number, line in enumerate(lines, 1):
                 if line.strip() and not line.lstrip().startswith("#"):
                     meanings.update(_entry(line, f"{file}:{number}"))
@@ -66,6 +66,13 @@ def glossary_of(home: Path) -> Glossary:
     """Return the glossary of a home: the packaged one, and over it the home's own where there is one."""
     own = home / NAME
     return Glossary.read(PACKAGED, own) if own.is_file() else packaged()
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file} is not UTF-8: save it with that encoding ({error})") from error
 
 
 def _entry(line: str, where: str) -> dict[str, str]:

@@ -113,7 +113,8 @@ def load_newest(
 ) -> Snapshot | None:
     """Read the newest sound snapshot of this identity taken within `seqs`, placing its tantivy files at `lexical`.
 
-    A damaged or foreign snapshot is named in the log and passed over. `room` says where vectors are read to, so that
+    A damaged or foreign snapshot is named in the log and passed over; a damaged one is deleted, so that the next takes
+    its place. `room` says where vectors are read to, so that
     they are never in memory twice; what lies there is of no use unless a snapshot is returned.
     """
     room = room or partial(_new_rows, identity.columns)
@@ -125,6 +126,8 @@ def load_newest(
         except (SnapshotDamaged, OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("index snapshot %s is not used and will be rebuilt: %s", path.name, error)
             shutil.rmtree(lexical, ignore_errors=True)
+            if not isinstance(error, OSError):  # it may be read another time
+                shutil.rmtree(path, ignore_errors=True)
     return None
 
 

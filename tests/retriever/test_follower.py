@@ -96,6 +96,18 @@ def test_a_damaged_snapshot_is_named_and_rebuilt_from_sql(filled, settings, open
         assert names(retriever, mode=mode) == sorted(f"doc{n}" for n in range(6) for _ in range(2))
 
 
+@pytest.mark.parametrize("damage", [damage_words, lose_a_file, garble_the_manifest])
+def test_a_damaged_snapshot_is_replaced_by_a_sound_one(filled, settings, open_retriever, caplog, damage):
+    open_retriever().close()
+    damage(snapshots(settings)[-1])
+    open_retriever().close()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        open_retriever()
+    assert "is not used" not in caplog.text
+    assert len(snapshots(settings)) == 1
+
+
 def test_what_the_snapshot_holds_equals_what_sql_holds(filled, settings, open_retriever):
     open_retriever().close()
     from_snapshot = open_retriever()

@@ -59,3 +59,9 @@ def test_a_search_finds_the_passage_a_term_stands_for(library, open_retriever, w
     library.add("racing", ["The ratio of quick laps to slow laps of the quick car is three."])
     found = open_retriever(glossary=wanted).retrieve(Query("quick ratio"), OPERATOR, k=2).hits
     assert found[0].source == ("balance.md" if wanted else "racing.md")
+
+
+def test_a_glossary_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "glossary.txt").write_bytes("Größe = Maß".encode("latin-1"))
+    with pytest.raises(InvalidInput, match=r"glossary\.txt is not UTF-8"):
+        glossary_of(tmp_path)
