@@ -19,9 +19,11 @@ class ApiError(Exception):
 
 
 def unreachable(error: httpx.HTTPError) -> ApiError:
-    """Say that no answer came."""
+    """Say that no answer came, or none that can be read."""
     if isinstance(error, httpx.TimeoutException):
         return ApiError("The API took too long to answer.")
+    if isinstance(error, httpx.LocalProtocolError) or not isinstance(error, httpx.TransportError):
+        return ApiError(f"The API and this page did not understand each other ({type(error).__name__}).")
     return ApiError("The API cannot be reached. Is it running (attest serve)?")
 
 
@@ -43,5 +45,12 @@ def refusal(response: httpx.Response) -> ApiError:
 
 
 def detail_of(problem: Mapping[str, Any]) -> str:
-    """Return what a problem says."""
+    """Return what a problem says; of a wrong field, its name without its place in the request."""
+    wrong = [row for row in problem.get("errors") or () if isinstance(row, Mapping)]
+    if wrong:
+        return "; ".join(f"the {_field(row)} {row.get('message', '')}" for row in wrong)
     return str(problem.get("detail") or problem.get("message") or problem.get("title") or "")
+
+
+def _field(mistake: Mapping[str, Any]) -> str:
+    return str(mistake.get("at", "")).rpartition(".")[2].replace("_", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -33,6 +34,10 @@ from ui.wire import (
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 ANSWER_TIMEOUT = httpx.Timeout(180.0, connect=5.0)
 """Silence allowed while an answer is made: a model server may queue for a while."""
+QUICK_TIMEOUT = httpx.Timeout(5.0)
+"""For what every run of the pages asks first: it takes milliseconds, and nothing else is drawn until it has come."""
+_HEADER_VALUE = re.compile(r"[!-~]+")
+"""What a key can be made of; a header cannot even carry most other characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,10 @@ class Client:
     """One connection to the API with one key; every method raises `ApiError`."""
 
     def __init__(self, base_url: str, key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._key = key
         # trust_env=False: a proxy of the environment must not see questions meant for a local API.
         self._http = httpx.Client(
-            base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False
+            base_url=base_url, auth=self._signed, timeout=TIMEOUT, transport=transport, trust_env=False
         )
 
     def __enter__(self) -> Client:
@@ -114,7 +119,7 @@ class Client:
 
     def stop_stream(self, stream_id: str) -> None:
         """Stop an answer in the making."""
-        self._send("DELETE", f"/v1/ask/stream/{stream_id}")
+        self._send("DELETE", f"/v1/ask/stream/{stream_id}", timeout=QUICK_TIMEOUT)
 
     def _events(self, method: str, path: str, **options: Any) -> Iterator[ServerEvent]:
         try:
@@ -143,17 +148,18 @@ class Client:
         data = self._json("POST", "/v1/search", json={k: v for k, v in body.items() if v is not None})
         return SearchResult(tuple(hit_from(row) for row in rows(data, "hits")), data.get("timings_ms") or {})
 
-    def explain(self, question: str, document_id: str) -> dict[str, Any]:
+    def explain(self, question: str, document_id: str, *, collection: str | None = None) -> dict[str, Any]:
         """Say where a document was lost for a question: `stage`, `detail`, `ranks`."""
-        return self._json("POST", "/v1/explain", json={"question": question, "document_id": document_id})
+        body = {"question": question, "document_id": document_id} | ({"collection": collection} if collection else {})
+        return self._json("POST", "/v1/explain", json=body)
 
     def me(self) -> Me:
         """Say whom the key acts for."""
-        return read(Me, self._json("GET", "/v1/me"))
+        return read(Me, self._json("GET", "/v1/me", timeout=QUICK_TIMEOUT))
 
     def collections(self) -> tuple[str, ...]:
         """List the collections the caller sees."""
-        return tuple(self._json("GET", "/v1/collections").get("collections") or ())
+        return tuple(self._json("GET", "/v1/collections", timeout=QUICK_TIMEOUT).get("collections") or ())
 
     def documents(self, collection: str | None = None) -> tuple[DocumentRow, ...]:
         """List the documents the caller may see."""
@@ -235,7 +241,7 @@ class Client:
     def conversations(self, *, search: str | None = None, limit: int = 50) -> tuple[ConversationRow, ...]:
         """List the caller's conversations, newest first; `search` looks in what was said."""
         params = {"limit": str(limit)} | ({"q": search} if search else {})
-        data = self._json("GET", "/v1/conversations", params=params)
+        data = self._json("GET", "/v1/conversations", params=params, timeout=QUICK_TIMEOUT)
         return tuple(read(ConversationRow, row) for row in rows(data, "conversations"))
 
     def conversation(self, conversation_id: str) -> tuple[TurnRow, ...]:
@@ -251,6 +257,14 @@ class Client:
     def delete_conversation(self, conversation_id: str) -> None:
         """Forget a conversation."""
         self._send("DELETE", f"/v1/conversations/{conversation_id}")
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        """Return the request with the key; one that no header can carry is refused as the API refuses a wrong one."""
+        if self._key:
+            if not _HEADER_VALUE.fullmatch(self._key):
+                raise ApiError("The API key is not valid", status=HTTPStatus.UNAUTHORIZED)
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
