@@ -11,7 +11,7 @@ from ui import escape, markup
 from ui.api_error import ApiError
 from ui.client import Client
 from ui.escape import label
-from ui.session import Turn, api_url, client, document_text, session
+from ui.session import Turn, api_url, client, document_text, own, session
 
 GENERATORS = {"vllm": "Written by the model server", "embedded": "Written by the built-in model", "quote": "Quoted"}
 NOTICED = {
@@ -20,11 +20,12 @@ NOTICED = {
     ("pii", "redact"): "Personal data taken out",
     ("secrets", "flag"): "A password or key noticed",
     ("secrets", "redact"): "A password or key taken out",
-    ("exit_gate", "redact"): "Links or images taken out",
+    ("exit_gate", "redact"): "Made safe to display",
     ("toxicity", "flag"): "Tone noted",
 }
 """What a rail did, in a reader's words; any other rail goes by its name."""
 REFUSED = "Not answered"
+WITHHELD = "No longer shown"
 GREETED = "What you can ask"
 
 
@@ -45,10 +46,12 @@ def show_turn(turn: Turn, key: str) -> None:
 def show_answer(answer: Answer) -> None:
     """Show the outcome of one question without the widgets around it."""
     st.html(markup.badges_html(badges(answer)))
-    if answer.outcome == "answered":
+    if answer.outcome == "answered" and answer.claims:
         st.html(markup.answer_html(answer))
         with client() as api:
             st.html(_sources_html(api, answer))
+    elif answer.outcome == "answered":  # what it said rested on what the reader may not read any more
+        st.html(markup.callout_html("refused", WITHHELD, answer.text))
     elif answer.outcome == "refused":
         st.html(markup.callout_html("refused", GREETED if answer.reason == "greeting" else REFUSED, answer.text))
         if answer.nearest:
@@ -61,12 +64,12 @@ def show_answer(answer: Answer) -> None:
 def badges(answer: Answer) -> list[tuple[str, str]]:
     """Return the badges over an answer: who answered, how well it is supported, what the rails flagged, the time."""
     shown: list[tuple[str, str]] = []
-    if answer.outcome == "answered":
+    if answer.claims:
         held = sum(claim.verdict == "supported" for claim in answer.claims)
         shown.append(("generator", GENERATORS.get(answer.generator, answer.generator)))
         kind = "supported" if held == len(answer.claims) else "partial"
         shown.append((kind, f"{held} of {len(answer.claims)} sentence{'s' * (len(answer.claims) != 1)} supported"))
-    else:
+    elif answer.outcome != "answered":
         shown.append((answer.outcome, answer.outcome.capitalize()))
     shown += [("rail", _noticed(v)) for v in answer.rails if v.action in ("flag", "redact")]
     shown.append(("time", f"{total_ms(answer) / 1000:.1f} s"))
@@ -152,13 +155,13 @@ def _show_feedback(turn: Turn, answer: Answer, key: str) -> None:
     """Take a thumb up or down, and after a thumb down a word on what was wrong."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}-rating"):
         st.html('<p class="ask-rating">Did this help?</p>', width="content")
-        thumb = st.feedback("thumbs", key=f"{key}-thumbs")
+        thumb = st.feedback("thumbs", key=own(f"{key}-thumbs"))
     if thumb is None:
         return
     helpful = bool(thumb)
     comment = ""
     if not helpful:
-        comment = st.text_input("What was wrong? (optional)", key=f"{key}-comment", max_chars=1000) or ""
+        comment = st.text_input("What was wrong? (optional)", key=own(f"{key}-comment"), max_chars=1000) or ""
     if turn.rated == helpful and not comment:
         return
     try:

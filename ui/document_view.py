@@ -12,7 +12,7 @@ from ui import escape, markup
 from ui.api_error import ApiError
 from ui.client import Client
 from ui.escape import label
-from ui.session import api_url, client, session
+from ui.session import api_url, client, own, session
 
 PREVIEW_CHARACTERS = 20_000
 """A dozen pages of text; the original is a click away."""
@@ -67,7 +67,9 @@ def _is_long(text: str) -> bool:
 
 def _show_page(api: Client, known: Mapping[str, Any], key: str) -> None:
     pages = max(1, int(known.get("pages") or 1))
-    number = int(st.number_input(f"Page (of {pages})", 1, pages, 1, key=f"{key}-page", width=160)) if pages > 1 else 1
+    number = (
+        int(st.number_input(f"Page (of {pages})", 1, pages, 1, key=own(f"{key}-page"), width=160)) if pages > 1 else 1
+    )
     with st.spinner(f"Drawing page {number} …"):
         image = api.page(str(known["id"]), number)
     if image is not None:

@@ -6,26 +6,33 @@ from functools import partial
 
 import streamlit as st
 
+from ui import markup
 from ui.api_error import ApiError
 from ui.client import Client
 from ui.escape import label
-from ui.session import HISTORY_STEP, Session, Turn, api_url, client
+from ui.session import HISTORY_STEP, Session, Turn, api_url, client, own
 from ui.wire import ConversationRow
 
 
 def show_history(state: Session) -> None:
     """List the reader's conversations; a click opens one."""
-    if st.button("New conversation", icon=":material/edit_square:", width="stretch", key="new-conversation"):
-        state.clear()
-        st.rerun()
+    st.button(
+        "New conversation",
+        icon=":material/edit_square:",
+        width="stretch",
+        key="new-conversation",
+        on_click=state.clear,
+    )
     if state.conversation_id is not None and any(turn.answer for turn in state.turns):
         _show_actions(state, state.conversation_id)
-    wanted = (st.session_state.get("find-conversation") or "").strip()
+    wanted = (st.session_state.get(own("find-conversation")) or "").strip()
     try:
         with client() as api:
             listed = api.conversations(search=wanted or None, limit=state.shown_conversations + 1)
-    except ApiError:
-        return  # why is said above the settings already
+    except ApiError as error:
+        if state.problem is None:  # else the same is said above the settings
+            st.html(f'<p class="section">Conversations</p>{markup.offline_html(str(error))}')
+        return
     if listed or wanted:
         _show_list(state, listed)
 
@@ -34,7 +41,7 @@ def _show_list(state: Session, listed: tuple[ConversationRow, ...]) -> None:
     st.html('<p class="section">Conversations</p>')
     st.text_input(
         "Find a conversation",
-        key="find-conversation",
+        key=own("find-conversation"),
         type="search",
         label_visibility="collapsed",
         placeholder="Find a conversation",

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import escape, page_ask, page_documents, page_playground, page_search, page_system
-from ui.api_error import ApiError
-from ui.session import GENERATORS, Session, api_url, client, look, session, sign_in
+from ui import escape, markup, page_ask, page_documents, page_playground, page_search, page_system
+from ui.session import GENERATORS, KEY_FIELD, Session, api_url, look, own, session, sign_in
 
 ALL = "All collections"
 SHAPE = (
@@ -31,7 +30,8 @@ def main() -> None:
     st.html(STYLE)
     state = session()
     state.runs += 1
-    problem = _look()
+    if state.asking is None or state.asking.stream_id is not None:  # a question just asked does not wait for this
+        look()
     pages = [
         st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
         st.Page(page_documents.page, title="Documents", icon=":material/description:", url_path="documents"),
@@ -41,38 +41,29 @@ def main() -> None:
     ]
     chosen = st.navigation(pages)
     with st.sidebar:
-        if problem is not None:
-            st.html(f'<p class="offline" role="alert">{escape.text(problem)}</p>')
-        _show_settings(state, opened=problem is not None)
+        if state.problem is not None:
+            st.html(markup.offline_html(state.problem))
+        _show_settings(state, opened=state.problem is not None)
     chosen.run()
-
-
-def _look() -> str | None:
-    """Learn who the reader is; returns what a reader should be told where that fails."""
-    try:
-        with client() as api:
-            look(api)
-    except ApiError as error:
-        return str(error)
-    return None
 
 
 def _show_settings(state: Session, *, opened: bool) -> None:
     """Let the reader choose the collection and the generator, and give a key."""
     with st.expander("Settings", expanded=opened, icon=":material/tune:", key="settings", type="compact"):
         options = [ALL, *state.collections]
-        chosen = st.selectbox("Collection", options, key="collection")
+        chosen = st.selectbox("Collection", options, key=own("collection"))
         state.collection = None if chosen == ALL else chosen
         state.generator = st.selectbox(
-            "Answers by", list(GENERATORS), format_func=lambda choice: GENERATORS[choice], key="generator"
+            "Answers by", list(GENERATORS), format_func=lambda choice: GENERATORS[choice], key=own("generator")
         )
         key = st.text_input(
             "API key",
             type="password",
-            key="api-key",
+            key=KEY_FIELD,
             autocomplete="off",
             help="Kept in this browser session only. Not needed where the API has no keys.",
         )
+        key = key.strip()  # what is copied often brings a space along
         if key != state.key:
             sign_in(key)
             st.rerun()

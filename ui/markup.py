@@ -115,6 +115,11 @@ def callout_html(kind: str, title: str, body: str) -> str:
     )
 
 
+def offline_html(problem: str) -> str:
+    """Return why the API did not answer, for the narrow side of a page."""
+    return f'<p class="offline" role="alert">{text(problem)}</p>'
+
+
 def facts_html(summary: str, facts: Sequence[tuple[str, str]]) -> str:
     """Return a closed list of named facts."""
     terms = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts)

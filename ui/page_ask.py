@@ -9,6 +9,7 @@ from contextlib import suppress
 from threading import Timer
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import StopException
 
 from core.types import Answer
@@ -18,12 +19,13 @@ from ui.api_error import ApiError
 from ui.client import Ask, Client
 from ui.heartbeat import with_heartbeat
 from ui.history import show_history
-from ui.session import Asking, Session, Turn, api_url, client, session
+from ui.session import Asking, Session, Turn, api_url, client, own, session
 from ui.sse import ServerEvent
 from ui.wire import answer_from, citation_from, claim_from
 
+FIRST = "Checking the question"
 NEXT = {
-    "authorise": "Checking the question",
+    "authorise": FIRST,
     "input_rails": "Understanding the question",
     "rewrite": "Searching the documents",
     "retrieve": "Reading the passages",
@@ -55,42 +57,65 @@ STOPPED = "Stopped before it was finished."
 def page() -> None:
     """Show the conversation and take the next question."""
     state = session()
-    with st.sidebar:
-        show_history(state)
+    try:
+        _show(state)
+    except StopException:  # every click ends the run like this; only the stop button begins no other
+        if state.asking is not None:
+            Timer(STOP_S, _stop_unless_run, (api_url(), state, state.asking, state.runs)).start()
+        raise
+
+
+def _show(state: Session) -> None:
+    """Draw what is known before anything is asked of the API: it may be slow, and the question is to be seen."""
     # No `max_chars`: a longer text that is pasted would vanish without a word.
-    typed = st.chat_input("Ask a question about your documents", key="question", submit_mode="stop")
-    if state.asking is not None and (typed or state.asking.stopped):
+    st.chat_input("Ask a question about your documents", key=own("question"), submit_mode="stop", on_submit=_take)
+    if state.asking is not None and state.asking.stopped:
         _conclude_stopped(state, state.asking)
-    question = (typed or "").strip()
-    if len(question) > MAX_QUESTION:
-        state.turns.append(Turn(question, problem=TOO_LONG.format(len(question))))
-    elif question:
-        state.asking = Asking(question)
     if not state.turns and state.asking is None:
         _show_welcome(state)
     for number, turn in enumerate(state.turns):
         show_turn(turn, f"turn-{state.conversation_id or 'new'}-{number}")
-    if state.asking is not None:
-        _answer(state, state.asking)
+    asking, places = state.asking, _show_question(state.asking)
+    with st.sidebar:
+        show_history(state)
+    if asking is not None and places is not None:
+        _answer(state, asking, *places)
         st.rerun()
 
 
-def _answer(state: Session, asking: Asking) -> None:
-    """Ask, or take up again what was asked, show the answer as it comes, and keep the turn."""
-    turn = Turn(asking.question)
+def _take() -> None:
+    """Keep what was typed; this runs before the page does, which may be stopped on its way to the chat."""
+    state = session()
+    question = (st.session_state[own("question")] or "").strip()
+    if state.asking is not None:
+        _conclude_stopped(state, state.asking)
+    if len(question) > MAX_QUESTION:
+        state.turns.append(Turn(question, problem=TOO_LONG.format(len(question))))
+    elif question:
+        state.asking = Asking(question)
+
+
+def _show_question(asking: Asking | None) -> tuple[DeltaGenerator, DeltaGenerator] | None:
+    """Show the question on its way; returns the places for how far it is and for its answer."""
+    if asking is None:
+        return None
     with st.chat_message("user", avatar=":material/person:"):
         st.html(f'<p class="question">{escape.text(asking.question)}</p>')
     with st.chat_message("assistant", avatar=":material/verified:"):
-        # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
-        state.conversation_id = state.conversation_id or uuid.uuid4().hex
-        unless_clicked = Timer(STOP_S, _stop_unless_run, (api_url(), state, asking, state.runs))
-        try:
-            turn.answer = _stream(_events(client(), state, asking), asking)
-        except StopException:
-            unless_clicked.start()  # every click ends the run like this; only the stop button begins no other
-            raise
-        except ApiError as error:
-            turn.problem = _problem_words(error)
+        progress, shown = st.empty(), st.empty()
+    progress.html(_progress_html(FIRST))
+    return progress, shown
+
+
+def _answer(state: Session, asking: Asking, progress: DeltaGenerator, shown: DeltaGenerator) -> None:
+    """Ask, or take up again what was asked, show the answer as it comes, and keep the turn."""
+    turn = Turn(asking.question)
+    # Named here, not by the API, so that a stream that breaks off still belongs to its conversation.
+    state.conversation_id = state.conversation_id or uuid.uuid4().hex
+    try:
+        turn.answer = _stream(_events(client(), state, asking), asking, progress, shown)
+    except ApiError as error:
+        turn.problem = _problem_words(error)
     if state.asking is asking:  # else another run of the page was faster
         state.asking = None
         state.turns.append(turn)
@@ -107,17 +132,18 @@ def _events(api: Client, state: Session, asking: Asking) -> Iterator[ServerEvent
 
     def events() -> Iterator[ServerEvent]:
         with api:
-            yield from api.ask_stream(ask) if stream_id is None else api.resume_stream(stream_id)
+            for event in api.ask_stream(ask) if stream_id is None else api.resume_stream(stream_id):
+                if asking.stopped:  # perhaps before the stream had an id by which to stop it
+                    return
+                yield event
 
     return events()
 
 
-def _stream(events: Iterable[ServerEvent], asking: Asking) -> Answer:
+def _stream(events: Iterable[ServerEvent], asking: Asking, progress: DeltaGenerator, shown: DeltaGenerator) -> Answer:
     """Show verified sentences as they are released and return the whole answer."""
-    progress, shown = st.empty(), st.empty()
     released = Released()
-    words, began = "Checking the question", time.monotonic()
-    progress.html(_progress_html(words))
+    words, began = FIRST, time.monotonic()
     for event in with_heartbeat(events, BEAT_S):
         if event is None:
             progress.html(_progress_html(words, time.monotonic() - began))

@@ -13,7 +13,7 @@ from ui.document_view import show_document
 from ui.escape import label
 from ui.quarantine_view import show_quarantine
 from ui.run_view import run_html, upload_html
-from ui.session import Session, Upload, client, session
+from ui.session import Session, Upload, client, own, session
 from ui.wire import DocumentRow
 
 POLL_S = 0.7
@@ -49,7 +49,7 @@ def _show_upload_form(state: Session) -> None:
     files = st.file_uploader(
         "Add documents",
         accept_multiple_files=True,
-        key=f"upload-{state.upload_form}",
+        key=own(f"upload-{state.upload_form}"),
         help="PDF, Word, PowerPoint, Excel, mail, HTML, Markdown, text, archives and more. A file already there under "
         "the same name is replaced by its new version.",
     )
@@ -85,6 +85,7 @@ def _show_uploads(state: Session) -> None:
         st.progress(share, text=f"Reading and indexing: {done} of {len(state.uploads)} done")
     st.html(f'<ul class="uploads" role="status">{"".join(upload_html(upload) for upload in state.uploads)}</ul>')
     if was_waiting and done == len(state.uploads):
+        state.documents_changed()
         st.rerun()
 
 
@@ -103,7 +104,7 @@ def _share(upload: Upload) -> float:
 
 
 def _show_list(documents: Sequence[DocumentRow]) -> None:
-    wanted = st.text_input("Find by title or source", key="find-document", type="search").casefold().strip()
+    wanted = st.text_input("Find by title or source", key=own("find-document"), type="search").casefold().strip()
     found = [d for d in documents if wanted in f"{d.title}\n{d.source}".casefold()]
     held = sum(d.state == "quarantined" for d in documents)
     summary = f"{len(documents)} document{'s' * (len(documents) != 1)}"
@@ -121,7 +122,7 @@ def _show_list(documents: Sequence[DocumentRow]) -> None:
     _show_one(found[:OFFERED])
     pages = max(1, -(-len(found) // PAGE_ROWS))
     table = st.container()
-    number = st.pagination(pages, key=f"documents-page-{wanted}") if pages > 1 else 1
+    number = st.pagination(pages, key=own(f"documents-page-{wanted}")) if pages > 1 else 1
     shown = found[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
     table.html(_table_html(shown))
 
@@ -161,7 +162,7 @@ def _show_one(documents: Sequence[DocumentRow]) -> None:
     with st.expander("Open a document", icon=":material/visibility:", type="compact", key="open"):
         names = {d.id: f"{d.title} · {escape.short_source(d.source)}" for d in documents}
         chosen = st.selectbox(
-            "Document", list(names), index=None, format_func=lambda key: names.get(key, key), key="opened-document"
+            "Document", list(names), index=None, format_func=lambda key: names.get(key, key), key=own("opened-document")
         )
         if chosen is None or chosen not in names:
             return
@@ -174,6 +175,7 @@ def _show_one(documents: Sequence[DocumentRow]) -> None:
         except ApiError as error:
             st.html(markup.callout_html("failed", "Not deleted", str(error)))
             return
+    session().documents_changed()
     st.toast(f"Deleted {label(names[chosen])}", icon=":material/delete:")
     st.rerun()
 

@@ -12,7 +12,7 @@ from ui import markup
 from ui.answer_view import show_answer
 from ui.api_error import ApiError
 from ui.client import Ask, Client
-from ui.session import GENERATORS, api_url, session
+from ui.session import GENERATORS, api_url, own, session
 
 FIRST: tuple[GeneratorChoice, ...] = ("quote", "embedded", "vllm")
 """What the columns start with, in order."""
@@ -27,9 +27,9 @@ def page() -> None:
     """Take a question and variants, ask them all at once, and show the answers beside one another."""
     st.html('<h1 class="page-title">Playground</h1><p class="lead">One question, several ways of answering it.</p>')
     state = session()
-    count = st.segmented_control("Variants", (2, MAX_VARIANTS), default=2, required=True, key="variant-count") or 2
+    count = st.segmented_control("Variants", (2, MAX_VARIANTS), default=2, required=True, key=own("variant-count")) or 2
     with st.form("playground", border=False):
-        question = st.text_input("Question", key="playground-question")
+        question = st.text_input("Question", key=own("playground-question"))
         columns = st.columns(count)
         asks = [_variant(number, column, question, state.collection) for number, column in enumerate(columns)]
         sent = st.form_submit_button("Ask all", type="primary", icon=":material/compare:")
@@ -51,9 +51,9 @@ def _variant(number: int, column: st.delta_generator.DeltaGenerator, question: s
             CHOICES,
             index=CHOICES.index(FIRST[number]),
             format_func=lambda choice: GENERATORS[choice],
-            key=f"variant-{number}-by",
+            key=own(f"variant-{number}-by"),
         )
-        k = st.number_input(f"Passages {number + 1}", 1, MAX_K, 8, key=f"variant-{number}-k")
+        k = st.number_input(f"Passages {number + 1}", 1, MAX_K, 8, key=own(f"variant-{number}-k"))
         style = _style(number)
     return Ask(question.strip(), None, collection, generator, int(k), style)
 
@@ -61,14 +61,14 @@ def _variant(number: int, column: st.delta_generator.DeltaGenerator, question: s
 def _style(number: int) -> Style:
     """Ask how a variant's model is to be asked; what is left alone follows the settings. A quote asks no model."""
     with st.expander("Prompt, examples, task"):
-        prompt = st.selectbox(f"Prompt {number + 1}", (AS_IS, "brief", "full"), key=f"variant-{number}-prompt")
+        prompt = st.selectbox(f"Prompt {number + 1}", (AS_IS, "brief", "full"), key=own(f"variant-{number}-prompt"))
         shots = st.selectbox(
-            f"Worked examples {number + 1}", (AS_IS, *range(MAX_SHOTS + 1)), key=f"variant-{number}-shots"
+            f"Worked examples {number + 1}", (AS_IS, *range(MAX_SHOTS + 1)), key=own(f"variant-{number}-shots")
         )
         task = st.text_input(
             f"Task {number + 1}",
             placeholder=AS_IS,
-            key=f"variant-{number}-task",
+            key=own(f"variant-{number}-task"),
             help="The name of a tuned task, or `none` for the model as it is.",
         )
     return Style(

@@ -10,11 +10,15 @@ from core.types import Mode
 from ui import escape, markup
 from ui.api_error import ApiError
 from ui.client import Client, SearchRequest
-from ui.session import client, session
+from ui.session import client, own, session
 from ui.wire import HitRow
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 MAX_K = 50
+EXPLAINED_AS = (
+    "As a question of the page Ask is searched: by the mode, the number of passages and the reranker of the settings, "
+    "not those chosen above."
+)
 
 
 def page() -> None:
@@ -23,17 +27,17 @@ def page() -> None:
         '<h1 class="page-title">Retrieval</h1><p class="lead">What a question finds before anything is written.</p>'
     )
     with st.form("search", border=False):
-        query = st.text_input("Search for", key="search-query", placeholder="annual leave carry over")
+        query = st.text_input("Search for", key=own("search-query"), placeholder="annual leave carry over")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             mode = st.segmented_control(
                 "Mode",
                 MODES,
                 default="hybrid",
-                key="search-mode",
+                key=own("search-mode"),
                 help="dense: by meaning. lexical: by words. hybrid: both, fused.",
             )
-            k = st.number_input("Passages", 1, MAX_K, 10, key="search-k", width=130)
-            rerank = st.toggle("Rerank", key="search-rerank", help="Needs a reranker in the settings.")
+            k = st.number_input("Passages", 1, MAX_K, 10, key=own("search-k"), width=130)
+            rerank = st.toggle("Rerank", key=own("search-rerank"), help="Needs a reranker in the settings.")
             st.form_submit_button("Search", type="primary", icon=":material/search:")
     if not query.strip():
         return
@@ -88,12 +92,13 @@ def _show_explain(api: Client, request: SearchRequest) -> None:
         list(documents),
         index=None,
         format_func=lambda key: documents[key],
-        key="explain-document",
+        key=own("explain-document"),
     )
     if chosen is None:
         return
+    st.caption(EXPLAINED_AS)
     try:
-        st.html(explanation_html(api.explain(request.query, chosen)))
+        st.html(explanation_html(api.explain(request.query, chosen, collection=request.collection)))
     except ApiError as error:
         st.html(markup.callout_html("failed", "No explanation", str(error)))
 

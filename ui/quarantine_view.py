@@ -10,7 +10,7 @@ from ui import markup
 from ui.api_error import ApiError
 from ui.document_view import show_document
 from ui.escape import label
-from ui.session import client
+from ui.session import client, session
 from ui.wire import HeldRow
 
 RAILS = {
@@ -66,5 +66,6 @@ def _review(row: HeldRow, verdict: Literal["release", "reject"], done: str) -> N
     except ApiError as error:
         st.html(markup.callout_html("failed", "Not done", str(error)))
         return
+    session().documents_changed()
     st.toast(done, icon=":material/check:")
     st.rerun()

@@ -21,8 +21,11 @@ from ui.wire import Me, RunRow
 API_URL_VARIABLE = "ATTEST_UI__API_URL"
 """The setting `ui.api_url`, as the launcher hands it to this process."""
 DEFAULT_API_URL = "http://127.0.0.1:8000"
+KEY_FIELD = "api-key"
+"""The name of the field for the key."""
 LOOK_S = 30.0
 """How old what is known of the reader may be."""
+NEVER = float("-inf")
 HISTORY_STEP = 12
 """Conversations shown at first, and added by each click on more."""
 GENERATORS: dict[GeneratorChoice, str] = {
@@ -76,6 +79,8 @@ class Session:
     """The state of one reader."""
 
     key: str = ""
+    reader: int = 0
+    """Counts those who gave a key in this browser session."""
     collection: str | None = None
     generator: GeneratorChoice = "auto"
     conversation_id: str | None = None
@@ -94,12 +99,18 @@ class Session:
     """The playground's last answers, or what went wrong with them."""
     me: Me | None = None
     collections: tuple[str, ...] = ()
-    looked_at: float = float("-inf")
+    looked_at: float = NEVER
     """When `me` and `collections` were read."""
+    problem: str | None = None
+    """Why they could not be read last."""
 
     def clear(self) -> None:
         """Start a new conversation."""
         self.conversation_id, self.turns, self.asking = None, [], None
+
+    def documents_changed(self) -> None:
+        """Look anew, with the next run, for the collections there are."""
+        self.looked_at = NEVER
 
 
 def session() -> Session:
@@ -110,8 +121,16 @@ def session() -> Session:
 
 
 def sign_in(key: str) -> None:
-    """Become the owner of a key: nothing that the one before saw stays on the page."""
-    st.session_state["attest"] = Session(key=key)
+    """Become the owner of a key: nothing that the one before saw, typed or chose stays on the page."""
+    st.session_state["attest"] = Session(key=key, reader=session().reader + 1)
+
+
+def own(name: str) -> str:
+    """Return a field's name for this reader alone.
+
+    The browser keeps what a field of a name holds and sends it again, whatever is forgotten here.
+    """
+    return f"{name}-of-{session().reader}"
 
 
 def api_url() -> str:
@@ -124,12 +143,18 @@ def client() -> Client:
     return Client(api_url(), session().key or None)
 
 
-def look(api: Client) -> None:
-    """Learn who the reader is and which collections there are, at most every `LOOK_S`."""
+def look() -> None:
+    """Learn who the reader is and which collections there are, at most every `LOOK_S` once there are some."""
     state = session()
-    if time.monotonic() - state.looked_at > LOOK_S:
-        state.me, state.collections = api.me(), api.collections()
-        state.looked_at = time.monotonic()
+    if state.collections and time.monotonic() - state.looked_at <= LOOK_S:
+        return
+    try:
+        with client() as api:
+            state.me, state.collections = api.me(), api.collections()
+    except ApiError as error:
+        state.problem = str(error)
+    else:
+        state.looked_at, state.problem = time.monotonic(), None
 
 
 def document_text(api: Client, document_id: str, version: int | None) -> str | None:

@@ -162,6 +162,28 @@ def test_a_reader_sees_what_the_key_may_and_nothing_without_it(
         playwright.expect(page.locator("table.documents")).to_have_count(0)
 
 
+def test_a_reader_finds_nothing_that_the_one_before_typed_or_staged(
+    browser: playwright.Browser, keyed_site: tuple[Site, str], tmp_path: Path
+) -> None:
+    served, key = keyed_site
+    staged = tmp_path / "staged.md"
+    staged.write_text("# Staged\n\nNot sent yet.\n")
+    with watched(browser) as page:
+        page.goto(f"{served.pages}/documents")
+        give_key(page, key)
+        page.get_by_label("Find by title or source").fill("salaries")
+        page.keyboard.press("Enter")
+        page.locator("input[type=file]").set_input_files(staged)
+        page.get_by_role("button", name="Add to the knowledge base").wait_for()
+
+        give_key(page, "attest_00000000_wrong")
+        playwright.expect(page.locator(".offline")).to_contain_text("not valid")
+        give_key(page, key)
+        playwright.expect(page.locator("table.documents")).to_contain_text("leave.md")
+        playwright.expect(page.get_by_label("Find by title or source")).to_have_value("")
+        playwright.expect(page.get_by_role("button", name="Add to the knowledge base")).to_have_count(0)
+
+
 @pytest.mark.parametrize("place", ["", "documents", "retrieval", "playground", "system"])
 def test_pages_fit_a_telephone(page: playwright.Page, site: Site, place: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
