@@ -82,13 +82,15 @@ class SnapshotDamaged(Exception):
 
 
 def publish(folder: Path, indexes: Published, staged: Path) -> Path | None:
-    """Write indexes as `folder/v<seq>`; `None` where another process published that one first.
+    """Write indexes as `folder/v<seq>`; `None` where another process published that one first, and it is sound.
 
     `staged` is a new folder of the caller's own on the same file system, which does not outlive a caller that dies.
     """
     target = folder / f"v{indexes.seq:012d}"
     if target.exists():
-        return None
+        if _sound(target, indexes.identity):
+            return None
+        shutil.rmtree(target, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     staged.mkdir(parents=True)
     try:
@@ -113,9 +115,9 @@ def load_newest(
 ) -> Snapshot | None:
     """Read the newest sound snapshot of this identity taken within `seqs`, placing its tantivy files at `lexical`.
 
-    A damaged or foreign snapshot is named in the log and passed over; a damaged one is deleted, so that the next takes
-    its place. `room` says where vectors are read to, so that
-    they are never in memory twice; what lies there is of no use unless a snapshot is returned.
+    A damaged or foreign snapshot is named in the log and passed over; `publish` puts a sound one in its place. `room`
+    says where vectors are read to, so that they are never in memory twice; what lies there is of no use unless a
+    snapshot is returned.
     """
     room = room or partial(_new_rows, identity.columns)
     for path in reversed(_published(folder)):
@@ -126,8 +128,6 @@ def load_newest(
         except (SnapshotDamaged, OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("index snapshot %s is not used and will be rebuilt: %s", path.name, error)
             shutil.rmtree(lexical, ignore_errors=True)
-            if not isinstance(error, OSError):  # it may be read another time
-                shutil.rmtree(path, ignore_errors=True)
     return None
 
 
@@ -164,21 +164,14 @@ def drop_snapshots(indexes: Path) -> int:
 
 
 def _load(path: Path, identity: IndexIdentity, lexical: Path, room: Room) -> Snapshot:
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    if manifest["identity"] != asdict(identity):
-        raise SnapshotDamaged(f"made as {manifest['identity']}, wanted {asdict(identity)}")
-    if manifest["seq"] != _seq(path):  # no checksum covers the manifest itself
-        raise SnapshotDamaged("its manifest names another seq than its folder")
+    manifest = _manifest(path, identity)
     files: dict[str, str] = manifest["sha256"]
-    if set(files) != set(_files(path)):
-        raise SnapshotDamaged("files are missing or added")
     shutil.rmtree(lexical, ignore_errors=True)
     lexical.parent.mkdir(parents=True, exist_ok=True)
     copy_lexical(path / "lexical", lexical)
     for name, expected in files.items():
         if name.startswith("lexical/"):
-            with (path / name).open("rb") as stream:
-                _compare(name, hashlib.file_digest(stream, "sha256").hexdigest(), expected)
+            _compare_file(path, name, expected)
     count = manifest["count"]  # no checksum covers it: compared with the files before memory is taken for it
     if (path / "vectors.f32").stat().st_size != 4 * count * identity.columns:
         raise SnapshotDamaged("row counts differ")
@@ -187,6 +180,32 @@ def _load(path: Path, identity: IndexIdentity, lexical: Path, room: Room) -> Sna
         _read(path / name, files[name], row)
     _read(path / "vectors.f32", files["vectors.f32"], vectors)
     return Snapshot(int(manifest["seq"]), keys[0], keys[1], vectors)
+
+
+def _manifest(path: Path, identity: IndexIdentity) -> dict[str, Any]:
+    """Return what a snapshot of this identity says of itself; its files are all there."""
+    manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    if manifest["identity"] != asdict(identity):
+        raise SnapshotDamaged(f"made as {manifest['identity']}, wanted {asdict(identity)}")
+    if manifest["seq"] != _seq(path):  # no checksum covers the manifest itself
+        raise SnapshotDamaged("its manifest names another seq than its folder")
+    if set(manifest["sha256"]) != set(_files(path)):
+        raise SnapshotDamaged("files are missing or added")
+    return manifest
+
+
+def _sound(path: Path, identity: IndexIdentity) -> bool:
+    try:
+        for name, expected in _manifest(path, identity)["sha256"].items():
+            _compare_file(path, name, expected)
+    except (SnapshotDamaged, OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def _compare_file(path: Path, name: str, expected: str) -> None:
+    with (path / name).open("rb") as stream:
+        _compare(name, hashlib.file_digest(stream, "sha256").hexdigest(), expected)
 
 
 def _read(path: Path, expected: str, into: NDArray[Any]) -> None:
