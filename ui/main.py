@@ -30,10 +30,11 @@ def main() -> None:
     st.html(STYLE)
     state = session()
     state.runs += 1
+    run = state.runs  # a click begins the next run before this one has ended
     if state.asking is None or state.asking.stream_id is not None:  # a question just asked does not wait for this
         look()
     pages = [
-        st.Page(page_ask.page, title="Ask", icon=":material/forum:", url_path="ask", default=True),
+        st.Page(lambda: page_ask.page(run), title="Ask", icon=":material/forum:", url_path="ask", default=True),
         st.Page(page_documents.page, title="Documents", icon=":material/description:", url_path="documents"),
         st.Page(page_search.page, title="Retrieval", icon=":material/manage_search:", url_path="retrieval"),
         st.Page(page_playground.page, title="Playground", icon=":material/compare:", url_path="playground"),

@@ -54,14 +54,14 @@ STOP_S = 1.0
 STOPPED = "Stopped before it was finished."
 
 
-def page() -> None:
-    """Show the conversation and take the next question."""
+def page(run: int) -> None:
+    """Show the conversation and take the next question, in a run of the pages of that number."""
     state = session()
     try:
         _show(state)
     except StopException:  # every click ends the run like this; only the stop button begins no other
         if state.asking is not None:
-            Timer(STOP_S, _stop_unless_run, (api_url(), state, state.asking, state.runs)).start()
+            Timer(STOP_S, _stop_unless_run, (api_url(), state, state.asking, run)).start()
         raise
 
 
@@ -87,11 +87,13 @@ def _take() -> None:
     """Keep what was typed; this runs before the page does, which may be stopped on its way to the chat."""
     state = session()
     question = (st.session_state[own("question")] or "").strip()
+    if not question:
+        return
     if state.asking is not None:
         _conclude_stopped(state, state.asking)
     if len(question) > MAX_QUESTION:
         state.turns.append(Turn(question, problem=TOO_LONG.format(len(question))))
-    elif question:
+    else:
         state.asking = Asking(question)
 
 
