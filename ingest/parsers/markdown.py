@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from html.entities import html5
 from typing import Any
 
 from core.tags import without_tags
@@ -30,8 +32,13 @@ _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(
     r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])"
 )
-_MARKS = re.compile(r"[\[\]*_<`\\]")
-_ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+\-.!|<>~])")
+_MARKS = re.compile(r"[\[\]*_<`\\&]")
+_CHARACTER = re.compile(
+    r"\\(?P<escaped>[\\`*_{}\[\]()#+\-.!|<>~&])|&(?:#(?:\d{1,7}|[xX][\da-fA-F]{1,6})|(?P<name>[A-Za-z][A-Za-z\d]{1,31}));",
+    re.ASCII,
+)
+"""A character that is written as an escape or as a reference (`\\*`, `&amp;`, `&#38;`)."""
+_BAR = re.compile(r"&(?:vert|verbar|VerticalLine|#0{0,4}124|#[xX]0{0,4}7[cC]);")
 
 
 def parse_markdown(content: bytes) -> RawDocument:
@@ -108,7 +115,16 @@ def _plain_inline(text: str) -> str:
         text = _STRONG.sub(r"\2", text)
     if "*" in text or "_" in text:
         text = _EMPHASIS.sub(lambda found: found[1] or found[2], text)
-    return _ESCAPE.sub(r"\1", text) if "\\" in text else text
+    # Last, so that what they stand for is text: `&lt;b&gt;` is no tag.
+    return _CHARACTER.sub(_character, text) if "\\" in text or "&" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    """Return the character that an escape or a reference stands for; a name that is none stays as it is written."""
+    if found["escaped"] or (found["name"] and f"{found['name']};" not in html5):
+        return found["escaped"] or found[0]
+    value = html.unescape(found[0])
+    return " " if value.isspace() else value  # a line end that is written so ends no line
 
 
 def _printed_lines(lines: list[str]) -> list[str]:
@@ -187,7 +203,8 @@ class _Reader:
     def _flush(self) -> None:
         if self._pending:
             if self._kind == "table":
-                text = "\n".join(inline(line).strip() for line in self._pending)
+                # A bar that is written as a reference parts no cells.
+                text = "\n".join(inline(_BAR.sub("/", line)).strip() for line in self._pending)
             else:
                 text = "\n".join(map(inline, _printed_lines(self._pending)))
             self.blocks.append(Block(self._kind, text))

@@ -111,6 +111,24 @@ def test_code_and_placeholders_of_markdown_are_kept_and_tags_are_not(read, text:
     assert read("a.md", text).text == kept
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("# Logging in &amp; Networks", "Logging in & Networks"),
+        ("Logging in &amp; out\n====", "Logging in & out"),
+        ("The caf&eacute; opens at 07:30&nbsp;am, for 5&#32;&#x20AC;.", "The café opens at 07:30 am, for 5 €."),
+        ("Write &lt;b&gt;, &ast;not&ast; <b>bold</b>.", "Write <b>, *not* bold."),
+        ("Write `&lt;` or \\&lt; for &lt;.", "Write &lt; or &lt; for <."),
+        ("```\na &amp; b\n```", "a &amp; b"),
+        ("AT&T, R&D; &nosuch; &amp &notit; &amp;lt;", "AT&T, R&D; &nosuch; &amp &notit; &lt;"),
+        ("One&NewLine;line and&#10;no other", "One line and no other"),
+        ("| A | B |\n|---|---|\n| x &#124; y | R&amp;D |", "| A | B |\n|---|---|\n| x / y | R&D |"),
+    ],
+)
+def test_character_references_of_markdown_are_read(read, text: str, kept: str) -> None:
+    assert read("a.md", text).text == kept
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_text_in_any_encoding(read, encoding: str) -> None:
     text = "Größe und naïve Café, über alles. " * 4
