@@ -32,7 +32,12 @@ _TEX = re.compile(
     r"\\(?:(?:href|url|html[A-Za-z]*)(?=\s*(?:%[^\n]*\n\s*)*\{)|includegraphics(?=\s*(?:%[^\n]*\n\s*)*[{\[]))"
 )
 """Commands before their argument; without one, they are parts of a path (`\\\\files\\html\\release`)."""
-_ENTITY = re.compile(r"&(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_ENTITY = re.compile(
+    r"&(?:(?:amp|AMP|#0*38|#[xX]0*26);?)*(?P<last>(?:#[xX]?[0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?)"
+)
+"""A character reference; those to the `&` of another (`&amp;lt;`) are read with it."""
+_INERT = "$&*+,-?^_|~"
+"""ASCII characters that, written as a reference, neither make nor spell anything active."""
 _PLAIN_URL = re.compile(r"(?i)https?://[a-z0-9][a-z0-9.-]*(?::\d{1,5})?(?:/[\w./~+,=%-]*)?")
 _TRAILING = ".,;:!?)*_~"
 _PLACEHOLDER = "\ue000{}\ue001"
@@ -124,9 +129,10 @@ def _is_url(text: str, match: re.Match[str]) -> bool:
 
 
 def _entity(match: re.Match[str]) -> str:
-    """Spell out an entity that hides markup; an accent or a dash written as an entity stays as it is."""
-    value = html.unescape(match[0])
-    return value if any(ord(c) < 128 for c in value) and value != match[0] else match[0]
+    """Spell out an entity that hides markup or an address; an accent, a dash or an `&amp;` stays as it is."""
+    value = html.unescape(f"&{match['last']}")
+    first = value[:1]  # what follows it is spelt out already
+    return value if first.isascii() and first not in _INERT else match[0]
 
 
 def _under(url: str, allowed: str) -> bool:

@@ -45,6 +45,7 @@ HARMLESS = [
     "Ask [HR] about it.",
     "Version 3.2.1 (2026-11-23) is out!",
     "It lies in \\\\files01\\html\\release and C:\\inetpub\\html [1]",
+    "AT&amp;T, R&#38;D, x &amp;&amp; y, caf&eacute;, 07:30&nbsp;am, 5&#36; &amp;c.",
 ]  # fmt: skip
 ACTIVE = [
     "![x](http://evil.example/a.png)",
@@ -87,6 +88,12 @@ ACTIVE = [
     "<x onclick=alert(1)>z</x>",
     "<.boss@evil.example>",
     "$\\href %\n{http://evil.example}{x}$",
+    "&amp;amp;#60;img src=x&gt;",
+    "&ampltimg src=x>",
+    "&#119;ww.evil.example",
+    "www&period;evil.example",
+    "java&#115;cript:alert(1)",
+    "!&lbrack;x](http://evil.example/a.png)",
 ]  # fmt: skip
 
 
