@@ -58,6 +58,8 @@ class Grounds:
 
     def __init__(self, evidence: Sequence[Evidence]) -> None:
         self.evidence = evidence
+        self.told = ""
+        """The claim that was checked last: a reply follows its question, in a stream perhaps in the next batch."""
 
     @cached_property
     def passages(self) -> list[Passage]:
@@ -114,7 +116,10 @@ class Verifier:
 
         Without a question, as in a summary, a few words of a sentence are judged as any other claim.
         """
-        found = [self._verbatim(question, claim, grounds) for claim in claims]
+        found = []
+        for claim in claims:
+            found.append(self._verbatim(question, claim, grounds))
+            grounds.told = claim.text
         open_claims = [claim for claim, told in zip(claims, found, strict=True) if told is None]
         judged = iter(self._judge(open_claims, grounds.passages) if open_claims else ())
         for told in found:
@@ -123,10 +128,13 @@ class Verifier:
                     yield checked
 
     def _verbatim(self, question: str, claim: DraftClaim, grounds: Grounds) -> list[Checked] | None:
-        """Return the claim as it stands in the evidence, cited evidence first; `None` where it does not stand there."""
+        """Return the claim as it stands in the evidence; `None` where it does not stand there.
+
+        Cited evidence comes first, and of equal pieces the one after what the draft says before the claim.
+        """
         if whole := grounds.composed.get(claim.text):
-            cited = [passage for passage in whole if passage.evidence.marker in claim.markers]
-            return [Checked(claim, "supported", 1.0, (_place((cited or whole)[0], 1.0),))]
+            best = min(whole, key=lambda p: (p.evidence.marker not in claim.markers, not _follows(p, grounds.told)))
+            return [Checked(claim, "supported", 1.0, (_place(best, 1.0),))]
         if parts := fragments(claim.text, grounds.passages) if question else []:
             part = answering(question, parts, grounds.passages, self._settings)
             if part is None:
@@ -170,6 +178,11 @@ def _settles(checked: Checked) -> bool:
     """Whether further evidence would change little: well supported, and by everything that the claim cites."""
     found = {place.evidence.marker for place in checked.places}
     return checked.verdict == "supported" and checked.score >= SURE and found.issuperset(checked.claim.markers)
+
+
+def _follows(passage: Passage, told: str) -> bool:
+    """Whether a piece is led by what is told before it, as a reply is by its question."""
+    return bool(told) and flat(passage.lead).endswith(told)
 
 
 def _place(passage: Passage, score: float) -> Place:

@@ -150,3 +150,13 @@ def test_the_small_model_that_declines_is_not_believed_where_the_evidence_is_sur
     assert "Cofense" in quoted.verified.text
     refused = settled_by(Sure(settings), settings, "What tool do I use to report a phishing email?", declined)
     assert refused.verified.reason == "insufficient_evidence"
+
+
+def test_one_of_several_equal_replies_is_cited_after_its_own_question(settings: Settings) -> None:
+    asked = ("May I use a private laptop?", "May I lend my badge to a visitor?", "May I eat in the lab?")
+    evidence = evidence_of("\n\n".join(f"Q: {question}\nA: No." for question in asked))
+    told = f"Q: {asked[1]} [1] A: No. [1]"
+    done = Verifier(settings).verify(asked[1], Draft(told, "quote", "m"), evidence)
+    assert [citation.quote for citation in done.citations] == [f"Q: {asked[1]}", f"Q: {asked[1]}\nA: No."]
+    released = list(Verifier(settings).verify_stream(asked[1], iter(told), evidence))
+    assert tuple(citation for item in released for citation in item.citations) == done.citations
