@@ -59,7 +59,7 @@ class Committer:
             return
         document = prepared.document
         if not document.text and not self.containers.filled(prepared):
-            self.fail(prepared.source, Unparseable("nothing in it could be read"))
+            self.fail(prepared.source, Unparseable(self.containers.why_empty(prepared)))
             return
         bands = bands_of(base64.b64decode(prepared.sketch))
         if not self._bands.isdisjoint(bands):

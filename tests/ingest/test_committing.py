@@ -13,6 +13,7 @@ from core.db.session import Database
 from core.settings import Settings
 from ingest.committing import MAX_DOCUMENTS, Committer
 from ingest.known import Known
+from ingest.parse import MAX_DEPTH
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.report import IngestOptions, IngestReport, Silent, TextRecord
@@ -21,6 +22,8 @@ from ingest.sketch import sketch_of
 from ingest.texts import document_of
 from ingest.walk import Source
 from models.encoder import Encoder
+from tests.ingest.conftest import Run
+from tests.ingest.samples import zipped
 
 WORDS = " ".join(f"word{number}" for number in range(200))
 
@@ -109,3 +112,12 @@ def test_one_that_is_refused_costs_no_other(bench: Bench, database: Database) ->
     assert (bench.report.added, bench.report.updated) == (3, 0)
     with database.read() as session:
         assert session.scalars(select(IngestFailure.source)).all() == ["old.md"]
+
+
+def test_an_archive_nested_too_deeply_says_so(run: Run, docs: Path) -> None:
+    content = zipped(**{"note.md": "# Note\n\nWords.\n"})
+    for _ in range(MAX_DEPTH):
+        content = zipped(**{"in.zip": content})
+    (docs / "deep.zip").write_bytes(content)
+    failed = {failure.source.count("!/"): failure.message for failure in run().failed}
+    assert "nested too deeply" in failed[MAX_DEPTH - 1]
