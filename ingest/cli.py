@@ -30,6 +30,10 @@ PATHS = (
     "Files, folders, URLs, or - for JSON Lines. Of folders, hidden files, locks, editors' backups and half-loaded "
     "downloads (.tmp, .part, …) are left out and listed; name such a file to have it read."
 )
+ALLOW = (
+    "Who may read them: user:ana, group:hr, public; may be given again. Each document gets this list of its own, in "
+    "place of its collection's."
+)
 
 cli = typer.Typer(add_completion=False)
 
@@ -40,7 +44,7 @@ def ingest_command(
     collection: Annotated[
         str | None, typer.Option(help="The collection they belong to, `default` without it; of --retry, all.")
     ] = None,
-    allow: Annotated[list[str] | None, typer.Option(help="Who may read them: user:ana, group:hr, public.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help=ALLOW)] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed; all of it, without paths.")] = False,
@@ -123,17 +127,18 @@ def _watch(paths: list[str], options: IngestOptions, database: Database, setting
 
     if not paths:
         raise typer.BadParameter("name the folders to watch")
-    kept = "" if options.sync else "; what is deleted there stays here, unless --sync is given"
-    sys.stderr.write(f"watching{kept}; Ctrl-C stops\n")
     models, told, writing = _Lazy(settings), set[tuple[str, str]](), Writing()
     options = replace(options, busy=writing)
+    reports = watch(
+        [Path(path) for path in paths],
+        lambda: _run(paths, None, options, database, settings, models),
+        writing,
+        home=settings.home,
+    )
+    kept = "" if options.sync else "; what is deleted there stays here, unless --sync is given"
+    sys.stderr.write(f"watching{kept}; Ctrl-C stops\n")
     try:
-        for report in watch(
-            [Path(path) for path in paths],
-            lambda: _run(paths, None, options, database, settings, models),
-            writing,
-            home=settings.home,
-        ):
+        for report in reports:
             report.failed = [failure for failure in report.failed if (failure.source, failure.message) not in told]
             report.left_out = [item for item in report.left_out if (item["source"], item["reason"]) not in told]
             told |= {(failure.source, failure.message) for failure in report.failed}

@@ -23,6 +23,10 @@ ADVICE = {
     "Busy": "kept out by another writer: try again later",
     "StoreUnavailable": "not stored, for the disk or the database refused: see attest doctor",
 }
+_ONCE_NAMED = (
+    "A file that was left out of a folder for its name, or as a link, is read where it is named itself; the data "
+    "folder of Attest itself and what lies in an archive are not."
+)
 
 
 def summary(report: IngestReport) -> str:
@@ -79,7 +83,7 @@ def _left_out(items: list[dict[str, str]]) -> Iterator[str]:
         yield f"{len(those):,} left out ({reason}):"
         yield from _listed(those)
     if items:
-        yield "A file that was left out is read where it is named itself."
+        yield _ONCE_NAMED
 
 
 def _listed(items: list[str]) -> list[str]:

@@ -64,17 +64,29 @@ def watch(
     home: Path | None = None,
     tell: Callable[[str], None] = _to_the_console,
 ) -> Iterator[IngestReport]:
-    """Yield the report of a run at the start and after every change, for ever; a source that is away is waited for.
+    """Return the reports of a run at the start and after every change, for ever; a source that is away is waited for.
 
     `run` leaves out the files of which `writing` says so; what had been seen of them counts until they rest. What
     changes in the `home`, as it does with every run, is no change. `tell` is told once what is waited for.
 
     Raises:
-        InvalidInput: a path can never be watched: standard input, a web address, a pipe.
+        InvalidInput: a path can never be watched: standard input or a web address, told before anything is read; a
+            pipe, told with the first report.
     """
     for path in paths:
         if str(path) == "-" or (_ADDRESS.match(str(path)) and not path.exists()):
             raise InvalidInput(f"{path} cannot be watched; name files and folders of this machine")
+    return _follow(paths, run, writing, wait, home, tell)
+
+
+def _follow(
+    paths: Sequence[Path],
+    run: Callable[[], IngestReport],
+    writing: Callable[[Path], bool],
+    wait: Callable[[float], None],
+    home: Path | None,
+    tell: Callable[[str], None],
+) -> Iterator[IngestReport]:
     seen: dict[str, Stamp] | None = None
     missed = ""
     while True:

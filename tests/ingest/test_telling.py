@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from core.settings import IngestSettings
 from ingest import progress
 from ingest.chunk import ChunkDraft, chunk
+from ingest.cli import cli
 from ingest.embed import EmbeddingStage
 from ingest.parsed import ParsedDocument, Span
 from ingest.prepared import Prepared
@@ -21,7 +23,7 @@ from ingest.progress import Tally
 from ingest.report import Failure, IngestReport
 from ingest.summary import SHOWN, summary
 from ingest.tokens import TokenCounter
-from ingest.walk import Source
+from ingest.walk import OWN_DATA, Source
 from models.encoder import Encoder
 
 
@@ -127,3 +129,13 @@ def test_failures_are_sorted_by_what_to_do_about_them() -> None:
     assert "--password" in lines[SHOWN + 3]
     assert lines[SHOWN + 4] == "  /d/a.pdf: the PDF needs a password"
     assert "attest ingest --retry" in lines[-1]
+
+
+def test_what_is_left_out_for_good_is_not_said_to_be_read_once_named() -> None:
+    report = IngestReport("r", left_out=[{"source": "/data/", "reason": OWN_DATA}])
+    assert "the data folder of Attest itself and what lies in an archive are not" in summary(report)
+
+
+def test_readers_that_are_named_are_said_to_replace_the_collections() -> None:
+    said = " ".join(CliRunner().invoke(cli, ["--help"], terminal_width=200).output.replace("│", "").split())
+    assert "in place of its collection's" in said

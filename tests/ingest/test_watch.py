@@ -9,8 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from core.errors import InvalidInput, SourceUnavailable
+from core.settings import Settings
+from ingest.cli import cli
 from ingest.report import IngestReport
 from ingest.walk import LeftOut, walk
 from ingest.watch import LONGEST_S, POLL_S, REST_S, Writing, watch
@@ -158,3 +161,13 @@ def test_the_home_below_a_folder_is_left_out_and_no_change(docs: Path) -> None:
     steps = once(lambda: None, lambda: None, lambda: (docs / "b.md").write_text("# B\n"))
     list(islice(watch([docs], run, at_rest, steps, home), 2))
     assert runs == [False, True]
+
+
+@pytest.mark.parametrize("path", ["-", "https://example.org/news"])
+def test_nothing_is_said_to_be_watched_that_cannot_be(
+    path: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(settings.home))
+    result = CliRunner().invoke(cli, [path, "--watch"])
+    assert isinstance(result.exception, InvalidInput)
+    assert "watching" not in result.stderr
