@@ -184,11 +184,12 @@ class ContextTooLong(GenerationError):
 
 
 class MissingExtra(AttestError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed and not installed; `extra` is the extra of ours that brings it, where one does."""
 
     status_code = 501
 
-    def __init__(self, extra: str, package: str) -> None:
-        super().__init__(f"{package} is not installed. Install it with: pip install 'attest[{extra}]'")
+    def __init__(self, extra: str | None, package: str) -> None:
+        wanted = package if extra is None else f"'attest[{extra}]'"
+        super().__init__(f"{package} is not installed. Install it with: pip install {wanted}")
         self.extra = extra
         self.package = package

@@ -109,10 +109,16 @@ def _listed(url: str) -> tuple[Any, str, dict[str, Any]]:
         system, root = fsspec.core.url_to_fs(url)
         found = {root: system.info(root)} if system.isfile(root) else system.find(root, detail=True)
     except ImportError as error:
-        raise MissingExtra("remote", f"the fsspec driver for {scheme}") from error
+        raise MissingExtra(None, _package(error)) from error
     except Exception as error:  # each driver has errors of its own, of signing in for one
         raise SourceUnavailable(f"{url} cannot be read: {error}") from error
     return system, str(root), found
+
+
+def _package(error: ImportError) -> str:
+    """Return the package that was not found: fsspec says in words which driver it lacks, its cause names it."""
+    named = getattr(error.__cause__, "name", None) or error.name or "fsspec"
+    return str(named).partition(".")[0]
 
 
 def _why_not_here(system: Any, name: str, root: str, home: Path | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Forbidden, SourceUnavailable, TooLarge, UnsupportedFormat
+from core.errors import Forbidden, MissingExtra, SourceUnavailable, TooLarge, UnsupportedFormat
 from core.settings import IngestSettings
 from ingest.fetch import Fetcher, is_public
 from ingest.patience import PAUSES_S, patiently
@@ -201,3 +202,11 @@ def test_trouble_that_passes_is_tried_again() -> None:
     troubles += [SourceUnavailable("gone")] * 3
     with pytest.raises(SourceUnavailable):
         patiently(attempt, pauses.append)
+
+
+def test_a_driver_that_is_not_installed_is_named_as_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(MissingExtra, match=r"^s3fs is not installed. Install it with: pip install s3fs$"):
+        list(bring(["s3://bucket/key"], tmp_path, IngestSettings(allow_urls=True)))
