@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from core.db.models import ChunkRow, Generation
 from core.db.session import Database
 from core.errors import IndexMissing, MissingExtra
+from core.logging import without_credentials
 from core.settings import Settings
 from retriever.log import final_ops, slices, stored_vectors
 
@@ -44,7 +45,8 @@ def _client(uri: str, token: str) -> Any:
         return MilvusClient(uri=uri, token=token)
     except MilvusException as error:
         alone = " (Milvus Lite's file serves one process at a time)" if uri.endswith(".db") else ""
-        raise IndexMissing(f"Milvus cannot be reached at {uri}{alone}: {error.message}") from error
+        said = f"Milvus cannot be reached at {uri}{alone}: {error.message}"
+        raise IndexMissing(without_credentials(said)) from error
 
 
 def client_of(settings: Settings) -> Any:
@@ -68,7 +70,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        raise IndexMissing(f"{what}: {error.message}") from error
+        raise IndexMissing(without_credentials(f"{what}: {error.message}")) from error
 
 
 def collection_name(settings: Settings, generation: Generation, reset: int) -> str:

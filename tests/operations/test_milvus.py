@@ -221,3 +221,16 @@ def test_the_doctor_counts_and_drops_a_collection_that_lost_passages(
     retriever.sync()  # as its thread does: it notices that the collection is gone
     assert len(sources(retriever, "Document")) == 10
     assert "collection" not in {result.name for result in examine(remote) if not result.ok}
+
+
+def test_an_address_is_named_without_its_credentials(monkeypatch: pytest.MonkeyPatch, remote: Settings) -> None:
+    from pymilvus.exceptions import MilvusException
+
+    def refuse(uri: str, **_: object) -> None:
+        raise MilvusException(message=f"no route to {uri}")
+
+    monkeypatch.setattr("pymilvus.MilvusClient", refuse)
+    place = MilvusSettings(uri="http://ana:secret-word@milvus.invalid:19530")
+    with pytest.raises(IndexMissing, match=r"milvus\.invalid") as raised:
+        client_of(remote.model_copy(update={"milvus": place}))
+    assert "secret-word" not in str(raised.value)
