@@ -22,6 +22,9 @@ from ingest.terms import Terms
 LINE = "-:"
 """Before the number of a line of the standard input that is no record."""
 
+NO_TEXT = "the record has no text"
+"""Why a record failed: it came on the standard input, and what its source names was never where it came from."""
+
 
 class FailureList:
     """The failures of a collection: as a run finds them, and as it leaves them."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from core.db.models import Collection as CollectionRow
-from core.db.models import Document
+from core.db.models import Document, IngestFailure
 from core.db.session import Database
 from core.settings import Settings
-from ingest.failures import FailureList, failed_rows, failing_collections
+from ingest.failures import NO_TEXT, FailureList, failed_rows, failing_collections
 from ingest.places import file_of, holders_of
 from ingest.remote import is_remote
 from ingest.report import Failure, IngestOptions, IngestReport
@@ -46,11 +46,8 @@ def failed_places(database: Database, collection: str, urls: bool = False) -> li
     rows = failed_rows(database, collection)
     holders = _addresses_that_hold(database, collection, rows) if urls else set()
     return [
-        (
-            Failure(row.source, row.error, row.kind, row.message),
-            (_address(source, holders) if urls else None) if is_remote(source) else file_of(source),
-        )
-        for source, row in rows.items()
+        (Failure(row.source, row.error, row.kind, row.message), _place(row, holders if urls else None))
+        for row in rows.values()
     ]
 
 
@@ -76,6 +73,15 @@ def _addresses_that_hold(database: Database, collection: str, sources: Collectio
     with database.read() as session:
         known = set(session.scalars(query.where(CollectionRow.name == collection, Document.source.in_(above))))
     return known | above.intersection(sources)
+
+
+def _place(row: IngestFailure, holders: Collection[str] | None) -> str | None:
+    """Return what to read for a failure; `holders`, the addresses known to be archives, where addresses may be read."""
+    if row.message == NO_TEXT:
+        return None
+    if not is_remote(row.source):
+        return file_of(row.source)
+    return None if holders is None else _address(row.source, holders)
 
 
 def _address(source: str, holders: Collection[str]) -> str:

@@ -19,7 +19,7 @@ from ingest.clean import assemble
 from ingest.commit import commit_documents
 from ingest.committing import tally
 from ingest.containers import Containers
-from ingest.failures import FailureList
+from ingest.failures import NO_TEXT, FailureList
 from ingest.known import Known
 from ingest.parsed import Block, ParsedDocument, RawDocument
 from ingest.prepare import Preparer
@@ -83,7 +83,7 @@ class Records:
         source = Source(record.source, _NOWHERE, record.source)
         document, terms = document_of(record), Terms(record.allow).over(self._asked.of(source))
         if not document.text:
-            self._fail(Failure.of(record.source, EmptyDocument("the record has no text")), terms)
+            self._fail(Failure.of(record.source, EmptyDocument(NO_TEXT)), terms)
         elif self._unchanged(record, document, terms):
             self._report.unchanged += 1
             if not self._options.dry_run:

@@ -180,3 +180,17 @@ def test_a_predecessor_that_is_not_there_stops_a_command_before_it_begins(
     with pytest.raises(NotFound, match="'typo'"):
         attest(docs, "--supersedes", "typo")
     assert (sources(database), failing(database)) == ([], [])
+
+
+@pytest.mark.parametrize("place", ["https://example.org/a.html", "file"])
+def test_a_record_is_never_read_where_its_source_points(
+    attest: Attest, docs: Path, database: Database, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (docs / "file").write_text("Words that were never given.")
+    source = str(docs / "file") if place == "file" else place
+    monkeypatch.setenv("ATTEST_INGEST__ALLOW_URLS", "true")
+    monkeypatch.setattr("ingest.run.bring", lambda *_: pytest.fail("it was asked for"))
+    attest("-", input=json.dumps({"source": source, "text": ""}))
+    report = attest("--retry")
+    assert [failure["source"] for failure in report["failed"]] == [source]
+    assert sources(database) == []
