@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from core.tags import without_tags
@@ -62,8 +62,11 @@ class ExitGate:
     def clean(self, text: str, evidence: Iterable[Evidence] = ()) -> str:
         """Return the text without images, tags and foreign links; cleaning twice changes nothing more."""
         shown = tuple(evidence)
-        cited = {item.hit.source for item in shown if item.hit.source.startswith(("http://", "https://"))}
-        spoken = [item.hit.chunk.text for item in shown]
+        return self.neutral(text, [item.hit.source for item in shown], [item.hit.chunk.text for item in shown])
+
+    def neutral(self, text: str, sources: Iterable[str], spoken: Sequence[str]) -> str:
+        """Return the text as `clean` does, for cited documents at these sources whose own words are `spoken`."""
+        cited = {source for source in sources if source.startswith(("http://", "https://"))}
         kept: list[str] = []
 
         def keep(match: re.Match[str]) -> str:
@@ -79,7 +82,7 @@ class ExitGate:
             text = text.replace(_PLACEHOLDER.format(number), link)
         return text
 
-    def _until_stable(self, text: str, spoken: list[str], cited: set[str]) -> str:
+    def _until_stable(self, text: str, spoken: Sequence[str], cited: set[str]) -> str:
         """Break, and break again what breaking put together (`<<b>script>`)."""
         for _ in range(8):
             broken = self._pass(text, spoken, cited)
@@ -89,14 +92,14 @@ class ExitGate:
         # Nothing of ours takes eight passes; a text built to do so leaves without any markup.
         return re.sub(r"[<>\[\]()!:\\&@]", " ", text)
 
-    def _pass(self, text: str, spoken: list[str], cited: set[str]) -> str:
+    def _pass(self, text: str, spoken: Sequence[str], cited: set[str]) -> str:
         text = _IMAGE.sub(lambda match: match["alt"], text)
         text = without_tags(_COMMENT.sub("", text))
         text = _PLAIN_LINK.sub(lambda match: f"[{match['text']}]" if match["text"].isdigit() else match["text"], text)
         text = _URL.sub(lambda match: self._url(match[0], spoken, cited), text)
         return _broken(text, spoken)
 
-    def _url(self, url: str, spoken: list[str], cited: set[str]) -> str:
+    def _url(self, url: str, spoken: Sequence[str], cited: set[str]) -> str:
         """A bare address: kept when it may be linked, without its scheme when the evidence spells it, else removed."""
         bare = url.rstrip(_TRAILING)
         rest = url[len(bare) :]
@@ -110,7 +113,7 @@ class ExitGate:
         return url in cited or any(_under(url, allowed) for allowed in self._allowed)
 
 
-def _broken(text: str, spoken: list[str]) -> str:
+def _broken(text: str, spoken: Sequence[str]) -> str:
     """Break every pair that starts active content; what a person reads stays the same but for a space.
 
     A placeholder becomes `< token>`: as `<token>`, a page would take it for an element and show nothing.

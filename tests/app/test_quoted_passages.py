@@ -11,7 +11,7 @@ import pytest
 from app.ask import ask, ask_events
 from app.ask_cli import answer_text
 from app.events import CitationReleased, Concluded
-from app.footnotes import with_footnotes, without_footnotes
+from app.footnotes import footnotes, with_footnotes, without_footnotes
 from app.gate import Gate
 from app.refusals import refused
 from app.runtime import Runtime, open_runtime
@@ -20,6 +20,7 @@ from core.db.models import DocumentVersion
 from core.settings import RailSettings
 from core.types import OPERATOR, Query, Question, Verdict
 from tests.conftest import KnowledgeBase
+from tests.guardrails.test_exit_gate import active
 
 SUM = "75 dollars"
 CLASSIFIERS = ("toxicity", "prompt_injection", "harmful_requests", "indirect_injection")
@@ -112,3 +113,26 @@ def test_a_citation_of_which_nothing_is_left_says_so(guarded: Runtime) -> None:
     assert "“…”" in with_footnotes(emptied)
     assert "“…”" in answer_text(emptied)
     assert without_footnotes(with_footnotes(emptied)) == emptied.text
+
+
+@pytest.mark.parametrize(
+    ("quote", "shown"),
+    [
+        ("Receipts are needed above 75 dollars.", "“Receipts are needed above 75 dollars.”"),
+        ("See ![x](http://evil.example/a.png) here.", "“See x here.”"),
+        ("See <img src=http://evil.example/a.png> here.", "“See here.”"),
+        ("Read [this](javascript:alert(1)) at http://evil.example/a", "“Read this at evil.example/a”"),
+        ("Send <token> to <!-- ours", "“Send < token> to < !-- ours”"),
+        ("![](http://evil.example/a.png)", "“…”"),
+    ],
+)
+def test_a_footnote_loads_and_links_nothing_but_the_cited_document(guarded: Runtime, quote: str, shown: str) -> None:
+    answer = ask(guarded, QUESTION)
+    cited = replace(answer.citations[0], title="A <a href=x", source="https://docs.example.org/a?page=2", quote=quote)
+    answer = replace(answer, citations=(cited,))
+    note = footnotes(answer.citations)
+    assert active(note, allowed=(cited.source,)) == []
+    assert f"A < a href=x ({cited.source}, " in note
+    assert note.endswith(f"): {shown}")
+    assert without_footnotes(with_footnotes(answer)) == answer.text
+    assert answer.to_json()["citations"][0]["quote"] == quote
