@@ -123,13 +123,20 @@ def print_answer(runtime: Runtime, question: str, answer: Answer) -> None:
 
 
 def passage(runtime: Runtime, citation: Citation) -> str:
-    """Return the cited passage in its surroundings, the quote between « and »."""
+    """Return the cited passage in its surroundings, the quote between « and ».
+
+    Where the output rails would take something out of the surroundings, the quote stands alone.
+    """
+    from app.gate import Gate
     from ingest.documents import document_text
 
     text = document_text(runtime.database, citation.document_id, OPERATOR, version=citation.version)
     before = text[max(0, citation.start - AROUND) : citation.start]
     after = text[citation.end : citation.end + AROUND]
-    around = f"…{before}«{text[citation.start : citation.end]}»{after}…"
+    shown = before + citation.quote + after
+    if Gate(runtime.rails, (), None).quotable([shown])[0] != [(0, len(shown))]:
+        before = after = ""
+    around = f"…{before}«{citation.quote}»{after}…"
     return "\n".join(wrap(" ".join(around.split()), 100))
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from app import demo
+from app.ask import ask
+from app.runtime import open_runtime
 from core.errors import Conflict
-from core.settings import load_settings
+from core.settings import RailSettings, load_settings
+from core.types import OPERATOR, Question
 from tests.conftest import KnowledgeBase
 from tests.pages import write_pages
 from tests.ui.conftest import free_port, wait_until_answers
@@ -46,6 +49,19 @@ def test_answers_are_printed_with_the_passages_their_citations_open(
     assert "240 hours" in passage.partition("«")[2].partition("»")[0]
     assert "Refused (" in refused
     assert "«" not in refused
+
+
+def test_what_a_rail_took_out_of_a_quote_is_not_printed_beside_it(own_knowledge_base: KnowledgeBase) -> None:
+    classifiers = ("toxicity", "prompt_injection", "harmful_requests", "indirect_injection")
+    policy = {"output.words": {"action": "redact"}, **{name: {"enabled": False} for name in classifiers}}
+    rails = RailSettings.model_validate({"blocked_words": ["75 dollars"], "policy": policy})
+    with open_runtime(own_knowledge_base.settings.model_copy(update={"rails": rails}), follow=False) as runtime:
+        answer = ask(runtime, Question("From what sum on are receipts needed?", OPERATOR, generator="quote"))
+        assert answer.citations
+        for citation in answer.citations:
+            shown = " ".join(demo.passage(runtime, citation).split())
+            assert "75 dollars" not in shown
+            assert f"«{' '.join(citation.quote.split())}»" in shown
 
 
 def test_a_taken_port_is_told_before_the_long_part() -> None:
