@@ -157,6 +157,8 @@ class ExplainBody(Body):
 
     question: Text
     document_id: Line = Field(description="Its id, or its source")
+    k: int | None = Field(default=None, ge=1, le=100, description="Of the search asked about")
+    mode: Mode | None = Field(default=None, description="Of the search asked about")
     collection: Line | None = None
     filters: FilterBody = FilterBody()
 

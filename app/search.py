@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from core.types import Filters, Json, Principal, Query, Retrieval, ScoredChunk
+from core.types import Filters, Json, Mode, Principal, Query, Retrieval, ScoredChunk
 
 if TYPE_CHECKING:
     from app.runtime import Runtime
@@ -21,16 +21,28 @@ def search_json(query: str, retrieval: Retrieval) -> Json:
     }
 
 
-def explained(runtime: Runtime, question: str, principal: Principal, document: str, filters: Filters) -> Json:
-    """Return the step at which a document, by id or source, is lost for a question, up to what a generator is shown."""
+def explained(
+    runtime: Runtime,
+    question: str,
+    principal: Principal,
+    document: str,
+    filters: Filters,
+    *,
+    k: int | None = None,
+    mode: Mode | None = None,
+) -> Json:
+    """Return the step at which a document, by id or source, is lost for a question, up to what a generator is shown.
+
+    `k` and `mode` are those of the search asked about, the settings' without them.
+    """
     from generation.evidence import select_evidence
 
     query = Query(question)
-    found: Json = runtime.retriever.explain(query, principal, document, filters=filters).to_json()
+    found: Json = runtime.retriever.explain(query, principal, document, filters=filters, k=k, mode=mode).to_json()
     rank = found["ranks"].get("returned")
     if rank is None:
         return found
-    retrieval = runtime.retriever.retrieve(query, principal, filters=filters)
+    retrieval = runtime.retriever.retrieve(query, principal, filters=filters, k=k, mode=mode)
     hit = retrieval.hits[rank - 1] if rank <= len(retrieval.hits) else None
     shown = {item.hit.chunk.id for item in select_evidence(retrieval, runtime.settings)}
     if hit is not None and hit.chunk.id not in shown:

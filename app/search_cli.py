@@ -20,6 +20,7 @@ from core.settings import load_settings
 from core.types import OPERATOR, Filters, Json, Principal, Query
 
 DATES = {"after": "updated_after", "before": "updated_before", "as-of": "as_of"}
+MOST_PASSAGES = 1000
 TEXTS = {"source": "source_prefix", "type": "media_type"}
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -61,14 +62,15 @@ Where = Annotated[
         "after, before (dates of arrival), as-of (in force on that date), document (id), or a field of your own.",
     ),
 ]
+InMode = Annotated[ModeName | None, typer.Option("--mode", help="Default: retrieval.mode.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @cli.command()
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.", callback=asked)],
-    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="How many passages.")] = 10,
-    mode: Annotated[ModeName | None, typer.Option("--mode", help="Default: retrieval.mode.")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, max=MOST_PASSAGES, help="How many passages.")] = 10,
+    mode: InMode = None,
     rerank: Annotated[bool | None, typer.Option("--rerank/--no-rerank", help="Default: retrieval.rerank.")] = None,
     collection: Collection = None,
     where: Where = None,
@@ -93,6 +95,10 @@ def search(
 def explain(
     question: Annotated[str, typer.Argument(help="The question.", callback=asked)],
     document: Annotated[str, typer.Option("--document", help="The id or source of the document that was expected.")],
+    k: Annotated[
+        int | None, typer.Option("--k", min=1, max=MOST_PASSAGES, help="Of how many passages. Default: retrieval.k.")
+    ] = None,
+    mode: InMode = None,
     collection: Collection = None,
     where: Where = None,
     as_: As = None,
@@ -101,7 +107,10 @@ def explain(
     """Say where a document was lost for a question."""
     with open_runtime(load_settings(), follow=False) as runtime:
         principal = named_principal(runtime, as_)
-        result = explained(runtime, question, principal, document, filters_of(collection, where or ()))
+        filters = filters_of(collection, where or ())
+        result = explained(
+            runtime, question, principal, document, filters, k=k, mode=None if mode is None else mode.value
+        )
     emit(result, as_json=as_json, text=lambda: _explanation_text(result))
 
 

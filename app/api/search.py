@@ -31,4 +31,4 @@ def search(body: SearchBody, principal: Asking, runtime: Parts) -> Json:
 def explain(body: ExplainBody, principal: Asking, runtime: Parts) -> Json:
     """Say at which step a document the caller may read was lost for a question."""
     filters = body.filters.filters(body.collection)
-    return explained(runtime, body.question, principal, body.document_id, filters)
+    return explained(runtime, body.question, principal, body.document_id, filters, k=body.k, mode=body.mode)

@@ -115,7 +115,12 @@ def test_search_and_explain(client: httpx.Client, api: Api) -> None:
     require_shape(found, shapes.SEARCH)
     assert found["hits"][0]["document_id"] == api.ids["devices.md"]
     body = {"question": "lost laptop", "document_id": api.ids["leave.md"]}
-    require_shape(client.post("/v1/explain", json=body).json(), shapes.EXPLANATION)
+    found = client.post("/v1/explain", json=body).json()
+    require_shape(found, shapes.EXPLANATION)
+    assert found["stage"] == "returned"
+    assert client.post("/v1/explain", json=body | {"k": 1}).json()["stage"] == "fusion"
+    assert client.post("/v1/explain", json=body | {"mode": "lexical"}).json()["ranks"]["returned"] is not None
+    assert client.post("/v1/explain", json=body | {"mode": "neither"}).status_code == 422
 
 
 def test_documents(client: httpx.Client, api: Api) -> None:

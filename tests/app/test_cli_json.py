@@ -79,6 +79,9 @@ def test_explain(home: KnowledgeBase, attest: Any) -> None:
     )
     assert attest("explain", "annual leave", "--document", source) == explained
     assert attest("explain", "annual leave", "--document", home.ids["leave.md"])["stage"] == "returned"
+    second = ("explain", "annual leave", "--document", home.ids["travel.md"], "--k", "1")
+    assert attest(*second)["ranks"]["returned"] is None
+    assert attest(*second, "--mode", "lexical")["stage"] == "candidates"
     narrowed = ("--where", "type=image/png")
     assert attest("explain", "annual leave", "--document", home.ids["leave.md"], *narrowed)["stage"] == "filter"
 
