@@ -13,7 +13,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import String, cast, insert, select
 from sqlalchemy.orm import Session
 
 from app.trace import Trace
@@ -21,12 +21,20 @@ from core.clock import now
 from core.db.models import AuditRow
 from core.db.prepared import Prepared
 from core.db.session import Database
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.settings import Settings
-from core.stored_answers import LENT, documents_of
+from core.stored_answers import LENT, documents_of, parsed
 from core.types import Answer, Citation, Claim, Json, Question
 
 GENESIS = "0" * 64
+_AS_TEXT = (
+    AuditRow.seq,
+    AuditRow.answer_id,
+    AuditRow.sha256,
+    cast(AuditRow.record, String).label("record"),
+    cast(AuditRow.content, String).label("content"),
+)
+"""Of a row that may have been changed to hold no JSON."""
 HEAD = Prepared(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1))
 
 
@@ -49,11 +57,11 @@ class Unlinked:
         return cls(answer.id, record, content, canonical(record))
 
 
-def append_record(session: Session, row: Unlinked) -> None:
-    """Append a row in the caller's transaction, which holds the writer's place."""
+def append_record(session: Session, row: Unlinked, content: Json | None) -> None:
+    """Append a row, with what is kept of its content, in the caller's transaction, which holds the writer's place."""
     found = HEAD.rows(session)
     previous = found[0].sha256 if found else GENESIS
-    values = {"answer_id": row.answer_id, "record": row.record, "content": row.content, "previous": previous}
+    values = {"answer_id": row.answer_id, "record": row.record, "content": content, "previous": previous}
     session.execute(insert(AuditRow), values | {"sha256": bound(previous, row.canonical)})
 
 
@@ -113,19 +121,27 @@ def find_record(database: Database, answer_id: str) -> AuditRow:
 
     Raises:
         NotFound: no answer has this id.
+        Conflict: its row is broken.
     """
     with database.read() as session:
-        row = session.scalar(select(AuditRow).where(AuditRow.answer_id == answer_id))
-        if row is None:
+        found = session.execute(select(*_AS_TEXT).where(AuditRow.answer_id == answer_id)).one_or_none()
+        if found is None:
             raise NotFound(f"no answer {answer_id}")
-        return row
+        if not isinstance(parsed(found.record), dict) or not isinstance(parsed(found.content), dict | None):
+            raise Conflict(f"record {found.seq} (answer {answer_id}) cannot be read: see attest audit verify")
+        return session.get_one(AuditRow, found.seq)
 
 
 def list_records(database: Database, limit: int) -> list[Json]:
-    """Return the newest records, newest first."""
+    """Return the newest records, newest first; of one that cannot be read there is only `error` beside its place."""
     with database.read() as session:
-        rows = session.scalars(select(AuditRow).order_by(AuditRow.seq.desc()).limit(limit)).all()
-        return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **row.record} for row in rows]
+        rows = session.execute(select(*_AS_TEXT).order_by(AuditRow.seq.desc()).limit(limit)).all()
+    return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **_readable(row.record)} for row in rows]
+
+
+def _readable(text: str) -> Json:
+    record = parsed(text)
+    return record if isinstance(record, dict) else {"error": "its record cannot be read"}
 
 
 def content_hashes(content: Json) -> Json:

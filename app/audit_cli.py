@@ -53,4 +53,6 @@ def _named(broken: Json) -> str:
 
 
 def _line(record: Json) -> str:
+    if "error" in record:
+        return f"{record['id']}  record {record['seq']}: {record['error']}"
     return f"{record['id']}  {record['at']}  {record['principal']}  {record['outcome']:<8}  {record['question']}"

@@ -6,23 +6,21 @@ one that nobody can read is named like any other that was changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import String, cast, select
 
 from app.audit import GENESIS, canonical, content_hashes, digest, link
 from core.db.models import AuditRow, Purge
 from core.db.session import Database
-from core.stored_answers import LENT
+from core.stored_answers import LENT, parsed
 from core.types import Json
 
 PAGE = 500
 """Rows read at a time."""
-UNREADABLE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _faults(row: _Row, previous: str, purged: _Purged) -> Iterator[str]:
     """Yield what is wrong with a row."""
     if row.previous != previous:
         yield "the row before it was changed or removed"
-    record = _parsed(row.record)
+    record = parsed(row.record)
     if not isinstance(record, dict):
         yield "its record cannot be read"
     elif link(row.previous, record) != row.sha256:
@@ -110,7 +108,7 @@ def _faults(row: _Row, previous: str, purged: _Purged) -> Iterator[str]:
 
 
 def _content_faults(row: _Row, record: Json, purged: _Purged) -> Iterator[str]:
-    content = _parsed(row.content)
+    content = parsed(row.content)
     bound = record if "id" in record else content
     if isinstance(bound, dict) and bound.get("id", row.answer_id) != row.answer_id:
         yield "its id was changed"
@@ -135,15 +133,6 @@ def _holds(content: Json, record: Json, purged: _Purged) -> bool:
         gone |= {"query", "text"} if content.get("outcome") == "refused" else {"query"}
     whole = not differ or (differ <= gone and purged.took_lent(record))
     return whole and bool(found["content_sha256"] == record["content_sha256"])
-
-
-def _parsed(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return UNREADABLE
 
 
 def _walk(database: Database) -> Iterator[_Row]:

@@ -16,7 +16,7 @@ from core.db.models import Conversation, Document, Turn
 from core.db.session import Database
 from core.errors import InvalidInput, NotFound
 from core.stored_answers import EMPTIED, GREETING, documents_of, without_lent_words
-from core.types import Answer, Json, Message, Principal, Question
+from core.types import Json, Message, Principal, Question
 from generation.greetings import greeting_language, without_greetings
 from generation.languages import DEFAULT, language_of, message
 
@@ -72,7 +72,7 @@ def messages_of(session: Session, principal: Principal, turns: Sequence[Turn]) -
     )
 
 
-def append_turn(session: Session, question: Question, answer: Answer) -> None:
+def append_turn(session: Session, question: Question, answer: Json) -> None:
     """Add a turn in the caller's transaction, beginning the conversation where it is new."""
     conversation = session.get(Conversation, question.conversation_id)
     if conversation is None:
@@ -89,12 +89,12 @@ def append_turn(session: Session, question: Question, answer: Answer) -> None:
     last = session.scalar(select(func.max(Turn.ordinal)).where(Turn.conversation_id == conversation.id))
     session.add(
         Turn(
-            answer_id=answer.id,
+            answer_id=answer["id"],
             conversation_id=conversation.id,
             ordinal=(last or 0) + 1,
             question=question.text,
-            query=answer.query,
-            answer=answer.to_json(),
+            query=answer["query"],
+            answer=answer,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -19,6 +20,7 @@ from app.streams import Streams
 from core.db.grants import set_document_access
 from core.db.models import AuditRow, Turn
 from core.errors import NotFound
+from core.stored_answers import documents_of
 from core.types import OPERATOR, Message, Principal, Question
 from ingest.purge import purge_document
 from ingest.run import IngestOptions, ingest
@@ -151,3 +153,62 @@ def test_only_a_purge_may_take_an_answer_out_of_the_record(runtime: Runtime, bon
         with runtime.database.write() as session:
             session.scalars(select(AuditRow).where(AuditRow.answer_id == second)).one().content = kept
     assert not verify_chain(runtime.database).broken
+
+
+def purging_before(runtime: Runtime, document_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Purge a document when the next answer is made, before it is recorded."""
+    from app import ask as asking
+
+    record = asking.record
+
+    def purged_first(*arguments: Any) -> Any:
+        monkeypatch.setattr(asking, "record", record)
+        purge_document(runtime.database, runtime.settings, document_id, OPERATOR)
+        return record(*arguments)
+
+    monkeypatch.setattr(asking, "record", purged_first)
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_an_answer_in_the_making_keeps_no_words_of_what_is_purged_meanwhile(
+    runtime: Runtime, bonus: str, monkeypatch: pytest.MonkeyPatch, earlier: int
+) -> None:
+    for asked in ASKED[:earlier]:
+        ask(runtime, Question(asked, BEN, conversation_id="talk"))
+    purging_before(runtime, bonus, monkeypatch)
+    answer = ask(runtime, Question(ASKED[earlier], BEN, conversation_id="talk"))
+    assert "55000" in answer.text + answer.query
+    assert b"55000" not in everything(runtime)
+    assert show_conversation(runtime.database, BEN, "talk")["turns"][-1]["answer"]["text"] == ""
+    assert not verify_chain(runtime.database).broken
+
+
+def test_a_follow_up_in_the_making_keeps_no_words_lent_by_what_is_purged_meanwhile(
+    runtime: Runtime, bonus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(runtime, Question(ASKED[0], BEN, conversation_id="talk"))
+    purging_before(runtime, bonus, monkeypatch)
+    answer = ask(runtime, Question("And who books its flights?", BEN, conversation_id="talk"))
+    assert "55000" in answer.query
+    assert bonus not in documents_of(answer.to_json())
+    assert b"55000" not in everything(runtime)
+    assert find_record(runtime.database, answer.id).content is not None
+    assert not verify_chain(runtime.database).broken
+
+
+@pytest.mark.parametrize(
+    ("column", "at"), [("record", 0), ("content", 0), ("record", 1), ("content", 1), ("record", 2), ("content", 2)]
+)
+def test_a_broken_row_stops_no_purge(
+    runtime: Runtime, bonus: str, caplog: pytest.LogCaptureFixture, column: str, at: int
+) -> None:
+    asked = ((ASKED[0], "talk"), ("And who books its flights?", "talk"), ("Who books flights?", "other"))
+    answers = [ask(runtime, Question(words, BEN, conversation_id=where)).id for words, where in asked]
+    words = f"55000 no json {bonus}" if (column, at) == ("content", 0) else "no json"
+    with runtime.database.write() as session:
+        session.execute(
+            text(f"UPDATE audit SET {column} = :words WHERE answer_id = :id"), {"words": words, "id": answers[at]}
+        )
+    assert not any(purge_document(runtime.database, runtime.settings, bonus, OPERATOR)["verified"].values())
+    assert b"55000" not in everything(runtime)
+    assert ("cannot be read" in caplog.text) is (at < 2)

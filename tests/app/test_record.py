@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.main import get_command
 
 from app.ask import ask
 from app.audit import find_record
+from app.audit_cli import cli
 from app.chain import verify_chain
 from app.conversations import show_conversation
 from app.doctor import examine
@@ -19,11 +21,12 @@ from app.replay import replay
 from app.replay_cli import shown
 from app.runtime import Runtime, open_runtime
 from core.db.models import AuditRow
-from core.errors import InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound
 from core.types import OPERATOR, Principal, Question
 from tests.app.conftest import NO_RAILS
 from tests.conftest import KnowledgeBase
 
+audit = get_command(cli)
 LEAVE = "How many hours of annual leave may full-time staff carry over?"
 
 
@@ -231,3 +234,20 @@ def test_a_replay_shows_of_lists_what_differs() -> None:
     then, now = [("pii", "input", "allow"), ("exit_gate", "output", "allow")], [("pii", "input", "allow")]
     assert (shown(then, now), shown(now, then)) == ("exit_gate output allow", "nothing else")
     assert (shown(None, "no_evidence"), shown("no_evidence", None)) == ("none", "no_evidence")
+
+
+@pytest.mark.parametrize("words", ["no json", "[1]"])
+def test_a_broken_row_is_named_and_hides_no_other(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    first, broken, last = asked(runtime, LEAVE, "Who books flights?", "Who decides about laptops?")
+    with runtime.database.write() as session:
+        session.execute(text("UPDATE audit SET record = :words WHERE seq = 2"), {"words": words})
+    monkeypatch.setenv("ATTEST_HOME", str(runtime.settings.home))
+    audit(["list"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [last, broken, first]
+    assert lines[1] == f"{broken}  record 2: its record cannot be read"
+    with pytest.raises(Conflict, match=f"record 2 .answer {broken}. cannot be read"):
+        find_record(runtime.database, broken)
+    assert find_record(runtime.database, last).seq == 3
