@@ -2,9 +2,9 @@
 
 Encoder + two adapters: where `harmful_requests` gives 0.1 or more, its mean log-odds with `harmful_requests_second`
 count, which did not learn what people ask of plain pages and about their own affairs. Held-out folds: precision 0.992,
-recall 0.869, balanced accuracy 0.914 at 0.733; XSTest accuracy 0.890; questions people asked of documents stopped
-0.6 %. In other languages nearly half of harmful requests pass, in Chinese nearly all. One row of the encoder's pass,
-and another for one question in twenty-three.
+recall 0.839, balanced accuracy 0.899 at 0.857; XSTest accuracy 0.868; questions people asked of documents stopped
+0.4 %. In other languages nearly half of harmful requests pass, in Chinese nearly all. One row of the encoder's pass,
+and another for one question in fifty.
 Reproduce: `attest eval rails --rail harmful_requests --data data/guardrails/harmful_requests.dev.jsonl`.
 """
 

@@ -1,8 +1,8 @@
 """Jailbreaks and injected instructions in a question, plain or disguised.
 
 Encoder + adapter `prompt_injection`, over the text and everything its disguises decode to, trained in one step; beside
-it patterns for the classic orders in other languages. Held-out folds: precision 0.989, recall 0.941, F1 0.964 at 0.985;
-false positives NotInject 0.006, questions people asked of documents none, pasted texts 1.3 %.
+it patterns for the classic orders in other languages. Held-out folds: precision 0.991, recall 0.917, F1 0.953 at 0.978;
+false positives NotInject 0.013, questions people asked of documents none, pasted texts 2.3 %.
 One row of the shared encoder pass for each view of the text.
 Reproduce: `attest eval rails --rail prompt_injection --data data/guardrails/prompt_injection.dev.jsonl`.
 """

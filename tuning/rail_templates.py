@@ -23,6 +23,7 @@ FILES = (
     "rails_harm.toml",
     "rails_languages.toml",
     "rails_orders.toml",
+    "rails_requests.toml",
 )
 _SLOT = re.compile(r"\{(\w+)\}")
 

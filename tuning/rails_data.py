@@ -37,6 +37,8 @@ CURT = (("curt_questions", 14, 0.6), ("plain_reports", 14, 0.5))
 """For harmful_requests alone: with them toxicity lost abuse at the end of long texts."""
 OWN = (("own_questions", 14, 0.4),)
 """For the first adapter of harmful_requests, as what people ask of plain pages is: the second is to differ from it."""
+REQUESTS = (("requests", 10), ("requests_abroad", 8))
+"""What people order of an assistant, for the rails that stop orders: toxicity has no trouble with them."""
 PASTED = 300
 """Long texts as people paste them."""
 BURIED = 350
@@ -57,12 +59,14 @@ def main() -> None:
     curt = list(ordinary(CURT, random.Random(args.seed)))
     own = list(ordinary((*CURT, *OWN), random.Random(args.seed)))
     abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
+    further = [*abroad, *requests(0.4, random.Random(args.seed))]
+    often = [*abroad, *requests(1.0, random.Random(args.seed))]  # an injection is an order as well
     rows: dict[str, list[Fields]] = {
         # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
         "toxicity": [*toxicity(args.data, random.Random(args.seed)), *harmless],
-        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *harmless, *abroad],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *own, *abroad],
-        "harmful_requests_second": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *abroad],
+        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *harmless, *often],
+        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *own, *further],
+        "harmful_requests_second": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *further],
     }
     for name in ("prompt_injection", "harmful_requests", "harmful_requests_second"):
         rows[name] += buried(rows[name], passages, BURIED, random.Random(args.seed))
@@ -108,6 +112,11 @@ def ordinary(lists: Iterable[tuple[str, int, float]], chance: random.Random) -> 
     """Yield what people ask of company documents, harmless where it sounds otherwise."""
     for name, times, weight in lists:
         yield from rows_of(name, 0, times, chance, weight, scored="ordinary")
+
+
+def requests(weight: float, chance: random.Random) -> Iterator[Fields]:
+    """Yield what people order of an assistant over their documents: to list, show, repeat, translate, shorten."""
+    yield from ordinary(((name, times, weight) for name, times in REQUESTS), chance)
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
