@@ -148,10 +148,11 @@ class Client:
         data = self._json("POST", "/v1/search", json={k: v for k, v in body.items() if v is not None})
         return SearchResult(tuple(hit_from(row) for row in rows(data, "hits")), data.get("timings_ms") or {})
 
-    def explain(self, question: str, document_id: str, *, collection: str | None = None) -> dict[str, Any]:
-        """Say where a document was lost for a question: `stage`, `detail`, `ranks`."""
-        body = {"question": question, "document_id": document_id} | ({"collection": collection} if collection else {})
-        return self._json("POST", "/v1/explain", json=body)
+    def explain(self, request: SearchRequest, document_id: str) -> dict[str, Any]:
+        """Say where a document was lost in a search: `stage`, `detail`, `ranks`."""
+        body = {"question": request.query, "document_id": document_id, "k": request.k, "mode": request.mode}
+        collection = {"collection": request.collection} if request.collection else {}
+        return self._json("POST", "/v1/explain", json=body | collection)
 
     def me(self) -> Me:
         """Say whom the key acts for."""

@@ -15,10 +15,7 @@ from ui.wire import HitRow
 
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 MAX_K = 50
-EXPLAINED_AS = (
-    "As a question of the page Ask is searched: by the mode, the number of passages and the reranker of the settings, "
-    "not those chosen above."
-)
+EXPLAINED_AS = "As searched above; the reranker is that of the settings."
 
 
 def page() -> None:
@@ -98,7 +95,7 @@ def _show_explain(api: Client, request: SearchRequest) -> None:
         return
     st.caption(EXPLAINED_AS)
     try:
-        st.html(explanation_html(api.explain(request.query, chosen, collection=request.collection)))
+        st.html(explanation_html(api.explain(request, chosen)))
     except ApiError as error:
         st.html(markup.callout_html("failed", "No explanation", str(error)))
 

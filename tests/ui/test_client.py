@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from ui.api_error import ApiError
-from ui.client import Client
+from ui.client import Client, SearchRequest
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -67,17 +68,17 @@ def test_a_field_that_is_wrong_is_named_without_its_place_in_the_request() -> No
     assert str(refused.value) == "The query must hold a word"
 
 
-def test_a_document_is_traced_within_the_collection_searched() -> None:
-    bodies: list[dict[str, str]] = []
+def test_a_document_is_traced_as_it_was_searched_for() -> None:
+    bodies: list[dict[str, Any]] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
         bodies.append(json.loads(request.content))
         return httpx.Response(200, json={"stage": "returned"})
 
     with client(handler) as api:
-        api.explain("Which?", "d1", collection="legal")
-        api.explain("Which?", "d1")
+        api.explain(SearchRequest("Which?", k=50, mode="lexical", collection="legal"), "d1")
+        api.explain(SearchRequest("Which?"), "d1")
     assert bodies == [
-        {"question": "Which?", "document_id": "d1", "collection": "legal"},
-        {"question": "Which?", "document_id": "d1"},
+        {"question": "Which?", "document_id": "d1", "k": 50, "mode": "lexical", "collection": "legal"},
+        {"question": "Which?", "document_id": "d1", "k": 10, "mode": "hybrid"},
     ]
