@@ -45,7 +45,7 @@ _PROCEDURE = re.compile(
     re.IGNORECASE,
 )
 """What asks for a way to do something."""
-_STEP = re.compile(r"\s*\(?\d{1,2}[.)]\s")
+_STEP = re.compile(r"\s*\(?(\d{1,2})[.)]\s")
 
 
 class QuoteGenerator:
@@ -166,15 +166,21 @@ def _list_of(passage: Passage, passages: Sequence[Passage]) -> list[Passage]:
 
 
 def _items(whole: Sequence[Passage]) -> list[str]:
-    """Return the items of a list, each after its number or a dash, the sentences of one item joined."""
+    """Return the items of a list, each after its number or a dash, the sentences of one item joined.
+
+    Markdown lists whose items all say "1." count on from the first, as a page shows them.
+    """
     told: list[str] = []
+    number = 0
     for before, item in zip([None, *whole], whole, strict=False):
         text = item.evidence.hit.chunk.text
         if before is not None and "\n" not in text[before.unit.end : item.unit.start]:
             told[-1] += f" {flat(item.text)}"
         else:
             step = _step(item)
-            told.append(f"{step[0].strip() if step else '-'} {flat(item.text)}")
+            number = max(number + 1, int(step[1])) if step else number
+            mark = step[0].strip().replace(step[1], str(number)) if step else "-"
+            told.append(f"{mark} {flat(item.text)}")
     return told
 
 

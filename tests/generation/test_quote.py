@@ -335,3 +335,9 @@ def test_a_list_keeps_its_numbers_and_its_first_mark(settings: Settings) -> None
     assert done.text.splitlines()[1:] == ["1. Place it. [1]", "2. Plug it in. [1]"]
     [first, second] = parse_draft("- a laptop [1]\n- a monitor [1]", [1])
     assert (first.separator, second.separator) == ("- ", "\n- ")
+
+
+def test_steps_that_all_say_one_count_on(settings: Settings) -> None:
+    text = "To install the pump:\n1. Place it.\n1. Plug it in.\n1. Fill it."
+    done = answer(settings, "How do I install the pump?", text)
+    assert done.text.splitlines()[1:] == ["1. Place it. [1]", "2. Plug it in. [1]", "3. Fill it. [1]"]
