@@ -12,6 +12,7 @@ from core.db.models import Document, DocumentVersion
 from core.errors import GenerationError
 from core.stored_answers import GREETING
 from core.types import Evidence, GeneratorName, NearestPassage, Question, ScoredChunk, Verdict
+from guardrails.exit_gate import ExitGate
 from guardrails.rails import UNAVAILABLE
 
 EXPLAINED = frozenset({"toxicity", "prompt_injection", "harmful_requests", "domain", "words"})
@@ -22,6 +23,7 @@ NEAREST = 3
 
 READ = "en"
 """The language that the packaged models read well."""
+_GATE = ExitGate()
 
 
 def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
@@ -49,7 +51,7 @@ def refused(runtime: Runtime, trace: Trace, reason: str) -> Conclusion:
     name, model = _generator(runtime, trace)
     if language != READ and name != "vllm":
         text = f"{text} {message('packaged_english', language)}"
-    return Conclusion("refused", text, reason, name, model, nearest=_nearest(runtime, trace))
+    return Conclusion("refused", _safe(text), reason, name, model, nearest=_nearest(runtime, trace))
 
 
 def greeted(runtime: Runtime, trace: Trace, language: str) -> Conclusion:
@@ -61,7 +63,7 @@ def greeted(runtime: Runtime, trace: Trace, language: str) -> Conclusion:
     named = {} if topics else _titles(runtime, trace.question)
     if topics := topics or " · ".join(named.values()):
         text = f"{text} {message('greeting_topics', language, topics=topics)}"
-    return Conclusion("refused", text, GREETING, *_generator(runtime, trace), named=tuple(named))
+    return Conclusion("refused", _safe(text), GREETING, *_generator(runtime, trace), named=tuple(named))
 
 
 def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
@@ -71,6 +73,11 @@ def blocked(runtime: Runtime, trace: Trace, verdict: Verdict) -> Conclusion:
     values = {"rail": verdict.rail.replace("_", " "), "topics": _topics(runtime)}
     text = message(_name(verdict), language_of(trace.question.text), **values)
     return Conclusion("blocked", text, verdict.rail, *_generator(runtime, trace))
+
+
+def _safe(text: str) -> str:
+    """Return a text that loads nothing where it is rendered: the titles, names and collections in it are anybody's."""
+    return _GATE.neutral(text, (), (text,))
 
 
 def _nearest(runtime: Runtime, trace: Trace) -> tuple[NearestPassage, ...]:

@@ -122,7 +122,7 @@ def ensemble(passages: Passages, settings: Settings) -> Search:
         community = import_module("langchain_community.retrievers")
         stores = import_module("langchain_community.vectorstores")
     except ImportError as error:
-        raise MissingExtra("bench/peers-requirements.txt", "langchain_classic and langchain_community") from error
+        raise MissingExtra(None, "langchain-classic langchain-community") from error
     from langchain_core.embeddings import Embeddings
     from sentence_transformers import SentenceTransformer
 

