@@ -1,8 +1,9 @@
-"""The reader's conversations in the sidebar: begin, find, open, keep a copy, delete."""
+"""The reader's conversations: begin, find, open, keep a copy, delete in the sidebar; the open one in the address."""
 
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 
 import streamlit as st
 
@@ -12,6 +13,27 @@ from ui.client import Client
 from ui.escape import label
 from ui.session import HISTORY_STEP, Session, Turn, api_url, client, own
 from ui.wire import ConversationRow
+
+ADDRESSED = "conversation"
+"""The parameter of the page's address that names the open conversation: a reload takes it up again."""
+
+
+def follow_address(state: Session) -> None:
+    """Open the conversation that the address came with, then let the address name the one that is open."""
+    named = st.query_params.get(ADDRESSED)
+    if named and named != state.addressed and state.asking is None:
+        try:
+            _take_up(state, named)
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                return  # without a key, or while the API is away: the address is kept for when it can be read
+            st.toast("The conversation of this address is not there any more.", icon=":material/error:")
+    answered = state.conversation_id is not None and any(turn.answer for turn in state.turns)
+    state.addressed = state.conversation_id if answered else None
+    if state.addressed is None:
+        st.query_params.pop(ADDRESSED, None)
+    elif state.addressed != named:
+        st.query_params[ADDRESSED] = state.addressed
 
 
 def show_history(state: Session) -> None:
@@ -92,12 +114,16 @@ def _export(url: str, key: str, conversation_id: str) -> str:
 
 def _open(state: Session, conversation_id: str) -> None:
     try:
-        with client() as api:
-            turns = api.conversation(conversation_id)
+        _take_up(state, conversation_id)
     except ApiError as error:
         st.toast(label(error), icon=":material/error:")
         return
+    st.rerun()
+
+
+def _take_up(state: Session, conversation_id: str) -> None:
+    with client() as api:
+        turns = api.conversation(conversation_id)
     state.clear()
     state.conversation_id = conversation_id
     state.turns = [Turn(row.question, row.answer) for row in turns]
-    st.rerun()

@@ -18,7 +18,7 @@ from ui.answer_view import show_turn
 from ui.api_error import ApiError
 from ui.client import Ask, Client
 from ui.heartbeat import with_heartbeat
-from ui.history import show_history
+from ui.history import follow_address, show_history
 from ui.session import Asking, Session, Turn, api_url, client, own, session
 from ui.sse import ServerEvent
 from ui.wire import answer_from, citation_from, claim_from
@@ -71,6 +71,7 @@ def _show(state: Session) -> None:
     st.chat_input("Ask a question about your documents", key=own("question"), submit_mode="stop", on_submit=_take)
     if state.asking is not None and state.asking.stopped:
         _conclude_stopped(state, state.asking)
+    follow_address(state)
     if not state.turns and state.asking is None:
         _show_welcome(state)
     for number, turn in enumerate(state.turns):

@@ -84,6 +84,8 @@ class Session:
     collection: str | None = None
     generator: GeneratorChoice = "auto"
     conversation_id: str | None = None
+    addressed: str | None = None
+    """The conversation that the page's address was last made to name."""
     turns: list[Turn] = field(default_factory=list)
     asking: Asking | None = None
     """The question that is being answered, also while the reader looks at another page."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,28 @@ def test_a_conversation_is_downloaded_and_deleted(page: playwright.Page, site: S
     page.get_by_role("button", name="Delete it").click()
     page.get_by_text("The conversation is deleted.").wait_for()
     assert httpx.get(f"{site.api}/v1/conversations").json()["conversations"] == []
+
+
+def test_a_reload_takes_up_the_conversation_and_a_new_one_does_not(page: playwright.Page, site: Site) -> None:
+    page.goto(site.pages)
+    ask(page, CARRY_OVER)
+    page.wait_for_url(re.compile(r"[?&]conversation=\w+"))
+    page.reload()
+    playwright.expect(page.locator(".question")).to_have_text(CARRY_OVER)
+    page.get_by_text("Did this help?").wait_for()
+    page.get_by_text("Retrieval", exact=True).click()
+    settle(page)
+    page.get_by_text("Ask", exact=True).first.click()
+    page.wait_for_url(re.compile(r"[?&]conversation=\w+"))
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("heading", name="Ask your documents").wait_for()
+    page.wait_for_url(re.compile(r"^[^?]*$"))
+    page.reload()
+    page.get_by_role("heading", name="Ask your documents").wait_for()
+
+
+def test_the_address_of_a_conversation_that_is_gone_says_so(page: playwright.Page, site: Site) -> None:
+    page.goto(f"{site.pages}?conversation={'0' * 32}")
+    page.get_by_text("The conversation of this address is not there any more.").wait_for()
+    page.get_by_role("heading", name="Ask your documents").wait_for()
+    page.wait_for_url(re.compile(r"^[^?]*$"))
