@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 QUIET = {
     "HF_HUB_OFFLINE": "1",  # nothing is fetched at run time unless a URL was given
     "TRANSFORMERS_OFFLINE": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -13,8 +13,9 @@ def worker_environment(home: Path) -> dict[str, str]:
     """Return what a worker may know of ours: where programs and code are, and no secrets."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TESSDATA_PREFIX") if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT"), "1")
-    ours = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp"), "HF_HUB_OFFLINE": "1"}
-    return kept | threads | ours | {"PYTHONDONTWRITEBYTECODE": "1", "DO_NOT_TRACK": "true", "PYTHONUTF8": "1"}
+    ours = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(home / "tmp")}
+    silent = {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "true"}
+    return kept | threads | ours | silent | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
 
 @dataclass(slots=True)

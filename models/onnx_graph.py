@@ -7,6 +7,7 @@ Wire format: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbe
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Session:
     """A model and its weights, ready to run on a CPU; safe to call from several threads."""
 
     def __init__(self, graph: bytes, weights: Mapping[str, NDArray[Any]], threads: int) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at import: else it writes to ~/.cache and calls home
         import onnxruntime
 
         arrays = [np.ascontiguousarray(array) for array in weights.values()]

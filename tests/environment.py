@@ -9,6 +9,7 @@ QUIET = {
     "OMP_NUM_THREADS": "1",  # two test processes on two cores collapse with more
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
