@@ -55,8 +55,11 @@ def _whoever_is_here(request: Request) -> Principal:
     """Return the operator, as whom this machine is served while there are no keys."""
     if not is_loopback(request.app.state.settings.server.host):
         raise Unauthenticated("no key was ever made here; make one with: attest keys create --operator")
-    if not from_here(request.headers):
-        raise Forbidden("without any key this server answers this machine only")
+    if not from_here(request.headers, request.scope["http_version"]):
+        raise Forbidden(
+            "without any key this server answers this machine only, and nobody through a proxy; "
+            "make a key with: attest keys create --operator"
+        )
     return OPERATOR
 
 

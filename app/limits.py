@@ -26,6 +26,11 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 
+SENT_ON = ("forwarded", "via", "x-forwarded", "x-real-ip")
+"""How the names of headers begin that only a proxy adds."""
+OF_PROXIES = "1.0"
+"""The HTTP that nginx speaks to the server behind it unless told otherwise, adding no header; clients speak 1.1."""
+
 
 class RateLimiter:
     """A bucket of tokens for each name, refilled evenly; its size is one minute's requests."""
@@ -87,11 +92,14 @@ def _is_address(url: str) -> bool:
     return False
 
 
-def from_here(headers: Mapping[str, str]) -> bool:
-    """Whether a request names this machine and no other site sent it.
+def from_here(headers: Mapping[str, str], http_version: str) -> bool:
+    """Whether a request names this machine, no other site sent it and no proxy sent it on.
 
-    A page of another site, or a name made to resolve to 127.0.0.1, could otherwise use the operator's server.
+    A page of another site, a name made to resolve to 127.0.0.1, or whoever reaches a proxy that names the server behind
+    it as its host, could otherwise use the operator's server.
     """
+    if http_version == OF_PROXIES or any(name.lower().startswith(SENT_ON) for name in headers):
+        return False
     if not is_loopback(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
         return False
     origin = headers.get("origin")

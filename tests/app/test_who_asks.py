@@ -11,11 +11,22 @@ from fastapi.testclient import TestClient
 
 from app.backup import backup, restore
 from app.keys import create_key, revoke_key
+from app.limits import from_here
 from app.server import create_app
 from core.db.session import Database
 from core.settings import ServerSettings, Settings, load_settings
 
 PROXIED = [{"Host": "attest.example.com"}, {"Origin": "https://attest.example.com"}]
+SENT_ON = [
+    {"Forwarded": "for=203.0.113.9"},
+    {"Via": "1.1 proxy"},
+    {"X-Forwarded-For": "203.0.113.9"},
+    {"X-Forwarded-Host": "attest.example.com"},
+    {"X-Forwarded-Proto": "https"},
+    {"X-Forwarded-Server": "attest.example.com"},
+    {"X-Real-IP": "203.0.113.9"},
+]
+"""What proxies add to a request that they send on under the host of the server behind them."""
 
 
 @contextmanager
@@ -61,6 +72,26 @@ def test_with_keys_a_proxy_on_this_machine_may_name_another_host(
     with asking(settings) as client:
         assert client.get("/v1/me", headers=headers | bearer(token)).json()["operator"] is True
         assert client.get("/v1/me", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("headers", SENT_ON)
+def test_without_keys_nobody_is_served_through_a_proxy(settings: Settings, headers: dict[str, str]) -> None:
+    with asking(settings) as client:
+        assert client.get("/v1/me", headers={"Host": "127.0.0.1:8000"}).status_code == 200
+        assert client.get("/v1/me", headers={"Host": "127.0.0.1:8000"} | headers).status_code == 403
+
+
+def test_without_keys_the_protocol_of_proxies_that_tell_nothing_is_not_served(settings: Settings) -> None:
+    with asking(settings) as client:
+        assert not from_here({"host": "127.0.0.1:8000"}, "1.0")
+        assert from_here({"host": "127.0.0.1:8000"}, "1.1")
+        assert client.get("/v1/me").status_code == 200
+
+
+def test_with_keys_a_proxy_may_send_requests_on(settings: Settings, token: str) -> None:
+    headers = {name: value for one in SENT_ON for name, value in one.items()} | bearer(token)
+    with asking(settings) as client:
+        assert client.get("/v1/me", headers=headers).json()["operator"] is True
 
 
 @pytest.mark.parametrize("headers", [{"Host": "[bad"}, {"Origin": "http://[bad"}])
