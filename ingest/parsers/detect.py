@@ -50,6 +50,7 @@ _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _MAIL_HEADER = re.compile(
     rb"\A(?:From |(?:Return-Path|Received|MIME-Version|Message-ID|Delivered-To|From|Date|X-[\w-]+):)", re.IGNORECASE
 )
+_CALENDAR_CARD = re.compile(rb"\ABEGIN:V(?P<calendar>CALENDAR|EVENT|TODO)\b|\ABEGIN:VCARD\b", re.IGNORECASE)
 _MAIL_FIELD = re.compile(rb"^(?:From|To|Subject|Date|Message-ID|MIME-Version|Received):", re.IGNORECASE | re.MULTILINE)
 
 
@@ -139,6 +140,8 @@ def _text_family(head: bytes, suffix: str) -> str:
         return "html" if _HTML.search(head[:1024]) and head.lstrip().startswith(b"<") else "binary"
     named = _BY_NAME.get(suffix)
     ascii_head = head.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \r\n\t")
+    if (found := _CALENDAR_CARD.match(ascii_head)) is not None:
+        return "calendar" if found["calendar"] else "card"
     if named:
         return "html" if named == "xml" and _HTML.search(ascii_head[:1024]) else named
     if _MAIL_HEADER.match(ascii_head) and len(_MAIL_FIELD.findall(ascii_head)) >= 3:

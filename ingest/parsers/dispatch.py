@@ -70,6 +70,10 @@ def _text(family: str, request: ParseRequest) -> RawDocument | None:
 
         readers = {"csv": data.parse_csv, "subtitles": data.parse_subtitles, "xml": data.parse_any_xml}
         return readers.get(family, data.parse_json)(request.read())
+    if family in ("calendar", "card"):
+        from ingest.parsers.calendar_card import parse_calendar, parse_cards
+
+        return (parse_calendar if family == "calendar" else parse_cards)(request.read(), Path(request.name).stem)
     if family in ("markup", "asciidoc"):
         from ingest.parsers.markup import parse_markup
 

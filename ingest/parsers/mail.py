@@ -11,6 +11,7 @@ from typing import Any
 from core.errors import TooLarge, Unparseable
 from ingest.parsed import Block, RawDocument
 from ingest.parsers.archives import MAX_MEMBERS
+from ingest.parsers.calendar_card import parse_calendar, parse_cards
 from ingest.parsers.html import parse_html
 from ingest.parsers.request import ParseRequest, spool_file
 from ingest.parsers.text import decode, parse_text
@@ -24,6 +25,11 @@ _WORD = re.compile(r"\w+")
 _SAME_SHARE = 0.5
 """Of the words of one alternative that the other has where both say the same: real mails have three quarters and more,
 a text that only tells the reader to get another program next to none."""
+_CARDS = {
+    "text/calendar": parse_calendar, "text/vcard": parse_cards, "text/x-vcard": parse_cards,
+    "text/directory": parse_cards,
+}  # fmt: skip
+"""What a mail shows beside its text: no other version of it, but when and where one is to come, or who writes."""
 _SIGNATURES = {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 
 
@@ -153,7 +159,8 @@ class _Parts:
             for inner in part.get_payload():
                 self._attached(inner)
         elif (
-            not kind.startswith("text/")
+            kind in _CARDS
+            or not kind.startswith("text/")
             or part.get_content_disposition() == "attachment"
             or (kind == "text/plain" and part.get_filename())
         ):
@@ -204,10 +211,19 @@ def _page(part: Any) -> str:
 def _add(raw: RawDocument, text: str, kind: str) -> None:
     """Add a body of a type to the blocks."""
     content = text.encode(errors="replace")
+    if kind in _CARDS:
+        raw.blocks += _unsaid(raw, _CARDS[kind](content).blocks)
+        return
     found = parse_html(content) if kind == "text/html" else parse_text(content)
     raw.blocks += found.blocks
     if "hidden_text" in found.counts:
         raw.counts.setdefault("hidden_text", []).extend(found.counts["hidden_text"])
+
+
+def _unsaid(raw: RawDocument, blocks: list[Block]) -> list[Block]:
+    """Return an invitation's blocks without those that the body says already: programs write its text into both."""
+    said = _words("\n".join(block.text for block in raw.blocks))
+    return [block for block in blocks if block.kind == "heading" or not _words(block.text) <= said]
 
 
 def _text(part: Any) -> str:
