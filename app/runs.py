@@ -30,15 +30,21 @@ def list_runs(runtime: Runtime, principal: Principal, limit: int) -> list[Json]:
 def show_run(runtime: Runtime, uploads: Uploads, principal: Principal, run_id: str) -> Json:
     """Return a run and how far it has come; `seq` given as `min_seq` reads what it has written so far.
 
+    An upload that could not be ingested just now is `queued` again, whatever its last attempt wrote.
+
     Raises:
         NotFound: there is none, or somebody else began it.
     """
+    waits = uploads.waits(run_id)  # before the row is read: a run that ends meanwhile is told as not ended yet
     with runtime.database.read() as session:
         row = session.get(IngestRun, run_id)
         if row is None or (row.principal != principal.name and not principal.operator):
             raise NotFound(f"no run {run_id}")
         killed = _killed(session, [row], runtime.settings)
-        return uploads.progress(run_id) | _run_json(row, killed) | {"seq": last_seq(session)}
+        told = uploads.progress(run_id) | _run_json(row, killed) | {"seq": last_seq(session)}
+        if waits and row.state != "running":
+            told |= {"state": "queued", "finished_at": None}
+        return told
 
 
 def _killed(session: Session, rows: Sequence[IngestRun], settings: Settings) -> set[str]:

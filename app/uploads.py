@@ -1,7 +1,7 @@
 """Uploaded files on their way into the knowledge base: durable before they are acknowledged, ingested one by one.
 
 An upload lies in `uploads/<run id>/` of the home until its run ends; what a stopped server left there is taken up
-again at the next start.
+again at the next start. One that cannot be ingested just now waits, ever longer, and is tried again.
 """
 
 from __future__ import annotations
@@ -10,49 +10,34 @@ import fcntl
 import json
 import logging
 import os
-import queue
 import shutil
 import threading
-import unicodedata
 import uuid
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
+
+from sqlalchemy import select
 
 from app.metrics import Metrics
 from app.runtime import Runtime
+from app.upload_queue import FIRST_PAUSE_S, Job, UploadQueue
+from app.upload_request import UploadRequest, ingest_options, read_request, sources_of
 from core.blobs import flush_folder, write_durably
 from core.clock import now
-from core.db.grants import require_collection_name, require_principal
 from core.db.models import IngestRun
-from core.errors import AttestError, InvalidInput, StoreUnavailable, TooLarge
-from core.types import Json, Principal
+from core.errors import AttestError, StoreUnavailable, TooLarge
+from core.types import Json
 
 if TYPE_CHECKING:
-    from ingest.report import IngestOptions
+    from ingest.report import IngestReport
     from ingest.walk import Source
 
 log = logging.getLogger(__name__)
 REQUEST = "request.json"
 PIECE_BYTES = 1 << 20
-NAME_CHARACTERS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class UploadRequest:
-    """What is to become of uploaded files."""
-
-    principal: str
-    operator: bool
-    collection: str
-    allow: tuple[str, ...] | None
-    files: tuple[str, ...]
-    effective_from: str | None = None
-    expires_at: str | None = None
-    supersedes: str | None = None
+OVERTAKEN = "a file of the same name that was uploaded later is in already"
 
 
 class Watched:
@@ -89,28 +74,43 @@ class Watched:
         """Nothing more comes."""
 
 
+class NotYet(Exception):
+    """An upload cannot be ingested just now."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class Uploads:
     """Takes files in and ingests them in a thread of its own."""
 
     def __init__(self, runtime: Runtime, metrics: Metrics) -> None:
         self._runtime = runtime
         self._metrics = metrics
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._jobs = UploadQueue()
         self._watched: dict[str, Watched] = {}
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
 
     @property
     def folder(self) -> Path:
         """Where uploads wait."""
         return self._runtime.settings.home / "uploads"
 
+    @property
+    def waiting(self) -> int:
+        """How many uploads of this process are not ingested yet."""
+        return len(self._watched)
+
+    def waits(self, run_id: str) -> bool:
+        """Say whether this process has yet to ingest an upload, or is at it."""
+        return run_id in self._watched
+
     def resume(self) -> None:
-        """Take up what a stopped server left."""
-        left = sorted(path.parent.name for path in self.folder.glob(f"*/{REQUEST}"))
-        for run_id in left:
-            log.info("taking up upload %s again", run_id)
-            self._enqueue(run_id)
+        """Take up what a stopped server left, the oldest first, beside the caller."""
+        if any(self.folder.glob(f"[!.]*/{REQUEST}")):
+            self._start(taking_up=True)
 
     def accept(self, request: UploadRequest, files: Sequence[IO[bytes]]) -> str:
         """Keep files for ingestion and return the id of their run; they outlive a crash from here on.
@@ -144,9 +144,9 @@ class Uploads:
         return dict(watched.counts) if watched else {}
 
     def close(self, wait_s: float) -> None:
-        """Finish the run at hand, if it takes no longer than `wait_s`; the rest is taken up at the next start."""
+        """Ingest what is due, as far as `wait_s` allows; the rest is taken up at the next start."""
+        self._jobs.stop(wait_s)
         if self._thread is not None:
-            self._queue.put(None)
             self._thread.join(wait_s)
 
     def _copy(self, file: IO[bytes], target: Path) -> None:
@@ -162,134 +162,134 @@ class Uploads:
             os.fsync(out.fileno())
 
     def _enqueue(self, run_id: str) -> None:
-        with self._lock:
-            self._watched[run_id] = Watched()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="uploads", daemon=True)
-                self._thread.start()
-        self._queue.put(run_id)
+        self._queue(run_id)
+        self._start()
 
-    def _work(self) -> None:
+    def _queue(self, run_id: str, attempts: int = 0) -> None:
+        self._watched[run_id] = Watched()
+        self._jobs.put(run_id, attempts)
+
+    def _start(self, *, taking_up: bool = False) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, args=(taking_up,), name="uploads", daemon=True)
+                self._thread.start()
+
+    def _work(self, taking_up: bool) -> None:
         """Ingest upload after upload; the thread's edge."""
-        while (run_id := self._queue.get()) is not None:
+        while taking_up:
             try:
-                self._ingest(run_id)
-            except Exception:
-                self._metrics.uploads.labels("failed").inc()
-                log.exception("upload %s failed; it is tried again at the next start", run_id)
-            finally:
-                self._watched.pop(run_id, None)
+                self._take_up()
+                taking_up = False
+            except Exception as error:  # noqa: BLE001 - the store may be away in any way
+                log.warning("uploads that a stopped server left cannot be taken up yet: %s", error)
+                if self._jobs.stops_within(FIRST_PAUSE_S):
+                    return
+        while (job := self._jobs.take()) is not None:
+            try:
+                self._ingest(job.run_id)
+            except (NotYet, AttestError) as error:
+                self._put_off(job, error.kind, str(error))
+            except Exception as error:
+                log.exception("upload %s failed", job.run_id)
+                self._put_off(job, "Unexpected", f"unexpected {type(error).__name__}; the server's log says more")
+            else:
+                self._watched.pop(job.run_id, None)
+
+    def _take_up(self) -> None:
+        """Queue the uploads of this home in the order in which they were acknowledged; one without a row is the last.
+
+        A folder with a dot before its name was never acknowledged.
+        """
+        left = [path.parent.name for path in self.folder.glob(f"[!.]*/{REQUEST}")]
+        query = select(IngestRun.id).where(IngestRun.id.in_(left)).order_by(IngestRun.started_at)
+        with self._runtime.database.read() as session:
+            known = list(session.scalars(query))
+        for run_id in [*known, *sorted(set(left) - set(known))]:
+            log.info("taking up upload %s again", run_id)
+            self._queue(run_id)
+
+    def _put_off(self, job: Job, kind: str, message: str) -> None:
+        """Let an upload wait and say in its run why; where that cannot be written, the log has it."""
+        self._metrics.uploads.labels("put_off").inc()
+        attempts = job.attempts + 1
+        log.warning("upload %s waits after %d attempts: %s: %s", job.run_id, attempts, kind, message)
+        try:
+            with self._runtime.database.write() as session:
+                row = session.get_one(IngestRun, job.run_id)
+                row.state, row.finished_at = "queued", None
+                row.report = {"attempts": attempts, "error": {"kind": kind, "message": message}}
+        except Exception:
+            log.debug("why upload %s waits cannot be recorded", job.run_id, exc_info=True)
+        self._queue(job.run_id, attempts)
 
     def _ingest(self, run_id: str) -> None:
-        from ingest.run import ingest
+        """Bring the files of an upload in and let go of them.
 
+        Raises:
+            NotYet: a file could not be brought in just now.
+        """
         folder = self.folder / run_id
-        with (folder / REQUEST).open("rb") as claim:
+        try:
+            claim = (folder / REQUEST).open("rb")
+        except FileNotFoundError:
+            return  # another server of this home has ingested it
+        with claim:
             try:
                 fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return  # another server of this home has it
-            request = _read_request(claim)
-            sources = _sources(request, folder)
-            try:
-                state = ingest(
-                    sources,
-                    _options(request, run_id),
-                    database=self._runtime.database,
-                    settings=self._runtime.settings,
-                    encoder=lambda: self._runtime.encoder,
-                    progress=self._watched[run_id],
-                    scan=self._runtime.rails.scan_document,
-                ).state
-            except AttestError as error:
-                if error.status_code >= 500:
-                    raise
-                state = self._refused(run_id, [source.source for source in sources], error)
-            self._metrics.uploads.labels(state).inc()
+            request = read_request(claim)
+            overtaken = self._overtaken(run_id, request.collection)
+            files = sources_of(request, folder)
+            report = self._brought_in(run_id, request, [file for file in files if file.source not in overtaken])
+            self._keep(report, request, [file.source for file in files], overtaken)
+            self._metrics.uploads.labels(report.state).inc()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _refused(self, run_id: str, sources: Sequence[str], error: AttestError) -> str:
-        """Record why a run cannot succeed, however often it is tried, and return its state."""
+    def _overtaken(self, run_id: str, collection: str) -> set[str]:
+        """Return what later uploads have brought in: an older file of that name must not replace it any more."""
+        with self._runtime.database.read() as session:
+            row = session.get(IngestRun, run_id)
+            if row is None:
+                return set()
+            later = select(IngestRun.report).where(IngestRun.state == "done", IngestRun.started_at > row.started_at)
+            reports = [report for report in session.scalars(later) if report.get("collection") == collection]
+        return {source for report in reports for source in report.get("sources", ())}
+
+    def _brought_in(self, run_id: str, request: UploadRequest, files: Sequence[Source]) -> IngestReport:
         from ingest.report import Failure, IngestReport
+        from ingest.run import ingest
 
-        report = IngestReport(run_id, "failed", failed=[Failure.of(source, error) for source in sources])
+        watched = self._watched[run_id] = Watched()
+        scan = self._runtime.rails.scan_document  # a rail that cannot be built is not the upload's fault
+        try:
+            report = ingest(
+                files,
+                ingest_options(request, run_id),
+                database=self._runtime.database,
+                settings=self._runtime.settings,
+                encoder=lambda: self._runtime.encoder,
+                progress=watched,
+                scan=scan,
+            )
+        except AttestError as error:
+            if error.status_code >= 500:
+                raise
+            failed = [Failure.of(file.source, error) for file in files]
+            return IngestReport(run_id, "failed", seen=len(files), failed=failed)  # however often it were tried
+        for failure in report.failed:
+            if failure.kind == "transient":
+                raise NotYet(failure.error, f"{failure.source}: {failure.message}")
+        return report
+
+    def _keep(self, report: IngestReport, request: UploadRequest, sources: Sequence[str], overtaken: set[str]) -> None:
+        """Record how a run ended, and which sources it brought in, for older uploads that still wait."""
+        failed = {failure.source for failure in report.failed}
+        report.left_out += [{"source": one, "reason": OVERTAKEN} for one in sources if one in overtaken]
+        brought = [one for one in sources if one not in overtaken | failed]
+        kept = report.to_json() | {"collection": request.collection, "sources": brought}
         with self._runtime.database.write() as session:
-            row = session.get_one(IngestRun, run_id)
-            row.state, row.finished_at = "failed", now()
-            row.report = report.to_json() | row.report | {"failed": report.to_json()["failed"]}
-        return "failed"
-
-
-def upload_request(
-    principal: Principal, collection: str | None, allow: Sequence[str] | None, names: Sequence[str], **more: Any
-) -> UploadRequest:
-    """Return what is to become of a principal's files.
-
-    The operator chooses collection and readers. Everybody else's files go to a collection of their own, readable
-    by themselves: a file of the same name must never replace, nor a duplicate reveal, what they may not read.
-
-    Raises:
-        InvalidInput: a collection or a reader that is not theirs to choose, or a name that no collection can have, or a
-            file without a name or with the name of another.
-    """
-    if not principal.operator:
-        if collection not in (None, principal.name):
-            raise InvalidInput(f"your files go to the collection {principal.name}")
-        if not set(allow or ()) <= principal.groups | {principal.name}:
-            raise InvalidInput("you may share with yourself and your groups only")
-        collection, allow = principal.name, sorted({principal.name, *(allow or ())})
-    files = tuple(map(_file_name, names))
-    if twice := [name for name, count in Counter(files).items() if count > 1]:
-        raise InvalidInput(f"several files are named {twice[0]}, and each would replace the one before: rename them")
-    return UploadRequest(
-        principal=principal.name,
-        operator=principal.operator,
-        collection=require_collection_name(collection or "default"),
-        allow=tuple(map(require_principal, allow)) if allow else None,
-        files=files,
-        **more,
-    )
-
-
-def _file_name(given: str) -> str:
-    """Return the last part of a name, without control characters.
-
-    Raises:
-        InvalidInput: nothing is left of it.
-    """
-    last = unicodedata.normalize("NFC", given.replace("\\", "/").rsplit("/", 1)[-1])
-    name = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()[-NAME_CHARACTERS:]
-    if not name.strip("."):
-        raise InvalidInput("a file has no name")
-    return name
-
-
-def _read_request(file: IO[bytes]) -> UploadRequest:
-    values = json.load(file)
-    allow = None if values["allow"] is None else tuple(values["allow"])
-    return UploadRequest(**{**values, "allow": allow, "files": tuple(values["files"])})
-
-
-def _options(request: UploadRequest, run_id: str) -> IngestOptions:
-    from ingest.report import IngestOptions
-
-    return IngestOptions(
-        collection=request.collection,
-        allow=request.allow,
-        principal=request.principal,
-        effective_from=_moment(request.effective_from),
-        expires_at=_moment(request.expires_at),
-        supersedes=request.supersedes,
-        run_id=run_id,
-    )
-
-
-def _sources(request: UploadRequest, folder: Path) -> list[Source]:
-    from ingest.walk import Source
-
-    owner = "" if request.operator else f"{request.principal}/"
-    return [Source(f"uploads/{owner}{name}", folder / str(number), name) for number, name in enumerate(request.files)]
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+            row = session.get(IngestRun, report.run_id) or IngestRun(id=report.run_id, principal=request.principal)
+            row.state, row.finished_at, row.report = report.state, row.finished_at or now(), kept
+            session.add(row)

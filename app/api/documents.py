@@ -14,7 +14,8 @@ from app.documents import readable_version
 from app.page_image import PageImages, highlight_span
 from app.runtime import Runtime
 from app.schemas import MOST_INTEGER
-from app.uploads import Uploads, upload_request
+from app.upload_request import upload_request
+from app.uploads import Uploads
 from core.blobs import BlobStore
 from core.db.models import DocumentVersion
 from core.errors import NotFound

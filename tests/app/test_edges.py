@@ -27,7 +27,8 @@ from app.schemas import FilterBody
 from app.serve import listen, require_key_beyond_loopback
 from app.steps import check_input, redact
 from app.trace import Trace
-from app.uploads import Uploads, upload_request
+from app.upload_request import upload_request
+from app.uploads import Uploads
 from core.claims import Claim as Held
 from core.db.models import IngestRun
 from core.db.session import Database
