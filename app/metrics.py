@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.types import Answer
@@ -43,7 +43,12 @@ class Metrics:
         self.uploads = Counter(
             "attest_uploads", "Uploaded files by how their run ended", ["state"], registry=self.registry
         )
-        self.index_seq = Gauge("attest_index_seq", "The last change the index holds", registry=self.registry)
+        self._ready = Gauge("attest_ready", "1 where every part is there, as /readyz says", registry=self.registry)
+        self._index_seq = Gauge("attest_index_seq", "The last change the index holds", registry=self.registry)
+        self._uploads_waiting = Gauge(
+            "attest_uploads_waiting", "Uploads that are not ingested yet", registry=self.registry
+        )
+        ProcessCollector(registry=self.registry)
 
     def observe_answer(self, answer: Answer) -> None:
         """Count an answer."""
@@ -54,10 +59,12 @@ class Metrics:
             self.rails.labels(verdict.rail, verdict.stage, verdict.action).inc()
         for claim in answer.claims:
             self.claims.labels(claim.verdict).inc()
-        self.index_seq.set(answer.index_seq)
 
-    def render(self) -> bytes:
-        """Return the exposition text."""
+    def render(self, *, ready: bool, index_seq: int, uploads_waiting: int) -> bytes:
+        """Return the exposition text with what the server is like at this moment."""
+        self._ready.set(ready)
+        self._index_seq.set(index_seq)
+        self._uploads_waiting.set(uploads_waiting)
         return generate_latest(self.registry)
 
 
@@ -75,11 +82,23 @@ class Measured:
             return
         began = time.perf_counter()
 
+        def count(status: int) -> None:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+            self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+
+        counted = False
+
         async def counting(message: Message) -> None:
+            nonlocal counted
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unmatched")
-                self._metrics.requests.labels(scope["method"], route, str(message["status"])).inc()
-                self._metrics.request_seconds.labels(route).observe(time.perf_counter() - began)
+                counted = True
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counting)
+        try:
+            await self._app(scope, receive, counting)
+        except Exception:  # what nobody expected becomes a response further out
+            if not counted:
+                count(500)
+            raise

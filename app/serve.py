@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from typing import Annotated
 
@@ -12,10 +13,11 @@ from app.console import note
 from app.keys import keys_exist
 from app.limits import is_loopback
 from core.db.session import Database
-from core.errors import Conflict, Forbidden
+from core.errors import Busy, Conflict, Forbidden, StoreUnavailable
 from core.home import make_home
 from core.settings import Settings, load_settings
 
+log = logging.getLogger(__name__)
 cli = typer.Typer(add_completion=False)
 BACKLOG = 2048
 GRACE_S = 15
@@ -37,9 +39,10 @@ def serve(
     settings = _at(load_settings(), host, port)
     make_home(settings.home)
     require_key_beyond_loopback(settings)
+    app = create_app(settings)
+    _ = app.state.runtime.rails  # a policy that names no rail ends the start, not the first question
     listener = listen(settings.server.host, settings.server.port)
     try:
-        app = create_app(settings)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False
         )
@@ -59,21 +62,32 @@ def serve(
 
 
 def require_key_beyond_loopback(settings: Settings) -> None:
-    """Refuse to serve other machines while anybody would be the operator.
+    """Refuse to serve other machines while nobody could be known.
+
+    A database that is not there yet stops no start: whoever comes without a key is refused all the same.
 
     Raises:
         Forbidden: the host is not this machine's alone and no key was ever made.
     """
     if is_loopback(settings.server.host):
         return
+    try:
+        if _any_key(settings):
+            return
+    except (Busy, StoreUnavailable) as error:
+        log.warning("%s; starting all the same", error)
+        return
+    raise Forbidden(
+        f"will not listen on {settings.server.host} without a key: anybody who reaches it would be the operator. "
+        "Make one first: attest keys create --operator"
+    )
+
+
+def _any_key(settings: Settings) -> bool:
     database = Database.open(settings)
     try:
         with database.read() as session:
-            if not keys_exist(session):
-                raise Forbidden(
-                    f"will not listen on {settings.server.host} without a key: anybody who reaches it would be the "
-                    "operator. Make one first: attest keys create --operator"
-                )
+            return keys_exist(session)
     finally:
         database.close()
 

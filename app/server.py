@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,14 +15,12 @@ from app.api import routers
 from app.limits import Guard, RateLimiter
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
+from app.readiness import Readiness
 from app.runtime import Runtime, answer_many, open_runtime
 from app.streams import RUNNING, Streams
 from app.uploads import Uploads
-from app.warm import warm
-from core.errors import AttestError
 from core.settings import Settings
 
-log = logging.getLogger(__name__)
 THREADS = RUNNING + 16
 """Requests that are worked on at once; the framework's 40 would hold back whole answers that the model could draft."""
 DRAIN_S = 10.0
@@ -46,6 +43,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.streams = Streams()
     app.state.limiter = RateLimiter(settings.server.requests_per_minute)
     app.state.pages = PageImages()
+    app.state.readiness = Readiness(app.state.runtime)
     app.state.uploads = Uploads(app.state.runtime, app.state.metrics)
     problems.install(app)
     for router in routers():
@@ -60,22 +58,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Warm the parts beside the server, so that `/healthz` answers at once and `/readyz` once they are there."""
     answer_many()
     to_thread.current_default_thread_limiter().total_tokens = THREADS
-    await asyncio.to_thread(app.state.uploads.resume)
-    app.state.warming = warming = asyncio.create_task(asyncio.to_thread(_warm, app.state.runtime))
+    app.state.uploads.resume()
+    app.state.readiness.start()
     try:
         yield
     finally:
         await asyncio.to_thread(app.state.streams.stop_all, DRAIN_S)
         await asyncio.to_thread(app.state.uploads.close, DRAIN_S)
-        await warming
+        await asyncio.to_thread(app.state.readiness.stop)
         await asyncio.to_thread(app.state.runtime.close)
-
-
-def _warm(runtime: Runtime) -> None:
-    """Warm the parts; what fails here is told by `/readyz` and tried again by the next question."""
-    try:
-        warm(runtime)
-    except AttestError as error:
-        log.error("%s: %s", error.kind, error)
-    except Exception:
-        log.exception("a part could not be built; /readyz says which")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from app.auth import Operating, Parts
+from app.auth import Operating
 from app.runtime import Runtime
-from core.errors import AttestError
 from core.types import Json
 
 router = APIRouter(tags=["health"])
@@ -24,35 +22,21 @@ async def healthz() -> Json:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"description": "A part is not there yet; the body says which"}})
-async def readyz(runtime: Parts, request: Request) -> Response:
-    """Say whether the database is reachable and the index and models are loaded and warm; never waits for them.
+async def readyz(request: Request) -> Response:
+    """Say whether the database answers and the index, rails and models are loaded and warm; never waits for them.
 
     An index that could not follow just now still answers: the process stays ready, and `reasons` says so.
     """
-    retriever = runtime.retriever if runtime.has("retriever") else None
-    checks = {
-        "database": _database(runtime),
-        "index": retriever is not None and retriever.following,
-        "rails": runtime.has("rails"),
-        "models": request.app.state.warming.done(),
-    }
-    ready = all(checks.values())
-    reasons = {"index": retriever.trouble} if retriever is not None and retriever.trouble else {}
-    return JSONResponse({"ready": ready, "checks": checks, "reasons": reasons}, 200 if ready else 503)
+    report = await request.app.state.readiness.report()
+    return JSONResponse(report, 200 if report["ready"] else 503)
 
 
 @router.get("/metrics")
-def metrics(_operator: Operating, request: Request) -> Response:
+async def metrics(_operator: Operating, request: Request) -> Response:
     """Return the counters in Prometheus's text form."""
-    return Response(request.app.state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _database(runtime: Runtime) -> bool:
-    if not runtime.has("database"):
-        return False
-    try:
-        with runtime.database.read() as session:
-            session.execute(text("SELECT 1"))
-    except (AttestError, SQLAlchemyError):
-        return False
-    return True
+    state = request.app.state
+    runtime: Runtime = state.runtime
+    report = await state.readiness.report()
+    seq = runtime.retriever.seq if runtime.has("retriever") else 0
+    text = state.metrics.render(ready=report["ready"], index_seq=seq, uploads_waiting=state.uploads.waiting)
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
