@@ -1,4 +1,4 @@
-"""When a document is in force and what it replaces: from the command line, or its own front matter."""
+"""When a document is in force and what it replaces: from the command line, its front matter, or its opening lines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from core.clock import now
 from core.db.models import Collection, Document
 from core.db.session import Database
 from core.errors import Conflict, InvalidInput, NotFound
+from core.in_force import OPENING, in_force
 from ingest.parsed import ParsedDocument
 from ingest.terms import Terms
 
@@ -28,6 +30,8 @@ class Validity:
 def validity_of(session: Session, collection_id: int, document: ParsedDocument, terms: Terms) -> Validity:
     """Return a document's validity; what is asked goes before its front matter, which gets a warning where it errs.
 
+    Where neither dates it, its opening lines may say from when it is in force.
+
     Raises:
         NotFound: it was asked to supersede what is not there.
     """
@@ -42,7 +46,7 @@ def validity_of(session: Session, collection_id: int, document: ParsedDocument, 
         if supersedes is None and warning not in document.warnings:
             document.warnings.append(warning)
     return Validity(
-        terms.effective_from or _moment(metadata.get("effective_from")),
+        terms.effective_from or _moment(metadata.get("effective_from")) or _spoken(document),
         terms.expires_at or _moment(metadata.get("expires_at")),
         supersedes,
     )
@@ -107,6 +111,17 @@ def _moment(value: Any) -> datetime | None:
         return read_moment(value) if isinstance(value, str) else None
     except InvalidInput:
         return None
+
+
+def _spoken(document: ParsedDocument) -> datetime | None:
+    """Return from when a document's own words say that it is in force.
+
+    Only what has begun counts, and no end and no "replaces": these hide a document or its predecessor, and a sentence
+    read wrongly must not. What was in force last year still answers what is asked about last year.
+    """
+    first = in_force(document.text[:OPENING], document.title).first
+    begun = datetime.combine(first, time(), UTC) if first else None
+    return begun if begun and begun <= now() else None
 
 
 def _document_named(session: Session, collection_id: int, name: str) -> int | None:

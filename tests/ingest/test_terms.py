@@ -270,3 +270,24 @@ def test_a_record_that_failed_keeps_its_list_too(database: Database, settings: S
     for record in (TextRecord("a", " ", allow=("group:hr",)), TextRecord("a", "What each is paid.")):
         ingest_texts([record], IngestOptions(), database=database, settings=settings, encoder=encoder)
     assert readers(database, "a") == ["group:hr"]
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [
+        ("Valid from 1 January 2020 to 31 December 2020. A visit costs 44 euros.", "2020-01-01"),
+        ("Gültig ab 1. Februar 2021. Sie ersetzt die Ordnung vom 1. Juli 2018.", "2021-02-01"),
+        ("---\neffective_from: 2022-03-01\n---\n\nValid from 1 January 2020.", "2022-03-01"),
+        ("Valid from 1 January 2190. A visit costs 44 euros.", None),  # it must be found until then, too
+        ("A visit costs 44 euros.", None),
+    ],
+)
+def test_the_opening_lines_say_from_when_a_document_is_in_force(
+    run: Run, docs: Path, database: Database, text: str, since: str | None
+) -> None:
+    (docs / "prices.md").write_text(f"{text}\n")
+    run()
+    (version,) = show_document(database, document(database, "prices.md").id, OPERATOR)["versions"]
+    assert (version["effective_from"] or "")[:10] == (since or "")
+    assert version["expires_at"] is None
+    assert seen(database) == ["prices.md"]  # what has ended still answers what is asked about its time
