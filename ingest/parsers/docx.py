@@ -11,6 +11,7 @@ from ingest.parsers.lists import BULLET, item_text
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
+from ingest.parsers.properties import stated_title
 from ingest.parsers.request import ParseRequest
 from ingest.parsers.tables import markdown_table
 
@@ -47,7 +48,7 @@ def parse_docx(request: ParseRequest) -> RawDocument:
             if name.endswith(".xml"):
                 edges.read(package.xml(name))
         raw.blocks = _edges_first(edges.blocks) + reader.blocks
-        raw.title = _title(package)
+        raw.title = stated_title(package)
         if reader.hidden:
             raw.counts["hidden_text"] = [text[:200] for text in reader.hidden[:20]]
         read_pictures(package, "word/media/", raw, request)
@@ -62,14 +63,6 @@ def _edges_first(blocks: list[Block]) -> list[Block]:
         if any(map(str.isalpha, block.text)):
             seen.setdefault(block.text.strip(), Block("text", block.text))
     return list(seen.values())
-
-
-def _title(package: Package) -> str | None:
-    core = package.xml("docProps/core.xml")
-    for element in core if core is not None else ():
-        if local(element) == "title" and element.text and " " in element.text.strip():
-            return str(element.text)
-    return None
 
 
 def _heading_styles(styles: Any) -> dict[str, int]:

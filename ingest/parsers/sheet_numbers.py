@@ -1,4 +1,4 @@
-"""Numbers of workbooks as their cells show them: in full, as shares, dates, times of day and elapsed time."""
+"""Numbers of workbooks as their cells show them: in full, with leading zeros, as shares, dates and times."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["plain", "percent", "date", "moment", "elapsed"]
-"""What a number is shown as: a moment has a time of day, with or without a date; elapsed time passes 24 hours."""
+Kind: TypeAlias = Literal["plain", "percent", "date", "moment", "elapsed"] | int
+"""What a number is shown as: a moment has a time of day, with or without a date; elapsed time passes 24 hours. A whole
+number of digits is the least that are shown, as those of a postcode are."""
 _BUILT_IN: dict[int, Kind] = {
     **dict.fromkeys((9, 10), "percent"),
     **dict.fromkeys(range(14, 18), "date"),
@@ -23,6 +24,7 @@ _CLOCK_CODE = re.compile(r"[hs]", re.IGNORECASE)
 _DATE_CODE = re.compile(r"[ymd]", re.IGNORECASE)
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.')
 """Of a format code what is shown as it stands, leaves the width of a character, or fills the cell with one."""
+_ZEROS = re.compile(r"0{2,30}")
 _BRACKETED = re.compile(r"\[[^\]]*\]")
 _WHOLE = 1e21
 """Below it a whole number is shown with all its digits: they are an article's or a telephone's."""
@@ -54,6 +56,8 @@ def kind_of(number: int, code: str) -> Kind:
     shown = _BRACKETED.sub("", code)
     if "%" in shown:
         return "percent"
+    if _ZEROS.fullmatch(digits := shown.partition(";")[0].strip()):
+        return len(digits)
     if _CLOCK_CODE.search(shown):
         return "moment"
     return "date" if _DATE_CODE.search(shown) else "plain"
@@ -63,6 +67,8 @@ def shown(number: float, kind: Kind, later_days: int) -> str:
     """Return a number as its cell shows it."""
     if not math.isfinite(number):
         return str(number)
+    if isinstance(kind, int):
+        return f"{int(number):0{kind + (number < 0)}d}" if number.is_integer() else _digits(number)
     if kind == "percent":
         return f"{_digits(number * 100)}%"
     seconds = round(number * _DAY_S)  # a serial number is a fraction of a day and seldom a whole second

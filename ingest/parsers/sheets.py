@@ -1,23 +1,27 @@
-"""Workbooks: one page a sheet, its blocks of cells as tables; xlsx by streaming its XML, xls through xlrd."""
+"""Workbooks: one page a sheet, its runs of rows as tables; xlsx by streaming its XML, xls through xlrd."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import struct
 from pathlib import Path
 from typing import Any
 
 from core.errors import Encrypted, TooLarge, Unparseable
 from ingest.parsed import Block, RawDocument
 from ingest.parsers.objects import leave_embedded
-from ingest.parsers.package import Package, local
+from ingest.parsers.package import Package, attribute, local
+from ingest.parsers.properties import comment_of, stated_title
 from ingest.parsers.request import ParseRequest
-from ingest.parsers.sheet_numbers import DAYS_TO_1904, Styles, kind_of, shown
-from ingest.parsers.tables import markdown_table
+from ingest.parsers.sheet_numbers import DAYS_TO_1904, Kind, Styles, kind_of, shown
+from ingest.parsers.sheet_tables import Merge, lined, merge_of, sheet_blocks, spread_merged
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLS = "application/vnd.ms-excel"
 MAX_CELLS = 5_000_000
+MAX_MERGES = 50_000
+MAX_FORMATTED_BYTES = 20 * 2**20
+"""An old workbook up to this size is read with its formats, which take several times the memory."""
 
 
 def parse_xlsx(request: ParseRequest) -> RawDocument:
@@ -26,9 +30,9 @@ def parse_xlsx(request: ParseRequest) -> RawDocument:
     with Package(request) as package:
         strings, styles = _shared_strings(package), _styles(package)
         sheets = _sheets(package)
-        raw.pages = len(sheets)
+        raw.pages, raw.title = len(sheets), stated_title(package) or Path(request.name).stem
         for number, (title, name) in enumerate(sheets, start=1):
-            rows = list(_rows(package, name, strings, styles)) if name in package.names else []
+            rows = _rows(package, name, strings, styles) if name in package.names else []
             related = package.relations(name)
             _add_sheet(raw, number, title, rows, _remarks(package, list(related.values())))
         leave_embedded(package, raw, request)
@@ -44,13 +48,16 @@ def parse_xls(request: ParseRequest) -> RawDocument:
     """
     import xlrd  # type: ignore[import-untyped]
 
+    raw = RawDocument([], XLS, "xls", title=Path(request.name).stem)
     try:
         book = _open_xls(request.path)
         styles = _xls_styles(book)
-        raw = RawDocument([], XLS, "xls", pages=book.nsheets)
+        raw.pages = book.nsheets
         for number, sheet in enumerate(book.sheets(), start=1):
-            rows = [[_xls_cell(cell, styles) for cell in sheet.row(row)] for row in range(sheet.nrows)]
-            _add_sheet(raw, number, sheet.name, rows, [])
+            rows = {row: [_xls_cell(cell, styles) for cell in sheet.row(row)] for row in range(sheet.nrows)}
+            merged = (Merge(top, left, end - 1, stop - 1) for top, end, left, stop in sheet.merged_cells[:MAX_MERGES])
+            spread_merged(rows, merged)
+            _add_sheet(raw, number, sheet.name, lined(rows), [])
     except xlrd.XLRDError as error:
         if "encrypt" in str(error).lower() or "password" in str(error).lower():
             raise Encrypted("the workbook needs a password") from error
@@ -59,27 +66,9 @@ def parse_xls(request: ParseRequest) -> RawDocument:
 
 
 def _add_sheet(raw: RawDocument, number: int, title: str, rows: list[list[str]], remarks: list[str]) -> None:
-    tables = list(_blocks(rows))
-    if tables or remarks:
-        raw.blocks.append(Block("heading", title, level=1, page=number))
-    for table in tables:
-        lone = max(len([cell for cell in row if cell]) for row in table) == 1
-        text = "\n".join(cell for row in table for cell in row if cell) if lone else markdown_table(table)
-        raw.blocks.append(Block("text" if lone else "table", text, page=number))
-    raw.blocks += [Block("text", remark, page=number) for remark in remarks]
-
-
-def _blocks(rows: list[list[str]]) -> Iterator[list[list[str]]]:
-    """Yield the runs of rows between empty rows."""
-    block: list[list[str]] = []
-    for row in rows:
-        if any(row):
-            block.append(row)
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
+    blocks = [*sheet_blocks(rows, number), *(Block("text", remark, page=number) for remark in remarks)]
+    if blocks:
+        raw.blocks += [Block("heading", title, level=1, page=number), *blocks]
 
 
 def _sheets(package: Package) -> list[tuple[str, str]]:
@@ -124,28 +113,31 @@ def _styles(package: Package) -> Styles:
     return found
 
 
-def _rows(package: Package, name: str, strings: list[str], styles: Styles) -> Iterator[list[str]]:
+def _rows(package: Package, name: str, strings: list[str], styles: Styles) -> list[list[str]]:
     from lxml import etree
 
     source = io.BytesIO(package.read(name, limit=256 * 2**20))
-    cells, last = 0, 0
-    events = etree.iterparse(source, events=("end",), tag="{*}row", resolve_entities=False, no_network=True)
+    rows: dict[int, list[str]] = {}
+    merges: list[Merge] = []
+    cells, last = 0, -1
+    tags = ("{*}row", "{*}mergeCell")
     try:
-        for _, row in events:
-            number = int(row.get("r") or last + 1)
-            if number > last + 1:
-                yield []
-            last = number
-            values = _row_values(row, strings, styles)
-            cells += len(values)
+        for _, element in etree.iterparse(source, events=("end",), tag=tags, resolve_entities=False, no_network=True):
+            if local(element) == "row":
+                last = max(int(element.get("r") or 0) - 1, last + 1)
+                rows[last] = _row_values(element, strings, styles)
+                cells += len(rows[last])
+            elif len(merges) < MAX_MERGES and (merge := merge_of(element.get("ref", ""))) is not None:
+                merges.append(merge)
             if cells > MAX_CELLS:
                 raise TooLarge(f"the workbook has more than {MAX_CELLS} cells")
-            row.clear()
-            while row.getprevious() is not None:
-                del row.getparent()[0]
-            yield values
+            element.clear()
+            while element.getprevious() is not None:
+                del element.getparent()[0]
     except etree.XMLSyntaxError as error:
         raise Unparseable(f"damaged sheet: {error}") from error
+    spread_merged(rows, merges)
+    return lined(rows)
 
 
 def _row_values(row: Any, strings: list[str], styles: Styles) -> list[str]:
@@ -195,13 +187,15 @@ def _number(value: str, style: int, styles: Styles) -> str:
 
 
 def _open_xls(path: Path) -> Any:
-    """Open a workbook; how its cells are formatted is read only where that tells elapsed time from dates."""
+    """Open a workbook with its formats, which tell merged cells, elapsed time and leading zeros; else without."""
     import xlrd
 
-    book = xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
-    if "elapsed" in _xls_styles(book).kinds:
-        return xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO(), formatting_info=True)
-    return book
+    if path.stat().st_size <= MAX_FORMATTED_BYTES:
+        try:
+            return xlrd.open_workbook(str(path), logfile=io.StringIO(), formatting_info=True)
+        except (xlrd.XLRDError, struct.error, LookupError, ValueError, TypeError, AssertionError, AttributeError):
+            pass  # formats are damaged more often than what they format
+    return xlrd.open_workbook(str(path), on_demand=True, logfile=io.StringIO())
 
 
 def _xls_styles(book: Any) -> Styles:
@@ -213,11 +207,11 @@ def _xls_styles(book: Any) -> Styles:
 def _xls_cell(cell: Any, styles: Styles) -> str:
     import xlrd
 
+    kind: Kind = styles.kinds[cell.xf_index] if cell.xf_index is not None else "plain"
     if cell.ctype == xlrd.XL_CELL_DATE:
-        elapsed = cell.xf_index is not None and styles.kinds[cell.xf_index] == "elapsed"
-        return shown(cell.value, "elapsed" if elapsed else "moment", styles.later_days)
+        return shown(cell.value, "elapsed" if kind == "elapsed" else "moment", styles.later_days)
     if cell.ctype == xlrd.XL_CELL_NUMBER:
-        return shown(cell.value, "plain", styles.later_days)
+        return shown(cell.value, kind, styles.later_days)
     if cell.ctype == xlrd.XL_CELL_BOOLEAN:
         return "TRUE" if cell.value else "FALSE"
     return "" if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK) else " ".join(str(cell.value).split())
@@ -230,7 +224,7 @@ def _remarks(package: Package, parts: list[str]) -> list[str]:
         if part not in package.names or not part.endswith(".xml"):
             continue
         if "comments" in part.lower():
-            found += [text for e in package.xml(part).iter() if local(e) == "comment" and (text := _string(e).strip())]
+            found += _comments(package.xml(part))
         elif "/drawings/" in part:
             found += [e.text for e in package.xml(part).iter() if local(e) == "t" and e.text and e.text.strip()]
             charts = [name for name in package.relations(part).values() if "/charts/chart" in name]
@@ -238,3 +232,17 @@ def _remarks(package: Package, parts: list[str]) -> list[str]:
                 root = package.xml(chart)
                 found += [e.text for e in root.iter() if local(e) == "t" and e.text] if root is not None else []
     return found
+
+
+def _comments(root: Any) -> list[str]:
+    """Return the remarks on cells with their authors; a thread is a remark behind a notice to older programs."""
+    authors = [author.text or "" for author in root.iter() if local(author) == "author"]
+    found = []
+    for comment in root.iter():
+        if local(comment) == "comment":
+            number, text = attribute(comment, "authorId") or "", _string(comment)
+            author = authors[int(number)] if number.isdecimal() and int(number) < len(authors) else ""
+            if text.startswith("[Threaded comment]"):
+                author, text = "", text.partition("Comment:")[2]
+            found.append(comment_of(author, text))
+    return [remark for remark in found if remark]
