@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import AttestError
 from ingest.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class EmbeddingStage:
                     self._done(one.prepared)
         except _Stopped:
             return
-        except (AttestError, RuntimeError, ValueError, MemoryError, OSError) as error:
+        except BaseException as error:  # noqa: BLE001  thread edge: whatever it is, the run that waits is told
             if not self._stopping.is_set():
                 self._failed(error)
 

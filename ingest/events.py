@@ -38,5 +38,5 @@ def outcome(source: Source, future: Future[ParseResult]) -> Event:
         return Parsed(source, error)
     except CancelledError:
         return Parsed(source, SourceUnavailable("ingestion was stopped"))
-    except (AttestError, OSError, RuntimeError, ValueError) as error:
+    except BaseException as error:  # noqa: BLE001  thread edge: whatever it is, the run that waits is told
         return Broken(error)

@@ -77,18 +77,20 @@ class ParserProcess:
         except OSError as error:
             raise StoreUnavailable(f"cannot start a parser: {error.strerror or error}") from error
         sha256 = self._take_copy(job.path)
-        reply = self._ask(process, job)
+        line = self._ask(process, job)
         self._served += 1
-        if reply.get("retire"):
-            self.stop("retired")
-        if "error" in reply:
-            raise typed_error(reply)
         try:
-            document = ParsedDocument.from_json(reply["document"])
-            return document, sha256, read_cut(reply["cut"], document) if job.cutting else None
-        except (ValueError, KeyError, TypeError) as error:
+            reply = _object(line)
+            result = typed_error(reply) if "error" in reply else ParsedDocument.from_json(reply["document"])
+            cut = read_cut(reply["cut"], result) if job.cutting and isinstance(result, ParsedDocument) else None
+        except Exception as error:
             self.stop("malformed reply")
             raise Unparseable(f"the parser's reply was malformed: {error}") from error
+        if reply.get("retire"):
+            self.stop("retired")
+        if not isinstance(result, ParsedDocument):
+            raise result
+        return result, sha256, cut
 
     def check(self) -> None:
         """Stop the process where it runs past its time or memory."""
@@ -176,7 +178,12 @@ class ParserProcess:
             self._cutting = cutting, asdict(replace(cutting, tokenizer=str(file)))
         return self._cutting[1]
 
-    def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> dict[str, Any]:
+    def _ask(self, process: subprocess.Popen[bytes], job: ParseJob) -> bytes:
+        """Return the line that the process replies to a job.
+
+        Raises:
+            IngestError: it died, or was stopped, before it did.
+        """
         request = {
             "cutting": self._wire(job.cutting) if job.cutting else None,
             "path": str(self.copy),
@@ -202,14 +209,13 @@ class ParserProcess:
             self._began_at = None
         if not line.endswith(b"\n"):
             raise self._death(process)
-        reply: dict[str, Any] = json.loads(line)
-        return reply
+        return line
 
     def _answer(self, replies: IO[bytes]) -> bytes:
         """Return the reply's line; before it the process may say, once, that it reads scanned pages."""
         line = replies.readline()
         if self._settings.ocr and line.startswith(SCANS):
-            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 self._limit_s += scans_limit_s(int(json.loads(line)["scans"]), self._settings.ocr_timeout_s)
             line = replies.readline()
         return line
@@ -230,6 +236,13 @@ class ParserProcess:
         if reason == "closing":
             return SourceUnavailable("ingestion was stopped")
         return Unparseable(f"the parser died ({signal.Signals(-code).name if code < 0 else f'exit {code}'})")
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    reply = json.loads(line)
+    if not isinstance(reply, dict):
+        raise ValueError("it is no object")
+    return reply
 
 
 def typed_error(reply: dict[str, Any]) -> IngestError | TooLarge:

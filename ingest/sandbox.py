@@ -102,8 +102,10 @@ class ParserPool:
         self.close()
 
     def _warm(self, worker: ParserProcess) -> None:
-        worker.start()
-        self._idle.put(worker)
+        try:
+            worker.start()
+        finally:  # a file waits for it
+            self._idle.put(worker)
 
     def _parse(self, job: ParseJob, done: Future[ParseResult]) -> None:
         """Parse a file and pass its original on to be kept, so that the worker goes on with the next one."""

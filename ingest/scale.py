@@ -106,7 +106,7 @@ class DaskPool:
             done.set_result(self._result(remote.result(), content))
         except AttestError as error:
             done.set_exception(error)
-        except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+        except BaseException as error:  # noqa: BLE001  thread edge: whatever it is, the run that waits is told
             done.set_exception(Unparseable(f"its worker's reply was malformed: {error}"))
 
     def _result(self, reply: dict[str, Any], content: bytes) -> ParseResult:
