@@ -13,7 +13,7 @@ from functools import cached_property
 
 from core.blobs import BlobStore
 from core.db.session import Database
-from core.errors import AttestError, Busy, Conflict, HomeUnwritable, InvalidInput, MissingExtra
+from core.errors import AttestError, Busy, Conflict, HomeUnwritable, InvalidInput, MissingExtra, StoreDamaged
 from core.settings import Settings
 from core.types import Json
 
@@ -95,7 +95,9 @@ def _way_in(error: AttestError) -> str:
         return "do what the message says, then run it again"
     if "full" in str(error) or "No space" in str(error):
         return "make room on the disk, then run it again"
-    return "bring the store back with: attest restore DIR"
+    if isinstance(error, StoreDamaged):
+        return "bring the store back with: attest restore DIR --force"
+    return "see that its disk or its database server is up and reachable, then run it again"
 
 
 def _opened(patient: Patient) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from sqlalchemy import Exists, exists, func, or_, select, text
 from sqlalchemy.orm import aliased
 
-from app.backup import restoring, unfinished_restores
 from app.chain import verify_chain
 from app.doctor import Check, Finding, Patient
+from app.restoring import restoring, unfinished_restores
 from core.blobs import NO_BLOB, STALE_S
 from core.clock import now
 from core.db.changes import touch_access

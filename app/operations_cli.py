@@ -79,6 +79,8 @@ def restore(
 ) -> None:
     """Bring back a backup; documents purged since it was made stay purged, keys made or revoked since stay so."""
     report = backups.restore(load_settings(), source, force=force)
+    for told in report.notes:
+        note(f"attest: {told}")
     emit(
         report.to_json(),
         as_json=as_json,

@@ -6,7 +6,7 @@ AttestError(500)
 ├─ InvalidSetting 500, an InvalidInput that the request is not to blame for
 ├─ IngestError 422
 │  ├─ Permanent: UnsupportedFormat 415, Unparseable, Encrypted, EmptyDocument, ParseTimeout
-│  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503 ─ HomeUnwritable
+│  └─ Transient: SourceUnavailable 503, Busy 503, StoreUnavailable 503 ─ HomeUnwritable, StoreDamaged
 ├─ RetrievalError: IndexMissing 503, IndexMismatch 503
 ├─ GenerationError: GeneratorUnavailable 503, GeneratorTimeout 504, ContextTooLong 422
 └─ MissingExtra 501
@@ -140,6 +140,10 @@ class StoreUnavailable(TransientIngestError):
 
 class HomeUnwritable(StoreUnavailable):
     """This process may not write the home: another's folder, a read-only file system."""
+
+
+class StoreDamaged(StoreUnavailable):
+    """The store's file is no database any more, or its pages contradict each other: a backup brings it back."""
 
 
 class RetrievalError(AttestError):

@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.home import FITTED
 from core.settings import Settings, Storage, default_home, load_settings
 from generation.calibration import FILE as CALIBRATION
-from retriever.glossary import NAME as GLOSSARY
-
-FITTED = (CALIBRATION, GLOSSARY, "adapters", "tasks")
-"""What a home holds beside documents: fitted, trained or written for it."""
 
 
 @contextmanager

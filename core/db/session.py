@@ -15,19 +15,24 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core.db.schema import WRITER_LOCK, migrate
-from core.errors import Busy, InvalidSetting, MissingExtra, StoreUnavailable
+from core.errors import Busy, InvalidSetting, MissingExtra, StoreDamaged, StoreUnavailable
 from core.failpoints import failpoint
 from core.home import make_home
 from core.settings import Settings
 
 BACKENDS = ("sqlite", "postgresql", "postgres")
 LOCKED = ("database is locked", "database table is locked", "lock timeout")
+DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+}
 UNUSABLE = (
     "disk I/O error",
     "disk is full",
     "unable to open database",
-    "malformed",
-    "not a database",
     "readonly database",
     "connection failed",
     "connection refused",
@@ -176,6 +181,12 @@ def _enter_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:
             time.sleep(0.02)
 
 
+def _is_damage(error: BaseException | None) -> bool:
+    """Say whether SQLite found its file damaged; what it returns beside the kind of damage stands in the upper bits."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and (code in DAMAGED or code & 0xFF in DAMAGED)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the driver says into our errors: a lock time-out is `Busy`, a broken store `StoreUnavailable`."""
@@ -187,6 +198,8 @@ def _translated() -> Iterator[None]:
         message = str(error.orig)
         if any(sign in message for sign in LOCKED):
             raise Busy("another process is writing to the store; try again in a moment") from error
+        if _is_damage(error.orig):
+            raise StoreDamaged(f"the store is damaged: {message.strip()}; run: attest doctor") from error
         if any(sign in message for sign in UNUSABLE):
             raise StoreUnavailable(f"the store cannot be used: {message.strip()}; run: attest doctor") from error
         raise

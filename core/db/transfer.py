@@ -132,7 +132,7 @@ def _sqlite_copy(source: Path, target: Path, busy_timeout_s: float) -> None:
         ):
             copy.execute("PRAGMA synchronous=FULL")
             origin.backup(copy)
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise Busy("the store is in use; stop what writes to it and try again") from error
         raise StoreUnavailable(f"cannot copy the store: {error}") from error
