@@ -14,7 +14,7 @@ from app.events import Concluded, Event
 from app.record import record
 from app.refusals import blocked, greeted, refused
 from app.runtime import Runtime
-from app.steps import check_input, check_retrieval, redact, retrieve, rewrite_question, select, weigh
+from app.steps import check_input, check_retrieval, redact, require_task, retrieve, rewrite_question, select, weigh
 from app.trace import STOPPED, Conclusion, Trace
 from core.errors import Stopping
 from core.types import Answer, Question
@@ -69,6 +69,7 @@ def _conclude(
     runtime: Runtime, trace: Trace, streaming: bool, stopped: Callable[[], bool]
 ) -> Generator[Event, None, Conclusion | None]:
     """Lead one question through the pipeline; `None` where the reader went away."""
+    require_task(runtime.settings, trace.question.style)
     trace.question = yield from trace.step("authorise", recall, runtime.database, trace.question)
     verdicts = yield from trace.step("input_rails", check_input, runtime, trace.question)
     redact(runtime, trace, verdicts)

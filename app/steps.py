@@ -7,11 +7,34 @@ from dataclasses import replace
 
 from app.runtime import Runtime
 from app.trace import Trace
-from core.types import Evidence, Json, Query, Question, Retrieval, Verdict
+from core.errors import InvalidInput, NotFound
+from core.settings import Settings
+from core.types import Evidence, Json, Query, Question, Retrieval, Style, Verdict
 
 PRIVATE = frozenset({"pii", "secrets"})
 """Rails whose finding must not be kept where the policy redacts or blocks it."""
 TAKES_OUT = ("redact", "block")
+
+
+def require_task(settings: Settings, style: Style) -> None:
+    """Refuse a task that nothing could draft under, whoever drafts: an answer without it would look like one with it.
+
+    What only a model server holds cannot be looked up here; the settings name it then.
+
+    Raises:
+        InvalidInput: the style names a task that is neither on this machine nor in the settings.
+    """
+    from generation.tasks import NONE, find_task
+
+    generation = settings.generation
+    named = (NONE, "auto", generation.task, *generation.collection_tasks.values())
+    if style.task is None or style.task in named:
+        return
+    try:
+        find_task(style.task, settings.home)
+    except NotFound as error:
+        hint = "one that only a model server holds must be named in generation.task or generation.collection_tasks"
+        raise InvalidInput(f"{error}; {hint}") from error
 
 
 def check_input(runtime: Runtime, question: Question) -> tuple[Verdict, ...]:
