@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.errors import AttestError, InvalidInput
 from core.types import Json
 
 log = logging.getLogger(__name__)
+UNEXPECTED = "Unexpected"
 MEDIA_TYPE = "application/problem+json"
 JSON_OBJECT = "a JSON object, sent with Content-Type: application/json"
 UNREAD = "There was an error parsing the body"
@@ -36,6 +38,14 @@ def problem(status: int, kind: str, detail: str, **more: object) -> Json:
         "detail": detail,
         **more,
     }
+
+
+def unexpected(where: str, error: BaseException) -> Json:
+    """Log an error that nobody expected and return it as a problem whose `request_id` finds it in the log."""
+    request_id = uuid.uuid4().hex
+    log.error("unexpected error, request %s: %s", request_id, where, exc_info=error)
+    detail = f"something went wrong; the server's log says what beside {request_id}"
+    return problem(500, UNEXPECTED, detail, request_id=request_id)
 
 
 def problem_response(
@@ -118,8 +128,8 @@ def _methods(request: Request) -> list[str]:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """A bug: logged in full, told without a word of it."""
-    log.error("unexpected error", exc_info=error)
-    return _respond(request, 500, "Unexpected", "something went wrong; the server's log says what")
+    told = unexpected(f"{request.method} {getattr(request.scope.get('route'), 'path', 'unmatched')}", error)
+    return _respond(request, told["status"], UNEXPECTED, told["detail"], request_id=told["request_id"])
 
 
 def _plain(message: str) -> str:

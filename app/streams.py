@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from app.conversations import readable_of
 from app.events import Concluded, Event, event_json, event_name
-from app.problems import problem
+from app.problems import problem, unexpected
 from core.db.session import Database
 from core.errors import AttestError, Busy, NotFound, Stopping
 from core.stored_answers import documents_of
@@ -214,9 +214,8 @@ def _run(stream: Stream, events: Callable[[Stream], Iterator[Event]]) -> None:
             stream.put("error", STOPPED)
     except AttestError as error:
         stream.put("error", problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s))
-    except Exception:  # a thread's edge: a bug must reach the reader as an error, not as silence
-        log.exception("an answer failed")
-        stream.put("error", problem(500, "Unexpected", "something went wrong; the server's log says what"))
+    except Exception as error:  # noqa: BLE001 - a thread's edge: a bug must reach the reader, not end in silence
+        stream.put("error", unexpected(f"stream {stream.id}", error))
     finally:
         stream.finish()
 
