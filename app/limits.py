@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import problem_response
-from core.errors import RateLimited
+from app.schemas import require_line
+from core.errors import InvalidInput, RateLimited
 
 JSON_BYTES = 1024 * 1024
 """A megabyte: the longest conversation an OpenAI client may send along, many times over."""
@@ -59,7 +60,7 @@ class RateLimiter:
 
 
 class Guard:
-    """Refuses addresses that are none and bodies that are too large; sets headers."""
+    """Refuses addresses that are none or that name nothing a store could hold, and bodies too large; sets headers."""
 
     def __init__(self, app: ASGIApp, *, upload_bytes: int) -> None:
         self._app = app
@@ -76,6 +77,11 @@ class Guard:
             if not _is_address(address):
                 await problem_response(400, "BadRequest", f"the header {name} holds no address")(scope, receive, send)
                 return
+        try:
+            require_line(scope["path"] + unquote(scope["query_string"].decode("latin-1")))
+        except ValueError as error:
+            await problem_response(422, InvalidInput.__name__, f"the address {error}")(scope, receive, send)
+            return
         limit = self._upload_bytes if _is_upload(scope) else JSON_BYTES
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > limit:

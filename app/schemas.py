@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from core.db.grants import LONGEST_NAME
 from core.types import Filters, GeneratorChoice, Mode, Principal, PromptName, Question, Style
 
 QUESTION_CHARACTERS = 4000
@@ -62,6 +63,8 @@ def whole_number(text: str) -> int | None:
 
 
 Line = Annotated[str, AfterValidator(require_line)]
+Name = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(require_line)]
+"""Of a principal or a key, as long as its column."""
 Text = Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), AfterValidator(holds_words)]
 
 
@@ -191,14 +194,14 @@ class SummarizeBody(Body):
 class AccessBody(Body):
     """Who may read; `null` stands for the collection's list."""
 
-    allow: list[str] | None
+    allow: list[Name] | None
 
 
 class KeyBody(Body):
     """Whom a new key acts for."""
 
-    principal: str | None = None
-    name: str = ""
+    principal: Name | None = None
+    name: Name = ""
     operator: bool = False
 
 

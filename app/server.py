@@ -11,7 +11,8 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from app import problems
-from app.api import routers
+from app.api import health, routers
+from app.api.description import PROBLEMS, Described
 from app.limits import Guard, RateLimiter
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
@@ -29,7 +30,7 @@ DRAIN_S = 10.0
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     """Return the application of a home; it opens its parts at start-up and closes them at shutdown."""
-    app = FastAPI(
+    app = Described(
         title="Attest",
         version=version("attest"),
         description="Answers from your own documents, every sentence traceable to the passage that supports it.",
@@ -47,7 +48,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.uploads = Uploads(app.state.runtime, app.state.metrics)
     problems.install(app)
     for router in routers():
-        app.include_router(router)
+        app.include_router(router, responses={} if router is health.router else PROBLEMS)
     app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(Guard, upload_bytes=settings.server.max_upload_mb * 1024 * 1024)
     return app

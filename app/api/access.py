@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from app.api.description import gives
 from app.auth import Asking, Operating, Parts
 from app.keys import create_key, list_keys, revoke_key
-from app.schemas import AccessBody, KeyBody
+from app.replies import Me
+from app.schemas import AccessBody, KeyBody, Name
 from core.db import grants
 from core.types import Json
 from ingest.documents import list_collections
@@ -14,7 +16,7 @@ from ingest.documents import list_collections
 router = APIRouter(prefix="/v1", tags=["access"])
 
 
-@router.get("/me")
+@router.get("/me", responses=gives(Me))
 def me(principal: Asking) -> Json:
     """Say whom the key acts for."""
     return {"principal": principal.name, "groups": sorted(principal.groups), "operator": principal.operator}
@@ -66,7 +68,7 @@ def groups(_operator: Operating, runtime: Parts) -> Json:
 
 
 @router.put("/groups/{group}/members/{user}", status_code=204)
-def add_member(group: str, user: str, _operator: Operating, runtime: Parts) -> Response:
+def add_member(group: Name, user: Name, _operator: Operating, runtime: Parts) -> Response:
     """Make a user a member of a group."""
     with runtime.database.write() as session:
         grants.add_member(session, user, group)
@@ -74,7 +76,7 @@ def add_member(group: str, user: str, _operator: Operating, runtime: Parts) -> R
 
 
 @router.delete("/groups/{group}/members/{user}", status_code=204)
-def remove_member(group: str, user: str, _operator: Operating, runtime: Parts) -> Response:
+def remove_member(group: Name, user: Name, _operator: Operating, runtime: Parts) -> Response:
     """End a membership; in force at once."""
     with runtime.database.write() as session:
         grants.remove_member(session, user, group)

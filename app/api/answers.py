@@ -10,8 +10,8 @@ from typing import Annotated
 from anyio import from_thread
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
 
+from app.api.description import EventStream, gives
 from app.ask import ask, ask_events
 from app.auth import Asking, Parts
 from app.events import Concluded, Event
@@ -19,25 +19,46 @@ from app.runtime import Runtime
 from app.schemas import AskBody, whole_number
 from app.streams import Stream, Streams
 from core.errors import Conflict, InvalidInput, Stopping
-from core.types import Answer, Json, Question
+from core.types import Answer, Citation, Claim, Json, Question, Verdict
 
 router = APIRouter(prefix="/v1/ask", tags=["answers"])
 LOOK_S = 0.5
 """How often it is seen whether a client still waits: a draft asks at each of its pieces, thousands a second."""
-EXAMPLE = {
-    "id": "5f0c…",
-    "outcome": "answered",
-    "text": "You may carry over 240 hours of annual leave. [1]",
-    "reason": None,
-    "claims": [{"text": "You may carry over 240 hours of annual leave.", "start": 0, "end": 45, "citations": [1]}],
-    "citations": [{"marker": 1, "document_id": "9d2e…", "version": 1, "title": "Leave", "page": None, "start": 1033}],
-    "generator": "quote",
-    "index_seq": 1234,
-    "timings_ms": {"retrieve": 8.0, "generate": 21.0},
-}
-ANSWERED: dict[int | str, dict[str, object]] = {
-    200: {"description": "Answered, refused or blocked", "content": {"application/json": {"example": EXAMPLE}}}
-}
+EXAMPLE = Answer(
+    id="5f0c31d24a7b4c0f9d1e8a6b7c5d4e3f",
+    outcome="answered",
+    text="You may carry over 240 hours of annual leave. [1]",
+    reason=None,
+    claims=(Claim("You may carry over 240 hours of annual leave.", 0, 45, (1,), "supported", 0.97),),
+    citations=(
+        Citation(
+            marker=1,
+            document_id="9d2e5b7c1f3a4e6d8b0a2c4e6f8d0b1a",
+            version=1,
+            title="Leave",
+            source="handbook/leave.md",
+            page=None,
+            start=1033,
+            end=1091,
+            quote="Staff may carry over 240 hours of annual leave to the next",
+            score=0.8,
+            updated_at="2026-01-31T09:00:00+00:00",
+            chunk_id=42,
+        ),
+    ),
+    rails=(Verdict("toxicity", "input", "allow", 0.01, 0.5),),
+    model="quote",
+    generator="quote",
+    index_seq=1234,
+    timings_ms={"retrieve": 8.0, "generate": 21.0, "total": 31.5},
+    question="How much annual leave may I carry over?",
+    query="How much annual leave may I carry over?",
+)
+ANSWERED = gives(
+    Answer,
+    description="Answered, refused or blocked",
+    content={"application/json": {"example": EXAMPLE.to_json()}},
+)
 
 
 @router.post("", responses=ANSWERED)
@@ -46,14 +67,14 @@ def ask_question(body: AskBody, principal: Asking, runtime: Parts, request: Requ
     return whole_answer(request, runtime, body.to_question(principal)).to_json()
 
 
-@router.post("/stream", response_class=StreamingResponse)
+@router.post("/stream", response_class=EventStream)
 async def stream_answer(
     body: AskBody,
     principal: Asking,
     runtime: Parts,
     request: Request,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+) -> EventStream:
     """Answer as server-sent events: `stage`, `citation`, `claim`, at last `answer`; `error` where it failed.
 
     Each event's id is `<stream>:<number>`. Sent back as `Last-Event-ID`, it resumes the same answer.
@@ -66,14 +87,14 @@ async def stream_answer(
     return _response(start(request, runtime, body.to_question(principal)), 0)
 
 
-@router.get("/stream/{stream_id}", response_class=StreamingResponse)
+@router.get("/stream/{stream_id}", response_class=EventStream)
 def resume_answer(
     stream_id: str,
     principal: Asking,
     runtime: Parts,
     request: Request,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+) -> EventStream:
     """Read an answer in the making, or one just made, from the start or after `Last-Event-ID`."""
     after = _event_id(last_event_id)[1] if last_event_id else 0
     streams: Streams = request.app.state.streams
@@ -132,9 +153,9 @@ def start(request: Request, runtime: Runtime, question: Question) -> Stream:
     return streams.start(question.principal.name, events)
 
 
-def _response(stream: Stream, after: int) -> StreamingResponse:
+def _response(stream: Stream, after: int) -> EventStream:
     headers = {"X-Accel-Buffering": "no", "X-Attest-Stream": stream.id}
-    return StreamingResponse(_lines(stream, after), media_type="text/event-stream", headers=headers)
+    return EventStream(_lines(stream, after), headers=headers)
 
 
 async def _lines(stream: Stream, after: int) -> AsyncIterator[str]:

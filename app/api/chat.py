@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from typing import get_args
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
 from app.api.answers import start, whole_answer
+from app.api.description import EVENTS, EventStream, gives
 from app.auth import Asking, Parts
 from app.footnotes import footnotes, with_footnotes, without_footnotes
 from app.problems import openai_error
+from app.replies import Completion
 from app.schemas import QUESTION_CHARACTERS, ChatBody, holds_words
 from app.streams import Stream
 from core.errors import InvalidInput, NotFound, TooLarge
@@ -39,7 +41,7 @@ def model(name: str, _principal: Asking) -> Json:
     return _model(name)
 
 
-@router.post("/chat/completions")
+@router.post("/chat/completions", responses=gives(Completion, content=EVENTS))
 def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request) -> Response:
     """Answer the last user message; citations are footnotes in the text and an Answer under `attest`.
 
@@ -49,7 +51,7 @@ def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request
     question = _question(body, principal)
     if body.stream:
         stream = start(request, runtime, question)
-        return StreamingResponse(_chunks(stream, body.model), media_type="text/event-stream")
+        return EventStream(_chunks(stream, body.model))
     answer = whole_answer(request, runtime, question)
     message = {"role": "assistant", "content": with_footnotes(answer), "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": _finish(answer.outcome), "logprobs": None}

@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.description import gives
 from app.auth import Asking, Parts
 from app.conversations import as_markdown, delete_conversation, list_conversations, show_conversation
+from app.replies import Conversations, ConversationShown
 from app.schemas import MOST_INTEGER
 from core.types import Json
 
+MARKDOWN = {"text/markdown": {"schema": {"type": "string"}}}
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
 
 
-@router.get("")
+@router.get("", responses=gives(Conversations))
 def listed(
     principal: Asking,
     runtime: Parts,
@@ -27,13 +30,16 @@ def listed(
     return {"conversations": found}
 
 
-@router.get("/{conversation_id}")
+@router.get("/{conversation_id}", responses=gives(ConversationShown))
 def shown(conversation_id: str, principal: Asking, runtime: Parts) -> Json:
     """Return a conversation with its turns."""
     return show_conversation(runtime.database, principal, conversation_id)
 
 
-@router.get("/{conversation_id}/export")
+@router.get(
+    "/{conversation_id}/export",
+    responses=gives(ConversationShown, content=MARKDOWN),
+)
 def exported(
     conversation_id: str,
     principal: Asking,

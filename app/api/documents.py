@@ -8,12 +8,15 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from pydantic import TypeAdapter
 
+from app.api.description import BINARY, gives
 from app.auth import Asking, Parts
 from app.documents import readable_version
 from app.page_image import PageImages, highlight_span
+from app.replies import Deleted, Documents, DocumentShown, DocumentText, Queued
 from app.runtime import Runtime
-from app.schemas import MOST_INTEGER
+from app.schemas import MOST_INTEGER, Line, Name
 from app.upload_request import upload_request
 from app.uploads import Uploads
 from core.blobs import BlobStore
@@ -24,17 +27,18 @@ from ingest.documents import delete_document, list_documents, show_document
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 PDF = "application/pdf"
+TEXT = {"content": {"application/json": {"schema": TypeAdapter(DocumentText).json_schema()}}}
 Version = Annotated[int | None, Query(ge=1, le=MOST_INTEGER, description="Default: the newest")]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=gives(Queued, 202, "Kept safe; to be ingested"))
 def upload(
     principal: Asking,
     request: Request,
     file: Annotated[list[UploadFile], File(description="One or several files")],
-    collection: Annotated[str | None, Form()] = None,
-    allow: Annotated[list[str] | None, Form(description="Who may read them; default: the collection's list")] = None,
-    supersedes: Annotated[str | None, Form(description="The document they replace")] = None,
+    collection: Annotated[Line | None, Form()] = None,
+    allow: Annotated[list[Name] | None, Form(description="Who may read them; default: the collection's list")] = None,
+    supersedes: Annotated[Line | None, Form(description="The document they replace")] = None,
 ) -> JSONResponse:
     """Take files in; they are kept safe before this returns, and `GET /v1/runs/{id}` says how they fare."""
     uploads: Uploads = request.app.state.uploads
@@ -43,25 +47,32 @@ def upload(
     return JSONResponse({"run_id": run_id, "state": "queued"}, 202, {"Location": f"/v1/runs/{run_id}"})
 
 
-@router.get("")
-def listed(principal: Asking, runtime: Parts, collection: str | None = None) -> Json:
-    """List the documents the caller may read."""
-    return {"documents": list_documents(runtime.database, principal, collection=collection)}
+@router.get("", responses=gives(Documents))
+def listed(
+    principal: Asking,
+    runtime: Parts,
+    collection: str | None = None,
+    limit: Annotated[int | None, Query(ge=1, le=MOST_INTEGER, description="Default: all")] = None,
+    offset: Annotated[int, Query(ge=0, le=MOST_INTEGER)] = 0,
+) -> Json:
+    """List the documents the caller may read, by collection and source."""
+    found = list_documents(runtime.database, principal, collection=collection)
+    return {"documents": found[offset : None if limit is None else offset + limit], "total": len(found)}
 
 
-@router.get("/{document_id}")
+@router.get("/{document_id}", responses=gives(DocumentShown))
 def shown(document_id: str, principal: Asking, runtime: Parts) -> Json:
     """Return what is known of a document, its versions included."""
     return show_document(runtime.database, document_id, principal)
 
 
-@router.delete("/{document_id}")
+@router.delete("/{document_id}", responses=gives(Deleted))
 def deleted(document_id: str, principal: Asking, runtime: Parts) -> Json:
     """Delete a document: no answer, search or list shows it from now on, in any process."""
     return delete_document(runtime.database, document_id, principal)
 
 
-@router.get("/{document_id}/text")
+@router.get("/{document_id}/text", response_class=PlainTextResponse, responses={200: TEXT})
 def text(document_id: str, principal: Asking, runtime: Parts, request: Request, version: Version = None) -> Response:
     """Return the cleaned text, whose characters citations count; JSON where `Accept` asks for it."""
     found = readable_version(runtime.database, principal, document_id, version)
@@ -70,7 +81,7 @@ def text(document_id: str, principal: Asking, runtime: Parts, request: Request, 
     return PlainTextResponse(found.text)
 
 
-@router.get("/{document_id}/file")
+@router.get("/{document_id}/file", response_class=Response, responses={200: {"content": {"*/*": BINARY}}})
 def original(document_id: str, principal: Asking, runtime: Parts, version: Version = None) -> Response:
     """Return the original file, always as a download: it may hold scripts."""
     found = readable_version(runtime.database, principal, document_id, version)
@@ -80,7 +91,9 @@ def original(document_id: str, principal: Asking, runtime: Parts, version: Versi
     return FileResponse(path, media_type=found.media_type, headers=headers)
 
 
-@router.get("/{document_id}/pages/{page}.png", response_class=Response)
+@router.get(
+    "/{document_id}/pages/{page}.png", response_class=Response, responses={200: {"content": {"image/png": BINARY}}}
+)
 def page_image(
     document_id: str,
     page: int,

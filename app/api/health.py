@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.api.description import PROBLEMS, Responses, gives
 from app.auth import Operating
+from app.replies import Ready
 from app.runtime import Runtime
 from core.types import Json
 
 router = APIRouter(tags=["health"])
+READY = gives(Ready) | gives(Ready, 503, "A part is not there yet; the body says which")
+REFUSED: Responses = {status: PROBLEMS[status] for status in (400, 401, 403, 429, 500, 503)}
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -21,7 +25,7 @@ async def healthz() -> Json:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={503: {"description": "A part is not there yet; the body says which"}})
+@router.get("/readyz", responses=READY)
 async def readyz(request: Request) -> Response:
     """Say whether the database answers and the index, rails and models are loaded and warm; never waits for them.
 
@@ -31,7 +35,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse(report, 200 if report["ready"] else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse, responses=REFUSED)
 async def metrics(_operator: Operating, request: Request) -> Response:
     """Return the counters in Prometheus's text form."""
     state = request.app.state

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.description import gives
 from app.audit import list_records
 from app.auth import Asking, Operating, Parts
 from app.chain import verify_chain
@@ -13,7 +14,7 @@ from app.gaps import find_gaps
 from app.replay import replay
 from app.schemas import SummarizeBody
 from app.summarize import Subject, summarize
-from core.types import Json
+from core.types import Answer, Json
 
 router = APIRouter(prefix="/v1", tags=["record"])
 
@@ -42,7 +43,7 @@ def gaps(_operator: Operating, runtime: Parts, limit: Annotated[int, Query(ge=1,
     return {"gaps": [gap.to_json() for gap in find_gaps(runtime, limit=limit)]}
 
 
-@router.post("/summarize")
+@router.post("/summarize", responses=gives(Answer))
 def summary(body: SummarizeBody, principal: Asking, runtime: Parts) -> Json:
     """Summarise a document or a collection the caller may read, every sentence cited and verified."""
     subject = Subject(principal, document_id=body.document_id, collection=body.collection)

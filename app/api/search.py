@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.api.description import gives
 from app.auth import Asking, Parts
+from app.replies import Hits
 from app.schemas import ExplainBody, SearchBody
 from app.search import explained, search_json
 from core.types import Json, Query
+from retriever.explain import Explanation
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
 
-@router.post("/search")
+@router.post("/search", responses=gives(Hits))
 def search(body: SearchBody, principal: Asking, runtime: Parts) -> Json:
     """Return the passages the caller may read, best first."""
     retrieval = runtime.retriever.retrieve(
@@ -27,7 +30,7 @@ def search(body: SearchBody, principal: Asking, runtime: Parts) -> Json:
     return search_json(body.query, retrieval)
 
 
-@router.post("/explain")
+@router.post("/explain", responses=gives(Explanation))
 def explain(body: ExplainBody, principal: Asking, runtime: Parts) -> Json:
     """Say at which step a document the caller may read was lost for a question."""
     filters = body.filters.filters(body.collection)

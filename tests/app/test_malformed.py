@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -98,3 +99,23 @@ def test_the_pages_of_a_file_that_is_not_kept_are_not_there(
         answer = client.get(f"/v1/documents/{pdf['id']}/{part}")
         assert answer.status_code == 404
         assert "is not kept" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/documents/a%00b", "/v1/conversations?q=a%00b", "/v1/runs/%1f", "/v1/groups/group:a/members/user:%00"],
+)
+def test_an_address_with_a_control_character_is_malformed(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:attest:InvalidInput")
+
+
+@pytest.mark.parametrize("name", ["user:" + "x" * 196, "user:a\0", "user:a\x1fb"])
+def test_a_principal_that_no_store_could_hold_is_malformed(client: TestClient, name: str) -> None:
+    for path, body in (("keys", {"principal": name}), ("keys", {"name": name, "operator": True})):
+        assert post(client, f"/v1/{path}", body)[0] == 422
+    assert client.put("/v1/collections/default/access", json={"allow": [name]}).status_code == 422
+    assert client.put(f"/v1/groups/group:a/members/{quote(name)}").status_code == 422
+    files = {"file": ("a.md", b"# A")}
+    for form in ({"allow": name}, {"supersedes": "a\0"}, {"collection": "a\0"}):
+        assert client.post("/v1/documents", files=files, data=form).status_code == 422
