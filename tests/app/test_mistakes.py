@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from app.cli import run
+from app.runtime import open_runtime
+from app.server import create_app
 from core.errors import InvalidInput, InvalidSetting
 from core.settings import load_settings
-from tests.app.conftest import Api, copied, serving
+from tests.app.conftest import Api, copied
 from tests.conftest import KnowledgeBase
 
 HUGE = "9" * 20
@@ -226,7 +229,8 @@ def test_the_description_loads_nothing_from_elsewhere(api: Api) -> None:
 def test_a_damaged_calibration_is_the_servers_fault_and_is_named(knowledge_base: KnowledgeBase, tmp_path: Path) -> None:
     settings = copied(knowledge_base, tmp_path / "home")
     (tmp_path / "home" / "calibration.json").write_text("{}")
-    with serving(settings, {}) as api, api.client() as client:
+    with open_runtime(settings, follow=False) as runtime:
+        client = TestClient(create_app(settings, runtime), base_url="http://127.0.0.1", raise_server_exceptions=False)
         response = client.post("/v1/ask", json={"question": "How many hours of leave may be carried over?"})
     assert (response.status_code, response.json()["type"]) == (500, "urn:attest:InvalidSetting")
     assert "calibration.json is not a calibration; delete it and run: attest calibrate" in response.json()["detail"]
