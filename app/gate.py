@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from core.sentences import split_sentences
 from core.types import Claim, Evidence, Verdict
+from guardrails.policy import ACTIONS
 from guardrails.rails import Rails
 
 UNSTABLE = Verdict("output_rails", "output", "block", 1.0, 1.0, "the text could not be made safe claim by claim")
@@ -20,7 +21,6 @@ PIECES = 4
 """Pieces of a passage tried at most, the longest first: what is left after that says little."""
 Span: TypeAlias = tuple[int, int]
 _WORD = re.compile(r"\w+")
-_ORDER = {"allow": 0, "flag": 1, "redact": 2, "block": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,10 @@ def strictest(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
     for verdict in verdicts:
         key = (verdict.rail, verdict.stage)
         known = worst.get(key)
-        if known is None or (_ORDER[verdict.action], verdict.score) > (_ORDER[known.action], known.score):
+        if known is None or _strictness(verdict) > _strictness(known):
             worst[key] = verdict
     return tuple(worst.values())
+
+
+def _strictness(verdict: Verdict) -> tuple[int, float]:
+    return ACTIONS.index(verdict.action), verdict.score

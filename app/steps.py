@@ -10,10 +10,7 @@ from app.trace import Trace
 from core.errors import InvalidInput, NotFound
 from core.settings import Settings
 from core.types import Evidence, Json, Query, Question, Retrieval, Style, Verdict
-
-PRIVATE = frozenset({"pii", "secrets"})
-"""Rails whose finding must not be kept where the policy redacts or blocks it."""
-TAKES_OUT = ("redact", "block")
+from guardrails.policy import PRIVATE
 
 
 def require_task(settings: Settings, style: Style) -> None:
@@ -43,23 +40,15 @@ def check_input(runtime: Runtime, question: Question) -> tuple[Verdict, ...]:
 
 
 def redact(runtime: Runtime, trace: Trace, verdicts: Sequence[Verdict]) -> None:
-    """Take personal data out of what was said where the policy says so, before anything else sees or keeps it."""
+    """Take out of what was said what the policy takes out, before anything else sees or keeps it."""
     question, collection = trace.question, trace.question.filters.collection
-    if any(verdict.rail in PRIVATE and verdict.action in TAKES_OUT for verdict in verdicts):
+    if any(v.action == "redact" or (v.action == "block" and v.rail in PRIVATE) for v in verdicts):
         question = replace(question, text=runtime.rails.redact_input(question.text, collection))
-    if question.history and _takes_out(runtime, collection):  # a client's own messages passed no rail before
+    if question.history and runtime.rails.redacts_input(collection):  # a client's messages passed no rail before
         said = (runtime.rails.redact_input(message.content, collection) for message in question.history)
         history = (replace(message, content=text) for message, text in zip(question.history, said, strict=True))
         question = replace(question, history=tuple(history))
     trace.question = question
-
-
-def _takes_out(runtime: Runtime, collection: str | None) -> bool:
-    """Whether the policy of a rail that finds personal data takes it out of questions."""
-    from guardrails.policy import effective
-
-    policies = [effective(runtime.settings.rails, rail, "input", collection) for rail in sorted(PRIVATE)]
-    return any(policy.enabled and policy.action in TAKES_OUT for policy in policies)
 
 
 def rewrite_question(runtime: Runtime, trace: Trace) -> Query:

@@ -12,9 +12,9 @@ import typer
 from core.errors import InvalidInput
 from core.settings import Settings, load_settings
 from core.types import Chunk, ScoredChunk, Scores
+from guardrails.policy import ACTIONS
 
 cli = typer.Typer(help="The guardrails: what is in force, and what they do to examples.", no_args_is_help=True)
-_ACTIONS = ("allow", "flag", "redact", "block")
 _STAGES = ("ingest", "input", "retrieval", "output")
 EXAMPLES = Path(__file__).with_name("examples.jsonl")
 """A few examples for every stage, for the default policy."""
@@ -82,7 +82,7 @@ def run_examples(path: Path, settings: Settings) -> dict[str, Any]:
     examples = _examples(path)
     for number, example in examples:
         verdicts = _checked(rails, example)
-        strictest = max(verdicts, key=lambda verdict: _ACTIONS.index(verdict.action))
+        strictest = max(verdicts, key=lambda verdict: ACTIONS.index(verdict.action))
         expect, rail = str(example.get("expect", "allow")), str(example.get("rail", ""))
         acted = {verdict.rail for verdict in verdicts if verdict.action == expect}
         if strictest.action != expect or (rail and rail not in acted):
@@ -111,10 +111,8 @@ def _examples(path: Path) -> list[tuple[int, dict[str, Any]]]:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InvalidInput(f"{path} is not JSON Lines: {error}") from error
     for number, example in examples:
-        if "text" not in example or example.get("expect", "allow") not in _ACTIONS:
-            raise InvalidInput(
-                f"{path}, line {number}: needs `text`, and `expect` must be one of {', '.join(_ACTIONS)}"
-            )
+        if "text" not in example or example.get("expect", "allow") not in ACTIONS:
+            raise InvalidInput(f"{path}, line {number}: needs `text`, and `expect` must be one of {', '.join(ACTIONS)}")
         if example.get("stage", "input") not in _STAGES:
             raise InvalidInput(f"{path}, line {number}: `stage` must be one of {', '.join(_STAGES)}")
     if not examples:

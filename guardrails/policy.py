@@ -7,7 +7,7 @@ defaults are explained for a compliance officer in `docs/rails-policy.md`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,6 +16,8 @@ from core.settings import RailPolicy, RailSettings
 from core.types import Action, RailStage
 
 FailMode = Literal["open", "closed"]
+ACTIONS: tuple[Action, ...] = ("allow", "flag", "redact", "block")
+"""The least strict first."""
 _BLOCK: Mapping[RailStage, Action] = MappingProxyType(
     {"ingest": "block", "input": "block", "retrieval": "block", "output": "block"}
 )
@@ -44,7 +46,12 @@ OFF_BY_DEFAULT = frozenset({"groundedness"})
 
 OPTIONAL = frozenset({"domain", "external_guard"})
 """Rails that are built only where the settings describe them; a policy may name them all the same."""
-
+PRIVATE = frozenset({"pii", "secrets"})
+"""Rails whose finding is not kept where the policy redacts or blocks it."""
+CANNOT_REDACT = frozenset(
+    {"toxicity", "prompt_injection", "harmful_requests", "groundedness", "domain", "external_guard"}
+)
+"""Rails that judge a text as a whole: there is no part of it that they could take out."""
 
 _SILENT = RailPolicy()
 """Of a rail that the settings do not name."""
@@ -63,7 +70,9 @@ class Effective:
 def effective(settings: RailSettings, rail: str, stage: RailStage, collection: str | None) -> Effective:
     """Return what a rail does at a stage for a collection; `threshold` None means the rail's own."""
     general, special = settings.policy.get(rail, _SILENT), settings.policy.get(f"{stage}.{rail}", _SILENT)
-    action = _action(general, special, collection) or DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
+    action = _action(general, special, collection)
+    if action is None or (action == "redact" and stage == "ingest"):  # documents are stored as they are
+        action = DEFAULT_ACTIONS.get(rail, _BLOCK).get(stage, "flag")
     threshold = special.threshold if special.threshold is not None else general.threshold
     if threshold is None:
         threshold = DEFAULT_THRESHOLDS.get((rail, stage))
@@ -73,17 +82,32 @@ def effective(settings: RailSettings, rail: str, stage: RailStage, collection: s
     return Effective(action, threshold, fail, settings.enabled and general.enabled and special.enabled and named)
 
 
-def check_names(settings: RailSettings, known: Iterable[str]) -> None:
-    """Refuse a policy for a rail that does not exist: a typo there would leave a rail at its default in silence.
+def strictest(settings: RailSettings, rail: str, stage: RailStage, collections: Iterable[str | None]) -> Effective:
+    """Return what a rail does to a text made from these collections: what the strictest of them asks."""
+    found = [effective(settings, rail, stage, collection) for collection in collections]
+    strict = max(found, key=lambda policy: ACTIONS.index(policy.action))
+    return replace(strict, fail="closed" if any(policy.fail == "closed" for policy in found) else "open")
+
+
+def check_policy(settings: RailSettings, known: Iterable[str]) -> None:
+    """Refuse a policy that could not be kept: in silence, it would leave a text less guarded than somebody thinks.
 
     Raises:
-        InvalidInput: a key of `[rails.policy]` names no rail.
+        InvalidInput: a key of `[rails.policy]` names no rail, or asks one to redact that cannot.
     """
     names = {*known, *OPTIONAL}
-    for key in settings.policy:
+    for key, policy in settings.policy.items():
         stage, dot, rail = key.rpartition(".")
         if rail not in names or (dot and stage not in _BLOCK):
             raise InvalidInput(f"rails.policy.{key}: no such rail. Known: {', '.join(sorted(names))}")
+        if "redact" not in (policy.action, *policy.collections.values()):
+            continue
+        if rail in CANNOT_REDACT:
+            raise InvalidInput(f"rails.policy.{key}: {rail} cannot redact, it judges a whole text; use flag or block")
+        if stage == "ingest":
+            raise InvalidInput(
+                f"rails.policy.{key}: cannot redact, documents are stored as they are; use flag or block"
+            )
 
 
 def _action(general: RailPolicy, special: RailPolicy, collection: str | None) -> Action | None:

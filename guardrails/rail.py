@@ -31,6 +31,13 @@ class Context:
     collection: str | None = None
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def collections(self) -> tuple[str | None, ...]:
+        """Whose policy counts: that of the collection named, else those of all that the evidence comes from."""
+        if self.collection is not None or not self.evidence:
+            return (self.collection,)
+        return tuple(sorted({item.hit.collection for item in self.evidence}))
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

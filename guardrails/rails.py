@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from core.types import Action, Evidence, RailStage, ScoredChunk, Verdict
-from guardrails.policy import check_names, effective
+from guardrails.policy import PRIVATE, Effective, check_policy, effective, strictest
 from guardrails.rail import ClassifierRail, Context, Finding, ManyTextsRail, Rail, is_classifier_rail
 from guardrails.registry import build_rails
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 UNAVAILABLE = "rail_unavailable"
+_NOT_KEPT = "[not kept: a rail that takes parts out of it is unavailable]"
 
 
 class Rails:
@@ -35,14 +36,15 @@ class Rails:
         self._settings = settings.rails
         self._classifier = classifier
         self._rails = tuple(rails)
-        check_names(self._settings, self.names)
+        check_policy(self._settings, self.names)
 
     @classmethod
     def open(cls, settings: Settings, classifier: Classifier) -> Rails:
         """Build every rail the settings ask for, your own included; heavy parts load at their first use.
 
         Raises:
-            InvalidInput: the policy names a rail that does not exist, or a pattern does not compile.
+            InvalidInput: the policy names a rail that does not exist or asks one for what it cannot do, or a pattern
+                does not compile.
         """
         return cls(settings, classifier, build_rails(settings, classifier))
 
@@ -61,14 +63,26 @@ class Rails:
         return tuple(verdict for verdict, _ in self._run(Context("input", text, collection)))
 
     def redact_input(self, text: str, collection: str | None = None) -> str:
-        """Return the question as it may be logged or kept: without personal data and secrets."""
+        """Return the question as it may be logged or kept: without personal data, secrets and what a policy redacts."""
         for rail in self._of("input"):
-            if rail.name in ("pii", "secrets") and not is_classifier_rail(rail):
-                finding = self._guarded(rail, Context("input", text, collection))
-                if finding is None:
-                    return "[not kept: the rail that removes personal data is unavailable]"
-                text = finding.redacted or text
+            redacts = effective(self._settings, rail.name, "input", collection).action == "redact"
+            if not redacts and rail.name not in PRIVATE:
+                continue
+            context = Context("input", text, collection)
+            finding = self._each(rail, [context])[0]
+            action = self._verdict(rail, context, finding).action
+            if finding is None or (redacts and action == "block"):
+                return _NOT_KEPT
+            if finding.redacted is not None and (action == "redact" or rail.name in PRIVATE):
+                text = finding.redacted
         return text
+
+    def redacts_input(self, collection: str | None = None) -> bool:
+        """Whether the policy takes anything out of questions, or stops those that hold what must not be kept."""
+        policies = [
+            (rail.name, effective(self._settings, rail.name, "input", collection)) for rail in self._of("input")
+        ]
+        return any(p.action == "redact" or (p.action == "block" and name in PRIVATE) for name, p in policies)
 
     def check_retrieval(
         self, hits: Sequence[ScoredChunk], collection: str | None = None
@@ -83,7 +97,7 @@ class Rails:
             contexts = [Context("retrieval", hit.chunk.text, collection or hit.collection) for hit in kept]
             findings = self._each(rail, contexts)
             judged = [self._verdict(rail, *pair) for pair in zip(contexts, findings, strict=True)]
-            verdicts.append(_worst(rail, judged, [hit.chunk.id for hit in kept]))
+            verdicts.append(self._worst(rail, judged, [hit.chunk.id for hit in kept]))
             triples = zip(kept, judged, findings, strict=True)
             kept = [_neutral(hit, verdict, found) for hit, verdict, found in triples if verdict.action != "block"]
         return tuple(kept), tuple(verdicts)
@@ -92,36 +106,39 @@ class Rails:
         self, text: str, evidence: Sequence[Evidence], collection: str | None = None
     ) -> tuple[str, tuple[Verdict, ...]]:
         """Return the text that may leave and one verdict a rail; recompute offsets into the text after it."""
-        verdicts = []
-        for verdict, finding in self._run(Context("output", text, collection, tuple(evidence)), last="exit_gate"):
+        verdicts, context = [], Context("output", text, collection, tuple(evidence))
+        for verdict, finding in self._run(context, last="exit_gate"):
+            if verdict.action == "redact":
+                text, verdict = self._redacted(
+                    replace(context, text=text), verdict, finding, fresh=text == context.text
+                )
             verdicts.append(verdict)
-            if verdict.action == "redact" and finding is not None:
-                text = self._redacted(text, verdict, collection)
-        gated = self._gate(text, evidence, collection)
-        return gated[0], (*verdicts, *gated[1])
+        gated, said = self._gate(replace(context, text=text))
+        return gated, (*verdicts, *said)
 
     def scan_document(self, text: str, collection: str | None = None) -> tuple[Verdict, ...]:
         """Return one verdict a rail on a document's text; an action of `block` asks for quarantine."""
         return tuple(verdict for verdict, _ in self._run(Context("ingest", text, collection)))
 
-    def _gate(self, text: str, evidence: Sequence[Evidence], collection: str | None) -> tuple[str, tuple[Verdict, ...]]:
+    def _gate(self, context: Context) -> tuple[str, tuple[Verdict, ...]]:
         for rail in self._of("output"):
-            if rail.name == "exit_gate" and not is_classifier_rail(rail):
-                context = Context("output", text, collection, tuple(evidence))
-                finding = self._guarded(rail, context)
+            if rail.name == "exit_gate":
+                finding = self._each(rail, [context])[0]
                 verdict = self._verdict(rail, context, finding)
-                if verdict.action == "redact" and finding is not None and finding.redacted is not None:
-                    text = finding.redacted
-                return text, (verdict,)
-        return text, ()
+                return (_left(context, finding) if verdict.action == "redact" else context.text), (verdict,)
+        return context.text, ()
 
-    def _redacted(self, text: str, verdict: Verdict, collection: str | None) -> str:
-        """Redact again on the text as it is by now: an earlier rail may have moved everything."""
-        rail = next(rail for rail in self._rails if rail.name == verdict.rail)
-        if is_classifier_rail(rail):
-            return text
-        finding = self._guarded(rail, Context("output", text, collection))
-        return text if finding is None or finding.redacted is None else finding.redacted
+    def _redacted(
+        self, context: Context, verdict: Verdict, finding: Finding | None, *, fresh: bool
+    ) -> tuple[str, Verdict]:
+        """Return the text without what a rail found; where earlier rails changed it, the rail looks at it again."""
+        if not fresh:
+            rail = next(rail for rail in self._rails if rail.name == verdict.rail)
+            finding = self._each(rail, [context])[0]
+            again = self._verdict(rail, context, finding)
+            if again.action != "redact":  # taken out by an earlier rail already, or this one fails now
+                return context.text, verdict if again.action == "allow" else again
+        return _left(context, finding), verdict
 
     def _of(self, stage: RailStage) -> list[Rail | ClassifierRail]:
         return [r for r in self._rails if stage in r.stages and effective(self._settings, r.name, stage, None).enabled]
@@ -176,20 +193,29 @@ class Rails:
         return found
 
     def _verdict(self, rail: Rail | ClassifierRail, context: Context, finding: Finding | None) -> Verdict:
-        policy = effective(self._settings, rail.name, context.stage, context.collection)
-        threshold = policy.threshold if policy.threshold is not None else rail.threshold
-        if finding is None:
+        policy = strictest(self._settings, rail.name, context.stage, context.collections)
+        threshold = _threshold(rail, policy)
+        if finding is None or threshold is None:
             action: Action = "block" if policy.fail == "closed" else "flag"
-            return Verdict(rail.name, context.stage, action, 1.0, threshold, UNAVAILABLE)
-        fired = finding.score >= threshold
-        return Verdict(
-            rail.name,
-            context.stage,
-            policy.action if fired else "allow",
-            finding.score,
-            threshold,
-            finding.reason if fired else "",
-        )
+            return Verdict(rail.name, context.stage, action, 1.0, threshold or 0.0, UNAVAILABLE)
+        if finding.score < threshold:
+            return Verdict(rail.name, context.stage, "allow", finding.score, threshold)
+        # What was to be taken out and cannot be does not leave with the rest.
+        action = "block" if policy.action == "redact" and finding.redacted is None else policy.action
+        return Verdict(rail.name, context.stage, action, finding.score, threshold, finding.reason)
+
+    def _worst(self, rail: Rail | ClassifierRail, judged: Sequence[Verdict], chunk_ids: Sequence[int]) -> Verdict:
+        """Fold the verdicts on all hits into one that names the chunks that fired."""
+        if not judged:
+            threshold = _threshold(rail, effective(self._settings, rail.name, "retrieval", None))
+            return Verdict(rail.name, "retrieval", "allow", 0.0, threshold or 0.0)
+        worst = max(judged, key=lambda verdict: (verdict.action != "allow", verdict.score))
+        if worst.action == "allow":
+            return worst
+        fired = [str(chunk) for verdict, chunk in zip(judged, chunk_ids, strict=True) if verdict.action != "allow"]
+        # Dropping a passage is not blocking the question: what is left may still answer it.
+        action: Action = "redact" if worst.action == "block" else worst.action
+        return replace(worst, action=action, reason=f"{worst.reason} in chunks {', '.join(fired)}".strip())
 
 
 def blocked_by(verdicts: Iterable[Verdict]) -> Verdict | None:
@@ -197,17 +223,20 @@ def blocked_by(verdicts: Iterable[Verdict]) -> Verdict | None:
     return next((verdict for verdict in verdicts if verdict.action == "block"), None)
 
 
-def _worst(rail: Rail | ClassifierRail, judged: Sequence[Verdict], chunk_ids: Sequence[int]) -> Verdict:
-    """Fold the verdicts on all hits into one that names the chunks that fired."""
-    fired = [(verdict, chunk) for verdict, chunk in zip(judged, chunk_ids, strict=True) if verdict.action != "allow"]
-    if not fired:
-        highest = max((verdict.score for verdict in judged), default=0.0)
-        return Verdict(rail.name, "retrieval", "allow", highest, rail.threshold)
-    worst = max((verdict for verdict, _ in fired), key=lambda verdict: verdict.score)
-    chunks = ", ".join(str(chunk) for _, chunk in fired)
-    # Dropping a passage is not blocking the question: what is left may still answer it.
-    action: Action = "redact" if worst.action == "block" else worst.action
-    return replace(worst, action=action, reason=f"{worst.reason} in chunks {chunks}".strip())
+def _threshold(rail: Rail | ClassifierRail, policy: Effective) -> float | None:
+    """Return the score from which a rail fires: the policy's, else its own; `None` where it cannot tell its own."""
+    if policy.threshold is not None:
+        return policy.threshold
+    try:
+        return rail.threshold
+    except Exception:  # an adapter whose card cannot be read: as unavailable as one whose weights cannot
+        logger.warning("rail %s is unavailable", rail.name, exc_info=True)
+        return None
+
+
+def _left(context: Context, finding: Finding | None) -> str:
+    """Return what a redaction leaves of a text."""
+    return context.text if finding is None or finding.redacted is None else finding.redacted
 
 
 def _neutral(hit: ScoredChunk, verdict: Verdict, finding: Finding | None) -> ScoredChunk:
