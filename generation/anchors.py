@@ -22,6 +22,16 @@ _YEAR = re.compile(
 _PERIOD = re.compile(r"(?:FY|Q[1-4]|[1-4]Q|H[12]|['’]|\d)+", re.IGNORECASE)
 _JOINED = re.compile(r"[\W_]+")
 
+_CALENDAR = frozenset(
+    stem(word)
+    for word in words("""
+        Monday Tuesday Wednesday Thursday Friday Saturday Sunday
+        Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag
+        January February March April May June July August September October November December
+        Januar Februar März Mai Juni Juli Oktober Dezember
+    """)
+)
+"""Written with a capital in English and German; a day or month pins a question to no document."""
 PLAIN, TABLES = 0.005, 0.03
 """Shares of words that are amounts beside amounts up to which evidence is prose, and from which it is tables."""
 _AMOUNT = re.compile(
@@ -44,17 +54,18 @@ def anchors(question: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(names), _years(question)
 
 
-def anchored(question: str, evidence: Sequence[Evidence]) -> float:
-    """Return the share of the question's anchors in the piece of evidence that holds most; 1.0 where it has none.
+def anchored(question: str, evidence: Sequence[Evidence]) -> float | None:
+    """Return the share of the question's anchors in the piece of evidence that holds most; `None` where it has none.
 
     Names count together as much as years together. A word that the evidence writes small is no name ("Free cash flow"),
-    as long as another name is left.
+    as long as another name is left; a weekday or a month is none.
     """
     names, years = anchors(question)
+    names -= _CALENDAR
     names = names - written_small(item.hit.chunk.text for item in evidence) or names
     wanted = [kind for kind in (names, years) if kind]
     if not wanted or not evidence:
-        return 1.0
+        return None
     return max(sum(_held(kind, item) for kind in wanted) / len(wanted) for item in evidence)
 
 
@@ -96,7 +107,8 @@ def _held(kind: frozenset[str], item: Evidence) -> float:
 
 @lru_cache(maxsize=2048)
 def _stems_and_years(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in words(_JOINED.sub(" ", text))) | _years(text)
+    parts = words(_JOINED.sub(" ", text))  # "Coca-Cola" is held where either spelling is
+    return frozenset(map(stem, [*parts, *words(text)])) | _years(text)
 
 
 def _years(text: str) -> frozenset[str]:

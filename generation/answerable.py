@@ -76,16 +76,18 @@ class Answerability:
         With a reader: its best pair logit, or that of a table row that the question names, discounted where the
         evidence is figures, which it was not trained on (`read`); how much of the evidence is figures (`figures`), and
         the share of the question's names and years that one piece of it holds there (`tables`); and the second reader's
-        best logit, which has learnt figures (`second`). Of a question that follows others in a conversation (`follows`)
-        they believe more than they should. In prose names say nothing that the readers do not see; span margins, shared
-        words and second-best logits added nothing.
+        best logit, which has learnt figures (`second`). A question that names nothing is about this organisation, whose
+        prices are no report of another company: there figures say nothing. Of a question that follows others in a
+        conversation (`follows`) they believe more than they should. In prose names say nothing that the readers do not
+        see; span margins, shared words and second-best logits added nothing.
         """
         readings = [reading for reading in read_evidence(question, evidence, self._settings) or () if reading]
         if readings:
-            tables = figures(evidence)
+            held = anchored(question, evidence)
+            tables = figures(evidence) if held is not None else 0.0
             seen = max(reading.logit for reading in readings)
             read = (max(seen, NAMED) if names_a_row(question, passages_of(evidence)) else seen) * (1 - tables)
-            found = {"read": read, "figures": tables, "tables": tables * anchored(question, evidence)}
+            found = {"read": read, "figures": tables, "tables": tables * (held or 0.0)}
             found["follows"] = float(bool(history))
             again = read_again(question, evidence, self._settings, history) or ()
             logits = [one.logit for one in again if one is not None]

@@ -164,6 +164,17 @@ def test_over_figures_it_counts_and_the_reader_does_not(settings: Settings) -> N
     assert found["second"] > 0
 
 
+def test_price_lists_do_not_make_an_organisation_answer_what_it_does_not_tell(settings: Settings) -> None:
+    prices = "\n".join(
+        f"| Pontoon {berth} | £{cost},270.00 | £{cost},690.00 |" for cost, berth in enumerate("ABCDEF", 1)
+    )
+    evidence = evidence_of(LEAVE, prices, CONTACT, prices.replace("Pontoon", "Mooring"))
+    judge = Answerability(settings)
+    assert judge.features("Is there a sauna?", evidence)["figures"] == 0.0
+    assert judge.reason("Is there a sauna?", evidence) == "insufficient_evidence"
+    assert judge.reason("Who repairs the sails?", evidence) == "insufficient_evidence"
+
+
 def test_a_calibration_fitted_with_it_is_not_used_without_it(tmp_path: Path) -> None:
     rows = [
         {"read": float(label), "figures": 0.0, "tables": 0.0, "second": float(label)} for label in [True, False] * 20
