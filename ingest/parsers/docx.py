@@ -1,4 +1,4 @@
-"""Word documents: paragraphs, headings by style or outline level, lists, tables, text boxes, notes and comments."""
+"""Word documents: paragraphs, headings by style or outline level, lists, tables, text boxes, equations and notes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Any
 
 from core.errors import Unparseable
 from ingest.parsed import Block, Kind, RawDocument
+from ingest.parsers.docx_math import math_text
+from ingest.parsers.docx_notes import REFERENCES, Notes
 from ingest.parsers.docx_numbers import Numbers
+from ingest.parsers.docx_symbols import spelled, symbol
 from ingest.parsers.lists import BULLET, item_text
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
-from ingest.parsers.properties import stated_title
+from ingest.parsers.properties import comment_of, stated_title
+from ingest.parsers.raised import raised
 from ingest.parsers.request import ParseRequest
 from ingest.parsers.tables import markdown_table
 
 _SKIPPED = {"Fallback", "del", "moveFrom", "instrText", "delText", "rPh", "fldData"}
 _BREAKS = {"tab": " ", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": " "}
-_EXTRAS = ("footnotes", "endnotes", "comments")
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
@@ -37,11 +40,9 @@ def parse_docx(request: ParseRequest) -> RawDocument:
             raise Unparseable("the Word file has no document part")
         styles = package.xml("word/styles.xml")
         reader = _Reader(_heading_styles(styles), Numbers(package.xml("word/numbering.xml"), styles))
+        _hold_notes(package, reader)
         reader.read(root)
-        for part in _EXTRAS:
-            notes = package.xml(f"word/{part}.xml")
-            if notes is not None:
-                reader.read(notes)
+        reader.blocks += reader.notes.rest()
         margins = sorted(name for name in package.names if name.startswith(("word/header", "word/footer")))
         edges = _Reader({}, Numbers(None, None))
         for name in margins:
@@ -54,6 +55,20 @@ def parse_docx(request: ParseRequest) -> RawDocument:
         read_pictures(package, "word/media/", raw, request)
         leave_embedded(package, raw, request)
     return raw
+
+
+def _hold_notes(package: Package, reader: _Reader) -> None:
+    """Read the notes and comments before the text that refers to them."""
+    for part in REFERENCES.values():
+        root = package.xml(f"word/{part}.xml")
+        for note in root if root is not None else ():
+            inner = reader.within(Numbers(None, None))
+            inner.read([note] if local(note) == "p" else note)
+            blocks = inner.blocks
+            if part == "comments":
+                remark = comment_of(attribute(note, "author"), " ".join(block.text for block in blocks))
+                blocks = [Block("text", remark)] if remark else []
+            reader.notes.hold(part, attribute(note, "id") or "", blocks)
 
 
 def _edges_first(blocks: list[Block]) -> list[Block]:
@@ -95,7 +110,14 @@ class _Reader:
     def __init__(self, styles: dict[str, int], numbers: Numbers) -> None:
         self.blocks: list[Block] = []
         self.hidden: list[str] = []
-        self._styles, self._numbers = styles, numbers
+        self.notes = Notes()
+        self._styles, self._numbers, self._inner = styles, numbers, False
+
+    def within(self, numbers: Numbers | None = None) -> _Reader:
+        """Return a reader for what stands in a cell or a note; what it refers to is put behind that."""
+        inner = _Reader(self._styles, numbers or self._numbers)
+        inner.hidden, inner.notes, inner._inner = self.hidden, self.notes, True
+        return inner
 
     def read(self, node: Any) -> None:
         """Gather what lies below an element."""
@@ -105,8 +127,14 @@ class _Reader:
                 self._paragraph(child)
             elif name == "tbl":
                 self._table(child)
+                self._end()
             elif name and name not in _SKIPPED:
                 self.read(child)
+
+    def _end(self) -> None:
+        """Put the notes behind what refers to them."""
+        if not self._inner:
+            self.blocks += self.notes.due()
 
     def _paragraph(self, node: Any) -> None:
         boxes: list[Any] = []
@@ -122,22 +150,40 @@ class _Reader:
             self.blocks.append(Block(kind, text, level=level))
         for box in boxes:
             self.read(box)
+        self._end()
 
     def _text(self, node: Any, boxes: list[Any]) -> str:
         parts: list[str] = []
+        self._gather(node, boxes, parts)
+        return "".join(parts)
+
+    def _gather(self, node: Any, boxes: list[Any], parts: list[str]) -> None:
         for child in node:
             name = local(child)
             if name == "t":
                 parts.append(child.text or "")
             elif name in _BREAKS:
                 parts.append(_BREAKS[name])
+            elif name == "sym":
+                parts.append(symbol(attribute(child, "font") or "", attribute(child, "char") or ""))
+            elif name == "oMath":
+                parts.append(_parted(math_text(child), parts))
             elif name == "txbxContent":
                 boxes.append(child)
-            elif name == "r" and _vanished(child):
-                self.hidden.append(self._text(child, boxes))
+            elif name in REFERENCES:
+                self.notes.refer(REFERENCES[name], attribute(child, "id") or "")
+            elif name == "r":
+                self._run(child, boxes, parts)
             elif name and name not in _SKIPPED and not name.endswith("Pr"):
-                parts.append(self._text(child, boxes))
-        return "".join(parts)
+                self._gather(child, boxes, parts)
+
+    def _run(self, run: Any, boxes: list[Any], parts: list[str]) -> None:
+        text, look = self._text(run, boxes), _Look(run)
+        if look.hidden:
+            self.hidden.append(text)
+        elif text:
+            text = spelled(text, look.font)
+            parts.append(raised(text, next((part for part in reversed(parts) if part), "")) if look.raised else text)
 
     def _kind(self, properties: Any) -> tuple[Kind, int]:
         listed = False
@@ -151,7 +197,7 @@ class _Reader:
         return ("list", 0) if listed else ("text", 0)
 
     def _cell_text(self, cell: Any) -> str:
-        inner = _Reader(self._styles, self._numbers)
+        inner = self.within()
         inner.read(cell)
         return " ".join(" ".join(block.text.split()) for block in inner.blocks)
 
@@ -166,7 +212,10 @@ class _Reader:
             rows.append(cells)
         if any(any(cells) for cells in rows):
             single = max(len(cells) for cells in rows) == 1
-            text = "\n\n".join(cells[0] for cells in rows if cells and cells[0]) if single else markdown_table(rows)
+            if self._inner and not single:  # a table in a cell: one line, as Markdown knows no other
+                text, single = "; ".join(" / ".join(filter(None, cells)) for cells in rows if any(cells)), True
+            else:
+                text = "\n\n".join(cells[0] for cells in rows if cells and cells[0]) if single else markdown_table(rows)
             self.blocks.append(Block("text" if single else "table", text))
 
 
@@ -194,8 +243,22 @@ def _children(node: Any, wanted: str) -> list[Any]:
     return found
 
 
-def _vanished(run: Any) -> bool:
-    for child in run:
-        if local(child) == "rPr":
-            return any(local(p) == "vanish" and attribute(p, "val") not in ("0", "false") for p in child)
-    return False
+class _Look:
+    """How a run is shown, as far as that changes what it says."""
+
+    def __init__(self, run: Any) -> None:
+        self.hidden, self.raised, self.font = False, False, ""
+        for child in next((child for child in run if local(child) == "rPr"), ()):
+            name, value = local(child), attribute(child, "val")
+            if name == "vanish":
+                self.hidden = value not in ("0", "false")
+            elif name == "vertAlign":
+                self.raised = value == "superscript"
+            elif name == "rFonts":
+                self.font = attribute(child, "ascii") or attribute(child, "hAnsi") or ""
+
+
+def _parted(equation: str, parts: list[str]) -> str:
+    """Return an equation, with a space before a fraction that follows a figure: 2 3/4 is not 23/4."""
+    before = next((part for part in reversed(parts) if part), "")
+    return f" {equation}" if "/" in equation and before[-1:].isdecimal() and equation[:1].isdecimal() else equation
