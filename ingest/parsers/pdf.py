@@ -11,6 +11,7 @@ from typing import Any
 from core.errors import Encrypted, Unparseable
 from ingest.clean import repeated_edges
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.pdf_forms import Overlay, drawn, prepare_forms
 from ingest.parsers.pdf_hidden import part_hidden
 from ingest.parsers.pdf_layout import page_blocks, typical_height
 from ingest.parsers.pdf_lines import Frame, printed_lines
@@ -108,7 +109,7 @@ def _drop_edges(pages: list[_Page]) -> int:
 def _pages(pdf: Any) -> Iterator[_Page]:
     import pypdfium2
 
-    form = _has_form(pdf)
+    prepare_forms(pdf)
     for index in range(len(pdf)):
         try:
             page = pdf[index]
@@ -116,27 +117,25 @@ def _pages(pdf: Any) -> Iterator[_Page]:
             yield _Page(index + 1, [], False, 0, 0)
             continue
         try:
-            yield _page(page, index + 1, form)
+            over = Overlay.of(page)
+            if over is not None:
+                page = drawn(pdf, page, index)
+            yield _page(page, index + 1, over)
         finally:
             page.close()
 
 
-def _has_form(pdf: Any) -> bool:
-    return bool(pdf.get_formtype())
-
-
-def _page(page: Any, number: int, form: bool) -> _Page:
+def _page(page: Any, number: int, over: Overlay | None) -> _Page:
     import pypdfium2.raw as pdfium
 
-    if form and pdfium.FPDFPage_GetAnnotCount(page.raw) > 0:
-        pdfium.FPDFPage_Flatten(page.raw, 0)  # makes the values of form fields part of the page's text
     textpage = page.get_textpage()
     try:
-        text, lines = printed_lines(textpage, Frame.of(page))
+        text, lines = printed_lines(textpage, Frame.of(page), over)
         shown, hidden = part_hidden(page, lines)
     finally:
         textpage.close()
-    objects = pdfium.FPDFPage_CountObjects(page.raw)
+    # A scanned form is a scan, whatever was typed over it.
+    objects = pdfium.FPDFPage_CountObjects(page.raw) if over is None else over.objects
     stripped = text.strip()
     needs_ocr = objects > 0 and (len(stripped) < MIN_PAGE_CHARACTERS or _garbled(stripped))
     width, height = page.get_size()

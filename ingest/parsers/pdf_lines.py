@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ingest.parsed import Rectangle
+from ingest.parsers.pdf_forms import Overlay, put_in_place, values
 from ingest.parsers.pdf_heads import MAX_HEAD_LINES
 from ingest.parsers.pdf_hidden import WHITE
 from ingest.parsers.printed import PrintedLine, figure_regions
@@ -52,10 +54,34 @@ class Frame:
         return x0, self.height - y1, x1, self.height - y0
 
 
-def printed_lines(textpage: Any, frame: Frame) -> tuple[str, list[PrintedLine]]:
-    """Return a page's text and its lines; only a line's first, middle and last characters are measured."""
-    text = textpage.get_text_range()
-    ruler = _Ruler(textpage, frame, exact=len(text) == textpage.count_chars())
+def printed_lines(textpage: Any, frame: Frame, over: Overlay | None = None) -> tuple[str, list[PrintedLine]]:
+    """Return a page's own text and its lines; only a line's first, middle and last characters are measured.
+
+    What is written `over` the page and drawn into it stands in the lines, each value beside its label.
+    """
+    whole = textpage.get_text_range()
+    ruler = _Ruler(textpage, frame, exact=len(whole) == textpage.count_chars())
+    text = over.text if over is not None and whole.startswith(over.text) else whole
+    lines, starts = _own_lines(text, ruler)
+    if over is not None and len(whole) > len(text):
+        places, buttons = ([frame.box(*place) for place in group] for group in (over.places, over.buttons))
+        written = values(ruler.boxes(whole, len(text)), places, buttons)
+        begins = {id(line): start for line, start in zip(lines, starts, strict=True)}
+
+        def measure(line: PrintedLine) -> None:
+            line.words = ruler.words(text, begins[id(line)], whole_label=False)
+
+        put_in_place(lines, written, measure)
+        starts = [begins.get(id(line), 0) for line in lines]
+    for region in figure_regions(lines):
+        for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
+            if not lines[number].words:
+                lines[number].words = ruler.words(text, starts[number], whole_label=bool(lines[number].row))
+    return text, lines
+
+
+def _own_lines(text: str, ruler: _Ruler) -> tuple[list[PrintedLine], list[int]]:
+    """Return the lines of a page's text and where each begins in it."""
     lines: list[PrintedLine] = []
     starts: list[int] = []
     position = 0
@@ -71,11 +97,7 @@ def printed_lines(textpage: Any, frame: Frame) -> tuple[str, list[PrintedLine]]:
         box = ruler.box((first, (first + last) // 2, last) if last > first else (first,))
         lines.append(PrintedLine(_printed(part), box, ruler.bold(first), white=ruler.white(first, last)))
         starts.append(start)
-    for region in figure_regions(lines):
-        for number in range(max(0, region.start - MAX_HEAD_LINES), region.end):
-            if not lines[number].words:
-                lines[number].words = ruler.words(text, starts[number], whole_label=bool(lines[number].row))
-    return text, lines
+    return lines, starts
 
 
 class _Ruler:
@@ -138,6 +160,11 @@ class _Ruler:
         for word in _WORD.finditer(text, start, end):
             found.append((word[0], *self._ends(word.start(), word.end() - 1)))
         return found
+
+    def boxes(self, text: str, start: int) -> Iterator[tuple[str, Rectangle]]:
+        """Yield the words from a position on with their rectangles."""
+        for word in _WORD.finditer(text, start):
+            yield word[0], self.box((word.start(), word.end() - 1))
 
     def _ends(self, first: int, last: int) -> tuple[float, float]:
         """Return where a run of characters begins and ends on the displayed page."""
