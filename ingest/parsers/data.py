@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from core.errors import Unparseable
@@ -17,30 +19,57 @@ from ingest.parsers.text import decode, parse_text
 
 MAX_JSON_DEPTH = 50
 _CUE = re.compile(r"^(?:\d+|(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{3}\s+-->.*|WEBVTT.*|NOTE\b.*|STYLE|REGION)$")
-_SEPARATOR_LINE = re.compile(r"\Asep=.\r?\n")
+DELIMITERS = "\t;|,"
+"""The comma last: where two part the rows equally well, it is the one inside numbers."""
+SAMPLE_CHARACTERS = 20_000
+_SEPARATOR_LINE = re.compile(r'\Asep=([^\r\n"])\r?\n')
 """What Excel writes and reads at the head of its own files."""
 _SUBTITLE_TAG = re.compile(r"<[^<>]*>")
 _XML_TITLES = {"title", "article-title", "head", "heading", "caption"}
 
 
 def parse_csv(content: bytes) -> RawDocument:
-    """Read separated values as one table whose first row is the header."""
-    text = _SEPARATOR_LINE.sub("", decode(content), count=1)
+    """Read separated values as one table whose first row is the header; titles above it are text."""
+    text = decode(content)
+    named = _SEPARATOR_LINE.match(text)
+    if named:
+        text = text[named.end() :]
     csv.field_size_limit(10 * 2**20)
     try:
-        dialect: Any = csv.Sniffer().sniff(text[:20_000], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel_tab if "\t" in text[:20_000] else csv.excel
-    try:
-        rows = [[" ".join(cell.split()) for cell in row] for row in csv.reader(io.StringIO(text), dialect)]
+        rows = _rows(text, named[1] if named else _delimiter(text[:SAMPLE_CHARACTERS]))
     except csv.Error as error:
         raise Unparseable(f"not readable as separated values: {error}") from error
-    rows = [row for row in rows if any(row)]
-    if not rows:
-        return RawDocument([], "text/csv", "csv")
-    wide = max(len(row) for row in rows) > 1
-    block = Block("table", markdown_table(rows)) if wide else Block("list", "\n".join(row[0] for row in rows))
-    return RawDocument([block], "text/csv", "csv")
+    width = max((len(row) for row in rows), default=0)
+    titles = list(takewhile(lambda row: row[0] and not any(row[1:]) and (len(row) == 1 or width > 2), rows))
+    if len(titles) == len(rows):
+        blocks = [Block("list", "\n".join(row[0] for row in rows))] if rows else []
+        return RawDocument(blocks, "text/csv", "csv")
+    blocks = [Block("text", row[0]) for row in titles]
+    return RawDocument([*blocks, Block("table", markdown_table(rows[len(titles) :]))], "text/csv", "csv")
+
+
+def _rows(text: str, delimiter: str | None) -> list[list[str]]:
+    """Return the rows that are not empty; quotes hold a cell together and stand twice where one is meant."""
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or "\x1f", skipinitialspace=True)
+    rows = [[" ".join(cell.split()) for cell in row] for row in lines]
+    return [row for row in rows if any(row)]
+
+
+def _delimiter(sample: str) -> str | None:
+    """Return what parts most rows into equally many cells, `None` where nothing parts them.
+
+    `csv.Sniffer` takes a decimal comma for it, and quotes that stand twice for none.
+    """
+    chosen, most = None, (0, 0)
+    for delimiter in DELIMITERS:
+        rows = _rows(sample, delimiter)
+        widths = Counter(len(row) for row in rows if len(row) > 1)
+        quoted = sample.count(f'{delimiter}"') + sample.count(f'"{delimiter}')
+        fits = max(widths.values(), default=0), quoted
+        prose = widths and len(rows[0]) == 1 and sample.count(delimiter) == sample.count(f"{delimiter} ")
+        if fits > most and not prose:
+            chosen, most = delimiter, fits
+    return chosen
 
 
 def parse_json(content: bytes) -> RawDocument:
