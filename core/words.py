@@ -1,4 +1,4 @@
-"""Words compared as a reader would: content words by stem, numbers by value, names as written."""
+"""Words compared as a reader would: content words by stem, names as written."""
 
 from __future__ import annotations
 
@@ -7,30 +7,17 @@ import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 
+from core.numbers import RAISED
+
 _WORD = re.compile(r"[^\W_]+(?:['’.&-][^\W_]+)*", re.UNICODE)
-_NUMBER = re.compile(
-    r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:\s?(?:%|percent\b|million\b|billion\b|thousand\b))?", re.IGNORECASE
-)
+_FOOTNOTE = re.compile(rf"(?:(?<=\d)|(?<=[^\W\d_]{{3}}))[{RAISED}]+")
+"""A raised digit behind a number or a word; behind a letter or two it is part of a unit or a formula: m², CO₂."""
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af]")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|n't|isn't|aren't|wasn't|weren't|don't|doesn't|didn't|"
     r"can't|couldn't|won't|wouldn't|shouldn't|hasn't|haven't|hadn't|nicht|kein\w*|ne|pas|jamais|nunca|ni)\b|n['’]t\b",
     re.IGNORECASE,
 )
-_UNITS = {"percent": "%", "million": "e6", "billion": "e9", "thousand": "e3"}
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
-SPELLED = {word: str(value) for value, word in enumerate(_ONES.split())}
-SPELLED |= {
-    "seventeen": "17",
-    "eighteen": "18",
-    "nineteen": "19",
-    "twenty": "20",
-    "thirty": "30",
-    "forty": "40",
-    "fifty": "50",
-    "sixty": "60",
-    "hundred": "100",
-}
 STOPWORDS = frozenset((files("core") / "stopwords.txt").read_text(encoding="utf-8").split())
 """Words that carry grammar, not meaning: English, and the most frequent of German, French and Spanish."""
 
@@ -39,7 +26,7 @@ def words(text: str) -> list[str]:
     """Return the words of a text in lower case without accents; each ideograph counts as a word."""
     if text.isascii():  # nothing to fold: most passages, at a third of the time
         return _WORD.findall(text.lower())
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", _FOOTNOTE.sub("", text).casefold())
     plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
     found = [word for word in _WORD.findall(plain) if not _CJK.search(word)]
     return found + _CJK.findall(plain)
@@ -88,19 +75,6 @@ def coverage(wanted: str | frozenset[str], text: str | frozenset[str]) -> float:
         return 1.0
     hay = content_words(text) if isinstance(text, str) else text
     return len(needles & hay) / len(needles)
-
-
-def numbers(text: str) -> frozenset[str]:
-    """Return the numbers of a text in one spelling: no separators, units as %, e3, e6, e9; spelled ones included."""
-    found: set[str] = set()
-    for match in _NUMBER.findall(text):
-        digits, unit = re.fullmatch(r"([-+]?[\d,.]+)\s?(.*)", match.strip().lower()).groups()  # type: ignore[union-attr]
-        plain = digits.replace(",", "").rstrip(".").lstrip("+")
-        if "." in plain:
-            plain = plain.rstrip("0").rstrip(".")
-        found.add(plain + _UNITS.get(unit, unit))
-    found.update(SPELLED[word] for word in words(text) if word in SPELLED)
-    return frozenset(found)
 
 
 def names(text: str) -> frozenset[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.words import content_words, negated, numbers
+from core.numbers import lacks
+from core.words import content_words, negated
 from generation.passages import Passage
 
 ALIKE = 0.6
@@ -19,8 +20,7 @@ def disagrees(one: Passage, other: Passage) -> bool:
     """Whether two pieces of different documents say nearly the same with other numbers, or one denies the other."""
     if one.evidence.hit.chunk.document_id == other.evidence.hit.chunk.document_id:
         return False
-    first, second = numbers(one.text), numbers(other.text)
-    apart = [bool(first - second), bool(second - first)]  # the year that both are of says nothing
+    apart = [lacks(one.text, other.text), lacks(other.text, one.text)]  # the year that both are of says nothing
     denied = negated(one.text) != negated(other.text)
     if not all(apart) and not denied:
         return False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from core.numbers import lacks
 from core.types import Support
-from core.words import content_words, names, negated, numbers
+from core.words import content_words, names, negated
 from generation.passages import Passage
 
 Mismatch = Literal["number", "name", "negation"]
@@ -18,7 +19,7 @@ def mismatch(claim: str, passage: Passage) -> Mismatch | None:
     """Return what a claim says to the letter that a passage does not, `None` where nothing."""
     context = f"{passage.evidence.hit.title}\n{passage.in_context}"
     whole = f"{context}\n{passage.evidence.hit.chunk.text}"
-    if not numbers(claim) <= numbers(context):
+    if lacks(claim, context):
         return "number"
     if not names(claim) <= content_words(whole):
         return "name"

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 
-from core.words import SPELLED, stem
+from core.numbers import DIGITS, RAISED, SPELLED, readings
+from core.words import stem
 
-_NUMBER = rf"(\d+(?:\.\d+)?|{'|'.join(SPELLED)})"
+_NUMBER = rf"(?<![\w.,])({DIGITS}|(?:{'|'.join(SPELLED)})\b)[{RAISED}]*"
 _UNIT = r"\s*(?:full\s+|calendar\s+|business\s+|working\s+)?([a-z]+)"
 _MORE = r"more than|over|above|longer than|exceed(?:ing|s)?|beyond"
 _LESS = r"fewer than|less than|under|below|shorter than|up to|at most"
@@ -124,4 +125,5 @@ def _parts(match: re.Match[str]) -> tuple[float, str]:
 
 
 def _value(text: str) -> float:
-    return float(SPELLED.get(text.lower(), text))
+    """Return an amount; of two readings that of thousands, since no tier is told to a thousandth."""
+    return max(readings(text), default=math.nan)

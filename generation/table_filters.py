@@ -11,21 +11,31 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import TypeAlias
 
-from core.words import SPELLED, content_words
+from core.numbers import DIGITS, MARKS, SPELLED, Mark, measured, read, readings
+from core.words import STOPWORDS, content_words, words
+from generation.languages import language_of
 from generation.passages import Passage
 from generation.tables import cells
 
 _ASKS = re.compile(r"\b(?:which|what|list|show|name|welche[rns]?|was)\b", re.IGNORECASE)
 NEAR = 3
 """Words behind "which" among which stands what is asked for, and before a value those that may deny it."""
-_AMOUNT = rf"(?:[€$£]\s?)?(\d[\d.,]*|{'|'.join(SPELLED)})\b"
-_BOUNDS: tuple[tuple[str, Callable[[float, float], bool]], ...] = (
-    (r"(?:no more than|at most|up to|höchstens|bis zu|maximal)", operator.le),
-    (r"(?:no less than|at least|mindestens)", operator.ge),
+_AMOUNT = rf"(?:[€$£]\s?)?({DIGITS}|{'|'.join(SPELLED)})\b"
+Meets: TypeAlias = Callable[[float, float], bool]
+_BOUNDS: tuple[tuple[str, Meets], ...] = (
+    (r"(?:no more than|nicht mehr als|at most|up to|höchstens|bis zu|maximal)", operator.le),
+    (r"(?:no less than|no fewer than|nicht weniger als|at least|mindestens)", operator.ge),
     (r"(?:(?:less|fewer|cheaper|lower) than|under|below|weniger als|unter)", operator.lt),
     (r"(?:(?:more|higher|dearer) than|more expensive than|over|above|mehr als|über)", operator.gt),
 )
+_COMPLEMENT: dict[Meets, Meets] = {
+    operator.le: operator.gt,
+    operator.gt: operator.le,
+    operator.ge: operator.lt,
+    operator.lt: operator.ge,
+}
 _EXTREMES: tuple[tuple[str, Callable[..., float]], ...] = (
     (r"(?:cheapest|least expensive|günstigste\w*|billigste\w*)", min),
     (r"(?:most expensive|dearest|teuerste\w*)", max),
@@ -50,14 +60,19 @@ _QUANTITIES = tuple(
     )
 )
 """What a question says of a quantity, and what the head or the first cell of a column of it does."""
-_FIGURE = re.compile(r"\W*(\d[\d.,]*)\s*([^\d]*)")
 _ORDINAL = re.compile(
     r"\b(?:second|third|fourth|fifth|next|\d+(?:st|nd|rd|th)|zweit|dritt|viert)[ -]?(?:most|least|\w+est|\w+te\w?)\b",
     re.IGNORECASE,
 )
 _YES = {"yes", "ja", "✓", "✔", "x", "included", "oui", "sí"}
 _NO = {"no", "nein", "–", "-", "✗", "✘", "none", "non", ""}
-_WITHOUT = re.compile(r"\b(?:without|no|not|don't|doesn't|ohne|kein\w*|nicht)\b", re.IGNORECASE)
+_WITHOUT = re.compile(
+    r"\b(?:without|no(?!\.)|not|never|none|neither|nor|cannot|ohne|kein\w*|nicht|nie|weder)\b|n['’]t\b", re.IGNORECASE
+)
+_JOINS = re.compile(r"[,;:]|\b(?:and|or|but|that|which|who|und|oder|aber|die|das|der)\b", re.IGNORECASE)
+"""What a denial does not reach across."""
+_COMMA_GROUPS = frozenset({"en", "zh", "ja", "ko"})
+"""Languages in which a comma groups thousands; in others a point does."""
 
 
 def rows_meeting(question: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -114,24 +129,51 @@ def _listed(asked: frozenset[str], names: Sequence[str], lines: Sequence[Sequenc
 def _of_words(column: Sequence[str]) -> bool:
     """Whether a column holds words: no figure, and more than yes and no."""
     told = {value.casefold().strip() for value in column}
-    return not told <= _YES | _NO and not any(map(_FIGURE.fullmatch, told))
+    return not told <= _YES | _NO and not any(map(measured, told))
 
 
 def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
     among = _placed(question, names, lines)
-    for words, meets in _BOUNDS:
-        if match := re.search(rf"{words}\s+{_AMOUNT}", question, re.IGNORECASE):
-            bound, values = _number(match.group(1)), _values(question, names, lines)
-            return [at for at in among if values and bound is not None and meets(values[at], bound)]
+    for said, meets in _BOUNDS:
+        if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
+            meant = _meant(question, match, meets)
+            return [at for at in _compared(question, match[1], meant, names, lines) if at in among] if meant else []
     if _ORDINAL.search(question):
         return []  # "the second largest": neither the largest nor a list
-    for words, most in _EXTREMES:
-        if re.search(rf"\b{words}", question, re.IGNORECASE):
-            values = _values(question, names, lines)
-            return [at for at in among if values and values[at] == most(values[place] for place in among)]
+    for said, most in _EXTREMES:
+        if re.search(rf"\b{said}", question, re.IGNORECASE):
+            values = [] if _WITHOUT.search(question) else _values(question, names, lines)
+            found = [[at for at in among if row[at] == most(row[place] for place in among)] for row in values]
+            return found[0] if found and all(rows == found[0] for rows in found) else []
     if ticked := _ticked(question, names, lines):
         return [at for at in ticked if at in among]
     return among if len(among) < len(lines) else []
+
+
+def _meant(question: str, bound: re.Match[str], meets: Meets) -> Meets | None:
+    """Return what a bound asks for, its complement where it is denied; `None` where something else may be denied.
+
+    A denial is of the bound where at most one word of meaning stands between them: "do not cost more than 15".
+    """
+    before, behind = question[: bound.start()], question[bound.end() :]
+    denials = list(_WITHOUT.finditer(before))
+    if not denials:
+        return None if _WITHOUT.search(behind) else meets
+    between = before[denials[-1].end() :]
+    near = sum(word not in STOPWORDS for word in words(between)) <= 1 and not _JOINS.search(between)
+    return _COMPLEMENT[meets] if near and len(denials) == 1 and not _WITHOUT.search(behind) else None
+
+
+def _compared(
+    question: str, bound: str, meets: Meets, names: Sequence[str], lines: Sequence[Sequence[str]]
+) -> list[int]:
+    """Return the rows whose figure meets a bound, nothing where two readings of the figures would tell other rows."""
+    found = [
+        [at for at, value in enumerate(values) if meets(value, amount)]
+        for values in _values(question, names, lines)
+        for amount in readings(bound)
+    ]
+    return found[0] if found and all(rows == found[0] for rows in found) else []
 
 
 def _placed(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
@@ -157,23 +199,43 @@ def _gives(question: str, value: str) -> bool:
     return found is not None and not _WITHOUT.search(" ".join(question[: found.start()].split()[-NEAR:]))
 
 
-def _values(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[float]:
-    """Return the figures of the column that the question speaks of, one a row; nothing where it is not clear."""
+def _values(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Return the figures of the column that a question speaks of, one a row, in each way in which they may be read.
+
+    Nothing where it is not clear which column that is.
+    """
     wanted = content_words(question)
-    found: list[tuple[int, list[float]]] = []
+    found: list[tuple[int, list[list[float]]]] = []
     for column in range(1, len(names)):
-        matches = [_FIGURE.fullmatch(line[column]) for line in lines]
-        if not all(matches) or len({match[2].strip().rstrip("s") for match in matches if match}) > 1:
+        cells_of = [measured(line[column]) for line in lines]
+        figures = [cell for cell in cells_of if cell]
+        if len(figures) < len(lines) or len({unit.rstrip("s") for _, unit in figures}) > 1:
             continue  # days beside hours are not to be compared
-        figures = [_number(match[1]) for match in matches if match]
-        numbers = [figure for figure in figures if figure is not None]
+        values = _read(question, [figure for figure, _ in figures])
         shared = len(content_words(names[column]) & wanted)
         told = _tells(question, f"{names[column]} {lines[0][column]}")
-        if len(numbers) == len(lines) and (shared or told):
-            found.append((shared + 2 * told, numbers))
+        if values and (shared or told):
+            found.append((shared + 2 * told, values))
     best = max((score for score, _ in found), default=0)
-    clear = [numbers for score, numbers in found if score == best]
+    clear = [values for score, values in found if score == best]
     return clear[0] if len(clear) == 1 else []
+
+
+def _read(question: str, column: Sequence[str]) -> list[list[float]]:
+    """Return the values of a column for each mark that may stand before its decimals, the same for all its figures.
+
+    Where both may, the thousands are grouped as in the language of the question, if they are grouped so at all.
+    """
+    found: dict[Mark, list[float]] = {}
+    for mark in MARKS:
+        values = [value for figure in column if (value := read(figure, mark)) is not None]
+        if len(values) == len(column):
+            found[mark] = values
+    if len(found) > 1:
+        group, decimals = (",", MARKS[0]) if language_of(question) in _COMMA_GROUPS else (".", MARKS[1])
+        if any(group in figure for figure in column):
+            return [found[decimals]]
+    return list(found.values())
 
 
 def _tells(question: str, column: str) -> bool:
@@ -191,15 +253,3 @@ def _ticked(question: str, names: Sequence[str], lines: Sequence[Sequence[str]])
             meant = _NO if _WITHOUT.search(question) else _YES
             return [at for at, value in enumerate(told) if value in meant]
     return []
-
-
-def _number(text: str) -> float | None:
-    plain = SPELLED.get(text.casefold(), text).rstrip(".,")
-    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", plain):
-        plain = plain.replace(",", "")
-    elif re.fullmatch(r"\d+,\d{1,2}", plain):
-        plain = plain.replace(",", ".")
-    try:
-        return float(plain)
-    except ValueError:
-        return None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from core.numbers import measured
 from core.words import content_words, words
 from generation.ranges import fits, holds_number
 
-_CELL = re.compile(r"\s*\|\s*|\t")
-_FIGURE = re.compile(r"\W*\d[\d.,\s]*\W*(?:[a-z]{1,3}\b\W*)?", re.IGNORECASE)
+_CELL = re.compile(r"\|\s*|(?<!\s)\s+\|\s*|\t")
+_UNIT = re.compile(r"[^\w]*(?:[a-z]{1,3}\b[^\w]*)?", re.IGNORECASE)
+"""What may stand behind a figure that alone fills its cell."""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 SHORT_YEAR = re.compile(r"\b(?:FY|fiscal(?: year)?)\s?['’]?(\d{2})\b", re.IGNORECASE)
 _HEAD_UNIT = re.compile(r"\b[Ii]n ([^\W\d_]+)|\(([^\W\d_]+)\)")
@@ -27,7 +29,8 @@ def label_of(row: str) -> str:
     """Return what names a row: its cells before the first figure, the first cell where all are words."""
     found: list[str] = []
     for cell in cells(row):
-        if _FIGURE.fullmatch(cell):
+        figure = measured(cell)
+        if figure and _UNIT.fullmatch(figure[1]):
             break
         found.append(cell)
     named = [cell for cell in found if cell]

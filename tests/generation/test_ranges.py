@@ -1,6 +1,6 @@
 import pytest
 
-from generation.ranges import holds_number
+from generation.ranges import fits, holds_number
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,20 @@ from generation.ranges import holds_number
 )
 def test_a_numbered_thing_is_told_from_others_of_its_kind(question: str, text: str, held: bool | None) -> None:
     assert holds_number(question, text) is held
+
+
+@pytest.mark.parametrize(
+    ("question", "tier", "held"),
+    [
+        ("What is the phone number after 10 years?", "Call the phone numbness line. 15+ years: 5 weeks", False),
+        ("How often may 3 users log in?", "Up to 5 users", True),
+        ("What do 500 users pay?", "Up to 1,000 users", True),
+        ("What do 500 users pay?", "Up to 1.000 users", True),
+        ("What do 1,500 users pay?", "Up to 1.000 users", False),
+        ("What do 2 users pay?", "1,5 to 3 users", True),
+        ("What is the phone number?", "One numb thing", None),
+        ("How often may I come?", "Between 3 and 15 mays", None),
+    ],
+)
+def test_an_amount_is_a_whole_number_with_its_thousands(question: str, tier: str, held: bool | None) -> None:
+    assert fits(question, tier) is held

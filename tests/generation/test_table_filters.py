@@ -97,3 +97,65 @@ def test_of_an_extreme_that_no_column_tells_no_row_is_the_answer(tmp_path: Path)
     assert len(not_ordered("Which product is the largest?", passages)) == 3
     assert not not_ordered("Which product is in Shed 1?", passages)
     assert QuoteGenerator(load_settings(tmp_path)).choose("Which product is the largest?", passages) == []
+
+
+PRICES = """| Plan | Price a month | Needs a contract |
+|---|---|---|
+| Small | 10 | no |
+| Middle | 20 | no |
+| Large | 30 | yes |
+"""
+TARIFE_10 = PRICES.replace("Plan | Price a month", "Tarif | Preis")
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which plans do not cost more than 15?", ["Small"]),
+        ("Which plans cost not more than 15?", ["Small"]),
+        ("Which plans cost no more than 20?", ["Small", "Middle"]),
+        ("Which plans don’t cost less than 20?", ["Middle", "Large"]),
+        ("Which plans do not have a price over 15?", ["Small"]),
+        ("Which plans have no price under 20?", ["Middle", "Large"]),
+        ("Which plans cost no less than 20?", ["Middle", "Large"]),
+        ("Which plans that are not for students cost more than 15?", []),
+        ("Which plans that need no contract and cost more than 15 are there?", []),
+        ("Which plans cost more than 15 and do not need a contract?", []),
+        ("Which plan is not the cheapest?", []),
+        ("What plans has Dover 5 times?", []),
+    ],
+)
+def test_a_denied_bound_is_its_complement_and_another_denial_is_left_to_the_reader(
+    question: str, expected: list[str]
+) -> None:
+    assert met(question, PRICES) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Welche Tarife kosten nicht mehr als 15 Euro?", ["Small"]),
+        ("Welche Tarife kosten nicht weniger als 20 Euro?", ["Middle", "Large"]),
+        ("Welche Tarife, die keinen Vertrag verlangen, kosten mehr als 15 Euro?", []),
+    ],
+)
+def test_a_denied_bound_in_german(question: str, expected: list[str]) -> None:
+    assert met(question, TARIFE_10) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "small", "large", "expected"),
+    [
+        ("Which plans cost more than 950 euros?", "900", "1,250", ["Large"]),
+        ("Welche Tarife kosten mehr als 950 Euro im Monat?", "900", "1.250", ["Large"]),
+        ("Welche Tarife kosten mehr als 1.000 Euro im Monat?", "900,50", "1.250,00", ["Large"]),
+        ("Which plans cost more than 950 euros?", "900", "1.250", []),  # a thousand and more, or one and a quarter
+        ("Which plans cost more than 0.5 euros?", "0.125", "1.250", ["Large"]),
+        ("Which plans cost less than 0 euros?", "-4", "1", ["Small"]),
+    ],
+)
+def test_figures_are_read_as_their_column_and_the_question_write_them(
+    question: str, small: str, large: str, expected: list[str]
+) -> None:
+    table = f"| Plan Tarif | Price Preis |\n|---|---|\n| Small | {small} |\n| Large | {large} |\n"
+    assert met(question.replace("Tarife", "Tarif"), table) == expected

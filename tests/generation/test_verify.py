@@ -7,6 +7,7 @@ import pytest
 from core.settings import Settings, load_settings
 from core.types import Draft, Evidence, Message
 from generation.answerable import Answerability
+from generation.exact import mismatch
 from generation.generators import write_draft
 from generation.passages import passage_text, passages_of
 from generation.quote import QuoteGenerator
@@ -160,3 +161,18 @@ def test_one_of_several_equal_replies_is_cited_after_its_own_question(settings: 
     assert [citation.quote for citation in done.citations] == [f"Q: {asked[1]}", f"Q: {asked[1]}\nA: No."]
     released = list(Verifier(settings).verify_stream(asked[1], iter(told), evidence))
     assert tuple(citation for item in released for citation in item.citations) == done.citations
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        ("The discount is 35 Prozent of it.", "The discount is 3,5 Prozent of it."),
+        ("The fee is 7 Euro a year.", "The fee is 7.000 Euro a year."),
+        ("The fee is 251 Euro a year.", "The fee is 25¹ Euro a year."),
+    ],
+)
+def test_a_number_that_is_another_in_every_reading_is_unsupported(settings: Settings, claim: str, told: str) -> None:
+    (passage,) = passages_of(evidence_of(told))
+    assert mismatch(claim, passage) == "number"
+    (same,) = passages_of(evidence_of(told.replace("7.000", "7000").replace("25¹", "25")))
+    assert mismatch(told, same) is None
