@@ -41,7 +41,7 @@ def fragments(text: str, passages: Sequence[Passage]) -> list[Found]:
     told = text.strip(" .;:,")
     if not told or len(told.split()) > MOST_WORDS:
         return []
-    pattern = re.compile(rf"(?<!\w){_loose(told)}(?!\w)", re.IGNORECASE)
+    pattern = re.compile(standing(told), re.IGNORECASE)
     found = []
     for passage in passages:
         length = passage.unit.end - passage.unit.start
@@ -84,5 +84,10 @@ def _pointed_at(question: str, found: Sequence[Found], passages: Sequence[Passag
     return pointed
 
 
-def _loose(text: str) -> str:
-    return r"\s+".join(re.escape(word) for word in text.split())
+def standing(text: str) -> str:
+    """Return a pattern that finds words where they stand by themselves, whatever the white space between them.
+
+    Not within a longer word, nor where a number goes on or begins earlier: 3 does not stand in 3.5, 3:30, 3–5, -3 or 3 %.
+    """
+    words = r"\s+".join(re.escape(word) for word in text.split())
+    return rf"(?<!\w)(?<!\d[.,:/])(?<![-−–](?=\d)){words}(?!\w)(?![.,:/–-]?\d)(?:(?<!\d)|(?!\s?%))"

@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.types import Citation, Claim, Draft, Evidence, Support
 from generation.cite import Checked, Composer, DraftClaim, Place, claims_as_written, parse_draft
 from generation.exact import AT_MOST, mismatch
-from generation.fragments import answering, fragments
+from generation.fragments import answering, fragments, standing
 from generation.passages import Passage, flat, passage_text, passages_of
 from generation.prompts import NOT_FOUND
 from generation.support import Limits, limits, support_scores
@@ -140,7 +140,10 @@ class Verifier:
             if part is None:
                 return [Checked(claim, "unsupported", 0.0, ())]
             return _in_its_sentence(claim, part.passage)
-        pattern = re.compile(r"\s+".join(re.escape(word) for word in claim.text.split()))
+        told = claim.text.rstrip(" .")
+        if not told:
+            return None
+        pattern = re.compile(rf"{standing(told)}\.?")  # after the claim the passage may go on
         for item in sorted(grounds.evidence, key=lambda item: item.marker not in claim.markers):
             match = pattern.search(item.hit.chunk.text)
             if match:

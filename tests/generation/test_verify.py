@@ -7,7 +7,9 @@ import pytest
 from core.settings import Settings, load_settings
 from core.types import Draft, Evidence, Message
 from generation.answerable import Answerability
+from generation.cite import parse_draft
 from generation.exact import mismatch
+from generation.fragments import fragments
 from generation.generators import write_draft
 from generation.passages import passage_text, passages_of
 from generation.quote import QuoteGenerator
@@ -176,3 +178,29 @@ def test_a_number_that_is_another_in_every_reading_is_unsupported(settings: Sett
     assert mismatch(claim, passage) == "number"
     (same,) = passages_of(evidence_of(told.replace("7.000", "7000").replace("25¹", "25")))
     assert mismatch(told, same) is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        ("The late fee is 3. [1]", "The late fee is 3.5%."),
+        ("The late fee is 3 [1]", "The late fee is 3 % of the sum due each month."),
+        ("The late fee is 15 [1]", "The late fee is 150 euros and is due at once."),
+        ("The crew is 3. [1]", "The crew is 3–5 people on most days of a week."),
+        ("5 hours a week are paid. [1]", "They say that 1.5 hours a week are paid."),
+        ("3 degrees are the limit. [1]", "In the hall −3 degrees are the limit."),
+        ("The form is for rent. [1]", "The form is for rental cars of guests."),
+    ],
+)
+def test_words_that_go_on_in_the_passage_do_not_stand_in_it(settings: Settings, claim: str, told: str) -> None:
+    done = Verifier(settings).verify("", Draft(claim, "vllm", "m"), evidence_of(told))
+    assert all(checked.score < 1.0 for checked in done.claims)
+    (fragment,) = parse_draft(claim, (1,))
+    assert fragments(fragment.text, passages_of(evidence_of(told))) == []
+
+
+def test_words_that_stand_in_the_passage_are_quoted_with_their_stop(settings: Settings) -> None:
+    told = "By the rules of 2024 the late fee is 3.5%. More is never charged."
+    done = Verifier(settings).verify("", Draft("the late fee is 3.5%. [1]", "vllm", "m"), evidence_of(told))
+    assert [claim.score for claim in done.claims] == [1.0]
+    assert [citation.quote for citation in done.citations] == ["the late fee is 3.5%."]
