@@ -87,7 +87,7 @@ def _pointed_at(question: str, found: Sequence[Found], passages: Sequence[Passag
 def standing(text: str) -> str:
     """Return a pattern that finds words where they stand by themselves, whatever the white space between them.
 
-    Not within a longer word, nor where a number goes on or begins earlier: 3 does not stand in 3.5, 3:30, 3–5, -3 or 3 %.
+    Not within a longer word, nor where a number goes on or begins earlier: 3 is not in 3.5, 3:30, 3–5, -3 or 3 %.
     """
     words = r"\s+".join(re.escape(word) for word in text.split())
     return rf"(?<!\w)(?<!\d[.,:/])(?<![-−–](?=\d)){words}(?!\w)(?![.,:/–-]?\d)(?:(?<!\d)|(?!\s?%))"
