@@ -32,5 +32,13 @@ def parse_epub(request: ParseRequest) -> RawDocument:
         for reference in (e.get("idref") for e in book.iter() if local(e) == "itemref"):
             name = posixpath.normpath(posixpath.join(folder, unquote(items.get(reference, ""))))
             if name in package.names:
-                raw.blocks += parse_html(package.read(name)).blocks
+                _add(raw, parse_html(package.read(name), of_book=True))
     return raw
+
+
+def _add(raw: RawDocument, page: RawDocument) -> None:
+    """Add a page of a book to it, with what was left out."""
+    raw.blocks += page.blocks
+    raw.warnings += [warning for warning in page.warnings if warning not in raw.warnings]
+    if hidden := page.counts.get("hidden_text"):
+        raw.counts["hidden_text"] = [*raw.counts.get("hidden_text", []), *hidden][:20]

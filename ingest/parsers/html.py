@@ -2,56 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.encodings import guess_encoding
+from ingest.parsers.html_left_out import UNREAD, Furniture, is_hidden
 from ingest.parsers.lists import BULLET, item_text
 from ingest.parsers.tables import Cell, markdown_table, spread_cells
 from ingest.parsers.text import decode
 
-_DROP = {
-    "script", "style", "noscript", "template", "nav", "svg", "canvas", "iframe", "object", "embed", "button", "select",
-    "input", "textarea", "head", "video", "audio", "map", "dialog", "datalist",
-}  # fmt: skip
 _BLOCKS = {
     "p", "div", "section", "article", "main", "body", "html", "dl", "dt", "dd", "blockquote", "figure",
     "figcaption", "address", "details", "summary", "form", "fieldset", "hr", "center", "header", "footer", "aside",
     "legend", "caption", "tr", "td", "th", "tbody", "thead", "tfoot", "title",
 }  # fmt: skip
-_BOILERPLATE_ROLES = {"navigation", "banner", "contentinfo", "search", "menu", "menubar", "complementary"}
-_BOILERPLATE_NAMES = re.compile(
-    r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|breadcrumbs?|cookie|cookies|sidebar|skip-link|skiplink|site-footer|"
-    r"site-header|social|share|pagination|toolbar|usa-banner)(?:$|[\s_-])",
-    re.IGNORECASE,
-)
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|em|rem|%)?\s*(?:;|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|$)|"
-    r"(?:left|top|text-indent)\s*:\s*-\d{3,}",
-    re.IGNORECASE,
-)
-_COLOUR = re.compile(r"(?:^|;)\s*color\s*:\s*(#fff(?:fff)?|white|rgba?\(\s*255\s*,\s*255\s*,\s*255)", re.IGNORECASE)
-_BACKGROUND = re.compile(r"background", re.IGNORECASE)
+MAX_DEPTH = 2048  # of libxml2
+_TOO_DEEP = "Excessive depth"
 _BREAK = "\x0b"  # stands for <br> while other white space collapses
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_SPACED = {*_BLOCKS, *_HEADINGS, "br", "li", "ul", "ol", "pre", "select", "button"}  # what parts words in a cell
 
 
-def parse_html(content: bytes) -> RawDocument:
-    """Read an HTML page."""
+def parse_html(content: bytes, *, of_book: bool = False) -> RawDocument:
+    """Read an HTML page; of the pages of a book all is text but its navigation."""
     from lxml import html as lxml_html
 
     content = _without_wide_characters(content)
-    parser = lxml_html.HTMLParser(encoding=_encoding(content), no_network=True, remove_comments=True, remove_pis=True)
+    parser = lxml_html.HTMLParser(
+        encoding=_encoding(content), no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
+    )
     root = lxml_html.document_fromstring(content or b"<html/>", parser=parser)
     title = root.findtext(".//title")
-    walker = _Walker(root)
+    walker = _Walker(Furniture.nothing() if of_book else Furniture.of(root))
     walker.walk(root)
-    walker.flush()
-    blocks = walker.blocks
-    return RawDocument(blocks, "text/html", "html", title=_page_title(blocks, title), counts=walker.counts())
+    raw = RawDocument(walker.blocks, "text/html", "html", title=_page_title(walker.blocks, title))
+    raw.counts, raw.warnings = walker.counts(), walker.warnings()
+    if any(_TOO_DEEP in error.message for error in parser.error_log):
+        raw.warnings.append(f"elements nested more than {MAX_DEPTH} deep were left out")
+    return raw
 
 
 def _page_title(blocks: list[Block], stated: str | None) -> str | None:
@@ -86,12 +76,15 @@ def _encoding(content: bytes) -> str | None:
 
 
 class _Walker:
-    """Walks a tree in order, gathering inline text until a block element ends it."""
+    """Walks a tree in order, gathering inline text until a block element ends it.
 
-    def __init__(self, root: Any) -> None:
+    A step is a generator that yields the elements to visit before it goes on: recursion ends where pages nest deep.
+    """
+
+    def __init__(self, furniture: Furniture) -> None:
         self.blocks: list[Block] = []
-        self.hidden: list[str] = []
-        self.boilerplate = 0
+        self._furniture = furniture
+        self._hidden: list[str] = []
         self._inline: list[str] = []
         self._kind: Kind = "text"
         self._level = 0
@@ -99,98 +92,111 @@ class _Walker:
         """Of each list around: its numbers, nothing where it has bullets."""
         self._mark = ""
         """What stands before the next text, the first of its item."""
-        self._keep_named = not _named_boilerplate_is_small(root)
 
     def counts(self) -> dict[str, Any]:
         """Return what was left out."""
-        found: dict[str, Any] = {"boilerplate_elements": self.boilerplate}
-        if self.hidden:
-            found["hidden_text"] = [text[:200] for text in self.hidden[:20]]
+        found: dict[str, Any] = {"boilerplate_elements": self._furniture.count}
+        if self._hidden:
+            found["hidden_text"] = [text[:200] for text in self._hidden[:20]]
+        if self._furniture.left_out:
+            found["boilerplate_text"] = [text[:200] for text in self._furniture.left_out[:20]]
         return found
 
-    def walk(self, node: Any) -> None:
+    def warnings(self) -> list[str]:
+        """Return what a reader should know of what was left out."""
+        return self._furniture.warnings()
+
+    def walk(self, root: Any) -> None:
+        """Visit an element and all inside it."""
+        steps = [self._visit(root)]
+        while steps:
+            inner = next(steps[-1], None)
+            if inner is None:
+                steps.pop()
+            else:
+                steps.append(self._visit(inner))
+        self.flush()
+
+    def _visit(self, node: Any) -> Iterator[Any]:
         """Visit an element and its tail."""
         tag = node.tag if isinstance(node.tag, str) else ""
         if tag and not self._left_out(node, tag):
-            self._element(node, tag)
+            yield from self._element(node, tag)
         if node.tail:
             self._inline.append(node.tail)
 
     def _left_out(self, node: Any, tag: str) -> bool:
-        if tag in _DROP:
-            self.boilerplate += tag == "nav"
+        if tag in UNREAD:
+            self._furniture.count += tag == "nav"
             if tag in ("select", "button"):
                 self._inline.append(" ")
             return True
-        if _is_hidden(node):
-            text = " ".join("".join(node.itertext()).split())
-            if text:
-                self.hidden.append(text)
+        if is_hidden(node):
+            _note_hidden(node, self._hidden)
             return True
-        if _is_boilerplate(node, tag, not self._keep_named):
-            self.boilerplate += 1
-            return True
-        return False
+        return self._furniture.holds(node, tag)
 
-    def _element(self, node: Any, tag: str) -> None:
+    def _element(self, node: Any, tag: str) -> Iterator[Any]:
         if tag in _HEADINGS:
-            self._block(node, "heading", _HEADINGS[tag])
+            yield from self._block(node, "heading", _HEADINGS[tag])
         elif tag == "table":
-            self._table(node)
+            yield from self._table(node)
         elif tag == "pre":
             self.flush()
             self.blocks.append(Block("code", "".join(node.itertext())))
         elif tag == "li":
-            self._item(node)
+            yield from self._item(node)
         elif tag in ("ul", "ol"):
-            self._list(node, tag)
+            yield from self._list(node, tag)
         elif tag == "br":
             self._inline.append(_BREAK)
         elif tag == "img":
             self._inline.append(f" {node.get('alt') or ''} ")
         elif tag in _BLOCKS:
             self.flush()
-            self._children(node)
+            yield from self._children(node)
             self.flush()
         else:
-            self._children(node)
+            yield from self._children(node)
 
-    def _block(self, node: Any, kind: Kind, level: int) -> None:
+    def _block(self, node: Any, kind: Kind, level: int) -> Iterator[Any]:
         self.flush()
         before = (self._kind, self._level)
         self._kind, self._level = kind, level
-        self._children(node)
+        yield from self._children(node)
         self.flush()
         self._kind, self._level = before
 
-    def _list(self, node: Any, tag: str) -> None:
+    def _list(self, node: Any, tag: str) -> Iterator[Any]:
         self.flush()
         self._counts.append(count(_span(node, "start")) if tag == "ol" else None)
-        self._children(node)
+        yield from self._children(node)
         self.flush()
         self._counts.pop()
 
-    def _item(self, node: Any) -> None:
+    def _item(self, node: Any) -> Iterator[Any]:
         self.flush()
         counted = self._counts[-1] if self._counts else None
         self._mark = BULLET if counted is None else f"{next(counted)}."
-        self._block(node, "list", 0)
+        yield from self._block(node, "list", 0)
         self._mark = ""
 
-    def _children(self, node: Any) -> None:
+    def _children(self, node: Any) -> Iterator[Any]:
         if node.text:
             self._inline.append(node.text)
-        for child in node:
-            self.walk(child)
+        yield from node
 
-    def _table(self, node: Any) -> None:
+    def _table(self, node: Any) -> Iterator[Any]:
         self.flush()
-        rows = [row for row in spread_cells([_cells(row) for row in node.iter("tr")]) if any(row)]
+        hidden: list[str] = []
         nested = node.find(".//table") is not None
-        if nested or len(rows) < 2 or max(len([cell for cell in row if cell]) for row in rows) < 2:
-            self._children(node)  # a table used for layout
+        rows = [] if nested else spread_cells([_cells(row, hidden) for row in node.iter("tr")])
+        rows = [row for row in rows if any(row)]
+        if len(rows) < 2 or max(len([cell for cell in row if cell]) for row in rows) < 2:
+            yield from self._children(node)  # a table used for layout
             self.flush()
             return
+        self._hidden += hidden
         caption = node.findtext("caption")
         if caption and caption.strip():
             self.blocks.append(Block("text", " ".join(caption.split())))
@@ -207,9 +213,10 @@ class _Walker:
         self._inline = []
 
 
-def _cells(row: Any) -> list[Cell]:
+def _cells(row: Any, hidden: list[str]) -> list[Cell]:
+    """Return the cells of a row; what they hide is noted."""
     return [
-        Cell(" ".join(" ".join(_visible_text(cell)).split()), _span(cell, "colspan"), _span(cell, "rowspan"))
+        Cell(" ".join(_visible_text(cell, hidden).split()), _span(cell, "colspan"), _span(cell, "rowspan"))
         for cell in row
         if cell.tag in ("td", "th")
     ]
@@ -220,44 +227,27 @@ def _span(cell: Any, name: str) -> int:
     return int(value) if value.isdigit() and len(value) < 4 else 1
 
 
-def _visible_text(node: Any) -> list[str]:
-    if not isinstance(node.tag, str) or node.tag in _DROP or _is_hidden(node):
-        return []
-    parts = [node.text or ""]
-    for child in node:
-        parts += _visible_text(child)
-        parts.append(child.tail or "")
-    return parts if node.tag not in ("p", "div", "br", "li") else [" ", *parts, " "]
+def _visible_text(cell: Any, hidden: list[str]) -> str:
+    from lxml.etree import iterwalk
+
+    parts: list[str] = []
+    walk = iterwalk(cell, events=("start", "end"))
+    for event, node in walk:
+        if node.tag in _SPACED:
+            parts.append(" ")
+        if event == "end":
+            parts.append(node.tail or "" if node is not cell else "")
+        elif not isinstance(node.tag, str) or node.tag in UNREAD:
+            walk.skip_subtree()
+        elif is_hidden(node):
+            _note_hidden(node, hidden)
+            walk.skip_subtree()
+        else:
+            parts.append(node.text or "")
+    return "".join(parts)
 
 
-def _is_hidden(node: Any) -> bool:
-    if node.get("hidden") is not None or node.tag == "input":
-        return True
-    style = node.get("style")
-    if not style:
-        return False
-    return bool(_HIDDEN.search(style)) or (bool(_COLOUR.search(style)) and not _BACKGROUND.search(style))
-
-
-def _is_boilerplate(node: Any, tag: str, by_name: bool) -> bool:
-    if tag in ("header", "footer", "aside"):
-        inside = any(parent.tag in ("main", "article") for parent in node.iterancestors())
-        return not inside and node.find(".//h1") is None
-    if (node.get("role") or "").lower() in _BOILERPLATE_ROLES:
-        return True
-    return by_name and _named(node)
-
-
-def _named(node: Any) -> bool:
-    if node.tag not in ("div", "ul", "ol", "section", "p", "a", "table"):
-        return False
-    return bool(_BOILERPLATE_NAMES.search(f"{node.get('class') or ''} {node.get('id') or ''}"))
-
-
-def _named_boilerplate_is_small(root: Any) -> bool:
-    """Tell whether leaving out elements named like navigation loses less than half of the words."""
-    total = sum(len(text) for text in root.itertext())
-    named = sum(
-        len("".join(node.itertext())) for node in root.iter("div", "ul", "ol", "section", "table") if _named(node)
-    )
-    return named < total / 2
+def _note_hidden(node: Any, hidden: list[str]) -> None:
+    text = " ".join("".join(node.itertext()).split())
+    if text:
+        hidden.append(text)
