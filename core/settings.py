@@ -152,7 +152,7 @@ class RailPolicy(Section):
     """What one rail does when its score passes its threshold."""
 
     action: Literal["allow", "flag", "redact", "block"] | None = None
-    threshold: float | None = None
+    threshold: float | None = Field(default=None, ge=0, le=1)
     fail: Literal["open", "closed"] | None = None
     enabled: bool = True
     collections: dict[str, Literal["allow", "flag", "redact", "block"]] = Field(default_factory=dict)

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.types import RailStage
-from guardrails.pii_types import SENSITIVE, family
+from guardrails.pii_types import SENSITIVE, TAGGED, family, kinds_named
 from guardrails.rail import Context, Finding
 
 if TYPE_CHECKING:
     from models.adapters import Classifier
 
 ADAPTER = "pii"
-TAGGED = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "DATE_TIME", "AGE", "NRP", "TITLE"})
-"""Kinds only the tagger finds; a policy that does not name one of them never runs it."""
 _MENTIONED = 0.4
 _SCAN_CHARACTERS = 200_000
 
@@ -45,8 +43,13 @@ class Pii:
     threshold = 0.5
 
     def __init__(self, classifier: Classifier, redact: Iterable[str] = ()) -> None:
+        """Redact these kinds, or with none named the `SENSITIVE` ones.
+
+        Raises:
+            InvalidSetting: a kind is none that is ever found.
+        """
         self._classifier = classifier
-        self._redact = frozenset(family(kind) for kind in redact) or SENSITIVE
+        self._redact = kinds_named(redact) or SENSITIVE
 
     def check(self, context: Context) -> Finding:
         """Score 1 when a kind the policy names is found, 0.4 when only others are; redact the named kinds."""

@@ -29,7 +29,6 @@ with without_transformers():
         PhoneRecognizer,
         UsItinRecognizer,
         UsLicenseRecognizer,
-        UsPassportRecognizer,
         UsSsnRecognizer,
     )
 
@@ -49,6 +48,9 @@ _LICENCE = (
 """Driving licences as states print them, in groups, of which Presidio's pattern takes the first for the whole."""
 _LICENCE_WORDS = ["driver", "driving", "license", "licence", "permit"]
 """Not Presidio's `lic`: words are looked for inside words, and `policy` and `public` hold it."""
+
+_PASSPORT_WORDS = ["passport", "reisepass", "passeport", "pasaporte"]
+"""Not Presidio's `us`, `document` and `travel`, beside which any nine digits were a passport's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,6 @@ def _engine() -> AnalyzerEngine:
         PhoneRecognizer(supported_regions=_REGIONS, context=_PHONE_WORDS),
         UsItinRecognizer(),
         UsLicenseRecognizer(context=_LICENCE_WORDS),
-        UsPassportRecognizer(),
         UsSsnRecognizer(patterns=_ssn_beside_a_word()),
         *_own(),
         *national_ids(),
@@ -148,6 +149,7 @@ def _own() -> list[PatternRecognizer]:
         pattern("PHONE_NUMBER", r"(?<![\w.-])(?:001-)?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?: ?x\d{1,5})?(?![\w-])", 0.7),
         pattern("PHONE_NUMBER", r"(?<![\w.-])0\d(?:[. ]\d\d){4}(?![\w.-])", 0.7),
         pattern("US_DRIVER_LICENSE", _LICENCE, 0.3, *_LICENCE_WORDS),
+        pattern("PASSPORT", r"\b(?:\d{9}|[A-Z]\d{8})\b", BESIDE_A_WORD, *_PASSPORT_WORDS),
         pattern("UK_NINO", r"\b(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b", 0.7),
         Checked("UK_NHS", r"\b\d{3}([ -]?)\d{3}\1\d{4}\b", NhsRecognizer().validate_result, ["nhs"], alone=False),
     ]

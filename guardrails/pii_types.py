@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import re
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+
+from core.errors import InvalidSetting
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {
@@ -23,6 +27,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "EMAIL": "EMAIL_ADDRESS",
         "IBAN": "IBAN_CODE",
         "SSN": "US_SSN",
+        "US_PASSPORT": "PASSPORT",
     }
 )
 SPACY_FAMILY: Mapping[str, str] = MappingProxyType(
@@ -47,13 +52,33 @@ SENSITIVE = frozenset(
         "UK_NINO",
         "US_ITIN",
         "CRYPTO",
-        "MEDICAL_LICENSE",
         "NATIONAL_ID",
     }
 )
 """Numbers that identify somebody to an authority or a bank: these are redacted, the others only reported."""
+TAGGED = frozenset({"PERSON", "LOCATION", "ORGANIZATION", "DATE_TIME", "AGE", "NRP", "TITLE"})
+"""Kinds only the tagger finds; a policy that does not name one of them never runs it."""
+KINDS = SENSITIVE | TAGGED | {"EMAIL_ADDRESS", "IP_ADDRESS", "PHONE_NUMBER", "URL"}
+"""All kinds that are ever found."""
 
 
 def family(name: str) -> str:
     """Return the kind a name stands for: addresses and towns are both `LOCATION`."""
     return FAMILIES.get(name, name)
+
+
+def kinds_named(names: Iterable[str]) -> frozenset[str]:
+    """Return the kinds that a setting names, in any case.
+
+    Raises:
+        InvalidSetting: one is never found; naming it would leave what was meant as it stands.
+    """
+    kinds = set()
+    for name in names:
+        kind = family(re.sub(r"[\s-]+", "_", name.strip().upper()))
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind, sorted({*KINDS, *FAMILIES}), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(KINDS))}"
+            raise InvalidSetting(f"rails.pii_redact: {name!r} is no kind of personal data; {hint}")
+        kinds.add(kind)
+    return frozenset(kinds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from core.errors import InvalidInput
+from core.errors import InvalidSetting
 from core.settings import RailPolicy, RailSettings
 from core.types import Action, RailStage
 
@@ -93,19 +93,19 @@ def check_policy(settings: RailSettings, known: Iterable[str]) -> None:
     """Refuse a policy that could not be kept: in silence, it would leave a text less guarded than somebody thinks.
 
     Raises:
-        InvalidInput: a key of `[rails.policy]` names no rail, or asks one to redact that cannot.
+        InvalidSetting: a key of `[rails.policy]` names no rail, or asks one to redact that cannot.
     """
     names = {*known, *OPTIONAL}
     for key, policy in settings.policy.items():
         stage, dot, rail = key.rpartition(".")
         if rail not in names or (dot and stage not in _BLOCK):
-            raise InvalidInput(f"rails.policy.{key}: no such rail. Known: {', '.join(sorted(names))}")
+            raise InvalidSetting(f"rails.policy.{key}: no such rail. Known: {', '.join(sorted(names))}")
         if "redact" not in (policy.action, *policy.collections.values()):
             continue
         if rail in CANNOT_REDACT:
-            raise InvalidInput(f"rails.policy.{key}: {rail} cannot redact, it judges a whole text; use flag or block")
+            raise InvalidSetting(f"rails.policy.{key}: {rail} cannot redact, it judges a whole text; use flag or block")
         if stage == "ingest":
-            raise InvalidInput(
+            raise InvalidSetting(
                 f"rails.policy.{key}: cannot redact, documents are stored as they are; use flag or block"
             )
 

@@ -43,8 +43,8 @@ class Rails:
         """Build every rail the settings ask for, your own included; heavy parts load at their first use.
 
         Raises:
-            InvalidInput: the policy names a rail that does not exist or asks one for what it cannot do, or a pattern
-                does not compile.
+            InvalidSetting: the policy names a rail that does not exist or asks one for what it cannot do, a kind of
+                personal data that is not known, or a pattern that does not compile.
         """
         return cls(settings, classifier, build_rails(settings, classifier))
 

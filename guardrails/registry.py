@@ -30,7 +30,7 @@ def build_rails(settings: Settings, classifier: Classifier) -> list[Rail | Class
     """Return the rails the settings ask for, in the order they run: what takes text out before what judges it.
 
     Raises:
-        InvalidInput: a blocked pattern or a rail of another package cannot be used.
+        InvalidInput: a blocked pattern, a kind of personal data or a rail of another package cannot be used.
     """
     policy = settings.rails
     rails: list[Rail | ClassifierRail] = [

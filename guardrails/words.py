@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from core.errors import InvalidInput
+from core.errors import InvalidSetting
 from core.types import RailStage
 from guardrails.normalise import plain
 from guardrails.rail import Context, Finding
@@ -45,4 +45,4 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.IGNORECASE)
     except re.error as error:
-        raise InvalidInput(f"rails.blocked_patterns: {pattern!r} is no regular expression: {error}") from error
+        raise InvalidSetting(f"rails.blocked_patterns: {pattern!r} is no regular expression: {error}") from error

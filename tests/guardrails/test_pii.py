@@ -1,9 +1,12 @@
 """Numbers that identify somebody are found, checked and redacted; numbers that only look like them are not."""
 
 import pytest
+from pydantic import ValidationError
 
+from core.errors import InvalidInput
+from core.settings import RailPolicy
 from guardrails.pii import Pii, find_pii
-from guardrails.pii_types import SENSITIVE
+from guardrails.pii_types import FAMILIES, KINDS, SENSITIVE, family
 from guardrails.rail import Context
 
 FOUND = [
@@ -53,6 +56,9 @@ FOUND = [
     ("NI number AB 12 34 56 C", "UK_NINO"),
     ("NHS number 943 476 5919", "UK_NHS"),
     ("ssn 215 40 1905", "US_SSN"),
+    ("my US passport number is 912803456", "PASSPORT"),
+    ("Passport A12803456", "PASSPORT"),
+    ("Reisepass 912803456", "PASSPORT"),
 ]
 PASSED = [
     "Order 1234567890123456 was shipped.",
@@ -101,6 +107,8 @@ PASSED = [
     "Discard parcel 345678901234.",
     "Take 5000550000000029 of them.",
     "Item 806433584_36704-37207-0-503",
+    "Attach document 912803456 to the travel form.",
+    "Ship 912803456 to us.",
 ]
 REDACTED = [
     *(text for text, kind in FOUND if kind in SENSITIVE),
@@ -162,6 +170,37 @@ def test_a_driving_licence_is_redacted_whole(number):
 def test_the_policy_says_what_is_redacted(classifier):
     finding = Pii(classifier, ["EMAIL"]).check(Context("output", "Pay with 4111 1111 1111 1111 or mail a@example.org."))
     assert finding.redacted == "Pay with 4111 1111 1111 1111 or mail [email address]."
+
+
+@pytest.mark.parametrize("name", ["email", "Email-Address", " EMAIL_ADDRESS "])
+def test_a_kind_is_named_in_any_case(name):
+    finding = Pii(None, [name]).check(Context("output", "Mail a@example.org."))  # type: ignore[arg-type]
+    assert finding.redacted == "Mail [email address]."
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("PERSN", "did you mean PERSON"), ("credit_cards", "did you mean CREDIT_CARD"), ("", "known")],
+)
+def test_a_kind_that_is_never_found_is_refused(open_rails, name, hint):
+    with pytest.raises(InvalidInput, match=rf"rails\.pii_redact.*{hint}"):
+        open_rails(pii_redact=[name])
+
+
+def test_the_known_kinds_are_those_that_are_found(classifier):
+    from guardrails.pii_engine import _engine
+
+    patterns = {"CREDIT_CARD", *_engine().get_supported_entities("en")}
+    tagged = {label for label in classifier.card("pii")["labels"] if label != "O"}
+    assert {family(name) for name in patterns | tagged} == KINDS
+    assert set(FAMILIES.values()) <= KINDS
+    assert {family(name) for name in patterns} >= SENSITIVE
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.01, 95.0])
+def test_a_threshold_beyond_every_score_is_refused(threshold):
+    with pytest.raises(ValidationError, match="threshold"):
+        RailPolicy(threshold=threshold)
 
 
 def test_names_are_tagged(classifier):
