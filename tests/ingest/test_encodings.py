@@ -68,3 +68,50 @@ def test_a_recoded_html_mail_is_read_as_what_it_is_not_as_what_it_says() -> None
 @pytest.mark.parametrize("content", [b"text with\0a zero inside", b"first\0second\0third\0", b"\0at the start of it"])
 def test_a_zero_or_two_make_no_binary_of_a_text(read, content: bytes) -> None:
     assert read("a.txt", content).text == content.replace(b"\0", b"").decode()
+
+
+GOODS = "社員番号,氏名,部署\n00123,山田太郎,営業部\n00456,佐藤花子,経理部\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Name;Ort\nMüller;Köln\n", "cp1252"),
+        ("Name;City\nJosé Díaz;Málaga\nFrançois;Orléans\n", "cp1252"),
+        ("Nom;Prénom;Ville\nLefèvre;Hélène;Nîmes\n", "cp1252"),
+        ("Nom;Prénom;Ville\nLefèvre;Hélène;Nîmes\n", "cp850"),
+        ("Señor Núñez;España\n", "cp1252"),
+        ("GRÖSSE;MENGE\nÄPFEL;3\n", "cp1252"),
+        ("MÜLLER GMBH;KÖLN\nSTRAßE\n", "cp1252"),
+        ("Name;Preis\nHelm;19,90 €\nSeil;5 €\n", "cp1252"),
+        ("Sensor;Temp\nS1;21,5 °C\nS2;19 °C\n", "cp1252"),
+        ("Temp 20°C to 25°C, 5 µm\n", "cp1252"),
+        ("½ cup, 3¼ in, 10²\n", "cp1252"),
+        ("don’t\n", "cp1252"),
+        ("Ad;Bölüm\nAyşe Yıldız;Satış\nİsmail Çağlar;Üretim\n", "cp1254"),
+        ("Imię;Dział\nŁukasz;Księgowość\nŻaneta;Sprzedaż\n", "cp1250"),
+        ("Jméno;Oddělení\nJiří Novák;Účtárna\nŠárka Dvořáková;Prodej\n", "cp1250"),
+        ("Цена;Товар\n12;Стол\n", "cp1251"),
+        ("Όνομα;Τμήμα\nΠαπαδόπουλος;Πωλήσεις\n", "cp1253"),
+        (GOODS, "cp932"),
+        (GOODS, "euc_jp"),
+        ("品名,単価,数量\n机,12000,3\n椅子,8000,6\n", "cp932"),
+        ("品名,単価,数量\n机,12000,3\n椅子,8000,6\n", "euc_jp"),
+        ("ｶﾅ氏名,住所\nﾔﾏﾀﾞ ﾀﾛｳ,東京都港区\n", "cp932"),
+        ("2023年5月10日 会議 A社とB社\n", "euc_jp"),
+        ("产品,价格\n桌子,120\n椅子,45\n", "gb18030"),
+        ("iPhone 15 Pro 手机 128GB 价格 5999 元\n", "gb18030"),
+        ("產品,價格\n桌子,120\n椅子,45\n", "big5"),
+        ("사번,이름,부서\n00123,김철수,영업부\n00456,박영희,재무부\n", "cp949"),
+        ("Python으로 데이터를 분석합니다.\n", "cp949"),
+    ],
+)
+def test_a_few_words_in_a_table_are_read_in_their_encoding(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_long_text_of_one_line_may_be_cut_within_a_character() -> None:
+    text = "x" + JAPANESE.replace("\n", "") * 400
+    assert decode(text.encode("cp932")) == text
+    many = "plain words\n" * 80_000 + JAPANESE * 3_000
+    assert decode(many.encode("cp932")) == many
