@@ -1,9 +1,14 @@
-"""Markdown, read line by line: headings, lists, tables, code and front matter (YAML between `---` lines)."""
+"""Markdown, read line by line: headings, lists, tables, code and front matter.
+
+That is YAML between `---` lines, or TOML between `+++` lines.
+"""
 
 from __future__ import annotations
 
 import html
 import re
+import tomllib
+from collections.abc import Iterator
 from html.entities import html5
 from typing import Any
 
@@ -16,7 +21,7 @@ _NAMED = re.compile(r"\s*(?:\*\*|__)?[^\W\d_][^.!?:]{0,40}:(?:\*\*|__)?\s+\S")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
+_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
 _SPAN = r"(?<![`\\])(?P<ticks>`{1,8})(?!`)(?P<code>(?:(?!\n[ \t\r]*\n)[\s\S])+?)(?<!`)(?P=ticks)(?!`)"
 _CODE = re.compile(_SPAN)
@@ -27,7 +32,11 @@ _HELD = re.compile(r"\x00(\d+)\x00")
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"(?<!\\)\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:[^()\s]|\([^)]*\))*(?:\s+\"[^\"]*\")?\)")
 _REFERENCE = re.compile(r"\[([^\]]+)\]\[[^\]]*\]")
-_DEFINITION = re.compile(r"^ {0,3}\[[^\]]+\]:\s+\S+.*$")
+_DEFINITION = re.compile(
+    r"^ {0,3}\[(?!\^)[^\]]+\]:\s+(?:<[^>]*>|\S*(?:[/#@:]\S|\.\w)\S*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^)]*\)))?\s*$"
+)
+"""Where a link leads that is named elsewhere; what names no place (`[Note]: Ask first.`) is text."""
+_FOOTNOTE = re.compile(r"^ {0,3}\[\^[^\]]+\]:\s")
 _STRONG = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
 _EMPHASIS = re.compile(
     r"(?<![\w*])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*])|(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])"
@@ -38,14 +47,21 @@ _CHARACTER = re.compile(
     re.ASCII,
 )
 """A character that is written as an escape or as a reference (`\\*`, `&amp;`, `&#38;`)."""
-_BAR = re.compile(r"&(?:vert|verbar|VerticalLine|#0{0,4}124|#[xX]0{0,4}7[cC]);")
+_BAR = re.compile(r"\\\||&(?:vert|verbar|VerticalLine|#0{0,4}124|#[xX]0{0,4}7[cC]);")
+
+_FRONT = re.compile(
+    r"---\r?\n(?P<yaml>[\s\S]*?)^(?:---|\.\.\.)[ \t\r]*$|\+\+\+\r?\n(?P<toml>[\s\S]*?)^\+\+\+[ \t\r]*$", re.MULTILINE
+)
+_UNSAID = {"title", "layout", "template", "permalink", "slug", "url", "aliases", "weight", "type", "id", "position"}
+"""Fields that only say how a page is printed and where; like the others they can be filtered by."""
 
 
 def parse_markdown(content: bytes) -> RawDocument:
     """Read Markdown bytes."""
     text = decode(content)
     metadata, text = split_front_matter(text)
-    blocks = read_markdown(text)
+    said = "\n".join(_said(metadata))
+    blocks = [*([Block("text", said)] if said else []), *read_markdown(text)]
     title = metadata.get("title")
     return RawDocument(blocks, "text/markdown", "markdown", title=str(title) if title else None, metadata=metadata)
 
@@ -59,21 +75,28 @@ def read_markdown(text: str) -> list[Block]:
 
 
 def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
-    """Return the YAML mapping at the head of a text and the rest; an unreadable head stays in the text."""
-    if not text.startswith("---\n") and not text.startswith("---\r\n"):
-        return {}, text
-    end = re.search(r"^(?:---|\.\.\.)\s*$", text[4:], re.MULTILINE)
-    if end is None:
+    """Return the mapping at the head of a text and the rest; an unreadable head stays in the text."""
+    found = _FRONT.match(text)
+    if found is None:
         return {}, text
     import yaml
 
     try:
-        values = yaml.safe_load(text[4 : 4 + end.start()])
+        values = tomllib.loads(found["toml"]) if found["yaml"] is None else yaml.safe_load(found["yaml"])
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}, text
     if not isinstance(values, dict):
         return {}, text
-    return {str(key): _plain(value) for key, value in values.items()}, text[4 + end.end() :]
+    return {str(key): _plain(value) for key, value in values.items()}, text[found.end() :]
+
+
+def _said(metadata: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each field that says something in words or numbers; the title is told apart from the text."""
+    for name, value in metadata.items():
+        values = [one for one in (value if isinstance(value, list) else [value]) if not isinstance(one, bool)]
+        words = ", ".join(" ".join(str(one).split()) for one in values if isinstance(one, str | int | float))
+        if words and name not in _UNSAID:
+            yield f"{name.replace('_', ' ')}: {words}"
 
 
 def _plain(value: Any) -> Any:
@@ -144,6 +167,11 @@ def _printed_lines(lines: list[str]) -> list[str]:
     return found
 
 
+def _framed(row: str) -> str:
+    """Return a row with its outer bars."""
+    return ("" if row.startswith("|") else "| ") + row + ("" if row.endswith("|") else " |")
+
+
 class _Reader:
     """Collects blocks from lines."""
 
@@ -182,13 +210,23 @@ class _Reader:
         elif _SETEXT.match(line) and self._pending and self._kind == "text":
             text, self._pending = " ".join(self._pending), []
             self._heading(text, 1 if line.strip().startswith("=") else 2)
-        elif _ROW.match(line) or (_RULE.match(line) and "|" in line):
+        elif "|" in line and _RULE.match(line):
+            self._rule(line)
+        elif _ROW.match(line) or ("|" in line and self._pending and self._kind == "table"):
             self._start("table", line)
         elif _ITEM.match(line):
             self._flush()
             self._start("list", line)
         elif not _DEFINITION.match(line):
+            if _FOOTNOTE.match(line):
+                self._flush()
             self._start(self._kind if self._pending and self._kind == "list" else "text", line)
+
+    def _rule(self, line: str) -> None:
+        """Take the rule of a table, which makes its head of the line above."""
+        if self._pending and self._kind == "text" and "|" in self._pending[-1]:
+            self._start("table", self._pending.pop())
+        self._start("table", line)
 
     def _heading(self, text: str, level: int) -> None:
         self._flush()
@@ -203,8 +241,8 @@ class _Reader:
     def _flush(self) -> None:
         if self._pending:
             if self._kind == "table":
-                # A bar that is written as a reference parts no cells.
-                text = "\n".join(inline(_BAR.sub("/", line)).strip() for line in self._pending)
+                # A bar that is written as an escape or a reference parts no cells.
+                text = "\n".join(_framed(inline(_BAR.sub("/", line)).strip()) for line in self._pending)
             else:
                 text = "\n".join(map(inline, _printed_lines(self._pending)))
             self.blocks.append(Block(self._kind, text))

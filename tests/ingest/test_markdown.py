@@ -1,0 +1,88 @@
+"""Markdown: what a page shows is in the text, in whatever of its forms it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_a_footnote_is_text_and_the_address_of_a_link_is_none(read) -> None:
+    text = read(
+        "a.md",
+        "Annual leave is 27 days[^1].\n\nSee [the plan][plan].\n\n"
+        "[^1]: Part-time staff receive a share,\n    at least 15 days.\n[^b]: Unpaid leave is not counted.\n"
+        '[plan]: https://example.org/plan "The plan"\n[other]: ../plans/other.md\n[third]: <a b>\n',
+    ).text
+    assert "[^1]: Part-time staff receive a share, at least 15 days." in text.splitlines()
+    assert "[^b]: Unpaid leave is not counted." in text.splitlines()
+    assert "plan]:" not in text
+    assert "third" not in text
+
+
+@pytest.mark.parametrize("line", ["[Important]: Notify your manager 3 weeks before.", "[Owner]: Ida", "[To do]: x"])
+def test_words_in_brackets_before_a_colon_are_kept(read, line: str) -> None:
+    assert line in read("a.md", f"First words.\n\n{line}\n").text
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Plan | Price | Term\n--- | --- | ---\nBasic | 9 euros | monthly\nPro | 29 euros | yearly\n",
+        "Plan | Price | Term\n:-|:-:|-:\nBasic | 9 euros | monthly\nPro | 29 euros | yearly\n",
+        "| Plan | Price | Term\n| --- | --- | ---\n| Basic | 9 euros | monthly\n| Pro | 29 euros | yearly\n",
+        "Plan | Price | Term |\n--- | --- | --- |\nBasic | 9 euros | monthly |\nPro | 29 euros | yearly |\n",
+    ],
+)
+def test_a_table_needs_no_outer_bars(read, table: str) -> None:
+    document = read("a.md", f"The plans are these:\n\n{table}\nAll prices are net | gross on request.\n")
+    assert [span.kind for span in document.spans] == ["text", "table", "text"]
+    span = document.spans[1]
+    rows = document.text[span.start : span.end].splitlines()
+    assert [rows[0], *rows[2:]] == [
+        "| Plan | Price | Term |",
+        "| Basic | 9 euros | monthly |",
+        "| Pro | 29 euros | yearly |",
+    ]
+    assert set(rows[1]) <= set("|-: ")
+
+
+def test_a_paragraph_above_a_table_stays_one(read) -> None:
+    document = read("a.md", "The plans:\nPlan | Price\n--- | ---\nBasic | 9\n")
+    assert [span.kind for span in document.spans] == ["text", "table"]
+
+
+def test_an_escaped_bar_parts_no_cells(read) -> None:
+    assert "| a/b | c |" in read("a.md", "| x | y |\n|---|---|\n| a\\|b | c |\n").text
+
+
+def test_a_line_with_a_bar_before_a_rule_is_no_table(read) -> None:
+    document = read("a.md", "Either this | or that\n\n---\n\nMore words.\n")
+    assert "table" not in [span.kind for span in document.spans]
+
+
+FIELDS = {
+    "title": "Leave",
+    "owner": "Ida Solberg",
+    "review_months": 12,
+    "tags": ["hr", "UK"],
+    "draft": True,
+}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "---\ntitle: Leave\nowner: Ida Solberg\nreview_months: 12\ntags: [hr, UK]\ndraft: true\n---\n",
+        '+++\ntitle = "Leave"\nowner = "Ida Solberg"\nreview_months = 12\ntags = ["hr", "UK"]\ndraft = true\n+++\n',
+    ],
+)
+def test_what_front_matter_says_in_words_is_in_the_text_and_all_of_it_can_be_filtered_by(read, head: str) -> None:
+    document = read("a.md", f"{head}# Leave\n\nAnnual leave is 27 days.\n")
+    assert document.title == "Leave"
+    assert document.metadata == FIELDS
+    assert document.text.startswith("owner: Ida Solberg\nreview months: 12\ntags: hr, UK\n")
+    assert "Annual leave is 27 days." in document.text
+
+
+@pytest.mark.parametrize("head", ["+++\nno = = toml\n+++\n", "---\n: [\n---\n"])
+def test_front_matter_that_cannot_be_read_stays_text(read, head: str) -> None:
+    assert head.splitlines()[1] in read("a.md", f"{head}Words.\n").text
