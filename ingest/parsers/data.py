@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 from core.errors import Unparseable
@@ -18,7 +18,8 @@ from ingest.parsers.tables import markdown_table
 from ingest.parsers.text import decode, parse_text
 
 MAX_JSON_DEPTH = 50
-_CUE = re.compile(r"^(?:\d+|(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{3}\s+-->.*|WEBVTT.*|NOTE\b.*|STYLE|REGION)$")
+_TIMES = re.compile(r"(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{3}\s+-->")
+_CUE = re.compile(r"^(?:(?:\d{1,2}:)?\d{1,2}:\d{2}[.,]\d{3}\s+-->.*|WEBVTT.*|NOTE\b.*|STYLE|REGION)$")
 DELIMITERS = "\t;|,"
 """The comma last: where two part the rows equally well, it is the one inside numbers."""
 SAMPLE_CHARACTERS = 20_000
@@ -103,9 +104,12 @@ def _flat(value: Any, name: str, depth: int) -> Iterator[str]:
 def parse_subtitles(content: bytes) -> RawDocument:
     """Read the words of WebVTT or SubRip cues."""
     lines: list[str] = []
-    for line in decode(content).splitlines():
+    before = ""
+    for line, after in pairwise([*decode(content).splitlines(), ""]):
         words = _SUBTITLE_TAG.sub(_speaker, line).strip()
-        if words and not _CUE.match(words) and (not lines or lines[-1] != words):
+        names_a_cue = _TIMES.match(after.strip()) and (not before or words.isdigit())
+        before = words
+        if words and not names_a_cue and not _CUE.match(words) and (not lines or lines[-1] != words):
             lines.append(words)
     return RawDocument([Block("text", "\n".join(lines))], "text/vtt", "subtitles")
 
@@ -115,39 +119,69 @@ def _speaker(tag: re.Match[str]) -> str:
     return f"{tag[0][3:-1]}: " if tag[0].startswith("<v ") else ""
 
 
-def parse_any_xml(content: bytes) -> RawDocument:
-    """Read XML of any vocabulary: each element with words of its own is a block, titles are headings."""
-    root = parse_xml(content)
-    blocks: list[Block] = []
-    _elements(root, blocks, 0)
-    return RawDocument(blocks, "application/xml", "xml")
-
-
 _INLINE = {
     "b", "i", "em", "strong", "sub", "sup", "italic", "bold", "xref", "a", "ext-link", "span", "r", "t", "sc", "u",
     "br", "named-content", "styled-content", "ref", "hi", "font", "tt", "mml", "smarttag",
 }  # fmt: skip
+_LOOK = {"style", "class", "lang", "width", "height", "align"}
+"""What is about the look of an element, not about what it stands for."""
+_PROSE = 0.1
+"""Elements of words with marks among them, to elements with attributes: in prose these say how to print it."""
 
 
-def _elements(node: Any, blocks: list[Block], depth: int) -> None:
-    if local(node) in ("script", "style", "binData"):
-        return
-    inner = [child for child in node if isinstance(child.tag, str)]
-    mixed = bool((node.text or "").strip()) or any((child.tail or "").strip() for child in node)
-    leafish = all(local(child) in _INLINE for child in inner)
-    if mixed or (leafish and inner) or not inner:
-        text = " ".join("".join(_words(node)).split())
+def parse_any_xml(content: bytes) -> RawDocument:
+    """Read XML of any vocabulary: each element with words of its own is a block, titles are headings.
+
+    Of data, not of prose, attributes are read too, as `element name: value`.
+    """
+    root = parse_xml(content)
+    nodes = [node for node in root.iter() if isinstance(node.tag, str)]
+    mixed = sum(1 for node in nodes if len(node) and _has_own_words(node))
+    reader = _XmlReader(attributes=mixed < _PROSE * sum(1 for node in nodes if node.attrib))
+    reader.read(root, 0)
+    return RawDocument(reader.blocks, "application/xml", "xml")
+
+
+class _XmlReader:
+    """Collects blocks from elements."""
+
+    def __init__(self, attributes: bool) -> None:
+        self.blocks: list[Block] = []
+        self._attributes = attributes
+
+    def read(self, node: Any, depth: int) -> None:
+        """Take an element with all in it."""
+        if local(node) in ("script", "style", "binData"):
+            return
+        inner = [child for child in node if isinstance(child.tag, str)]
+        said = self._said(node)
+        if _has_own_words(node) or all(local(child) in _INLINE for child in inner):
+            text = " ".join("".join(_words(node)).split())
+            heading = local(node) in _XML_TITLES and 0 < len(text) < 200
+            text = f"{text} ({said})" if text and said else text or (said and f"{local(node)} {said}")
+            self._add(text, min(max(depth, 1), 6) if heading else 0)
+        elif local(node) in ("tr", "row", "Row"):
+            cells = [said, *(" ".join("".join(_words(child)).split()) for child in inner)]
+            self._add(" | ".join(cell for cell in cells if cell))
+        else:
+            self._add(said and f"{local(node)} {said}")
+            for child in inner:
+                self.read(child, depth + 1)
+
+    def _add(self, text: str, level: int = 0) -> None:
         if text:
-            heading = local(node) in _XML_TITLES and len(text) < 200
-            blocks.append(Block("heading" if heading else "text", text, level=min(max(depth, 1), 6) if heading else 0))
-        return
-    if local(node) in ("tr", "row", "Row"):
-        cells = [" ".join("".join(_words(child)).split()) for child in inner]
-        if any(cells):
-            blocks.append(Block("text", " | ".join(cell for cell in cells if cell)))
-        return
-    for child in inner:
-        _elements(child, blocks, depth + 1)
+            self.blocks.append(Block("heading" if level else "text", text, level=level))
+
+    def _said(self, node: Any) -> str:
+        """Return an element's attributes; those of another namespace are for programs."""
+        if not self._attributes:
+            return ""
+        named = [(name, " ".join(value.split())) for name, value in node.attrib.items()]
+        return ", ".join(f"{name}: {value}" for name, value in named if value and name[0] != "{" and name not in _LOOK)
+
+
+def _has_own_words(node: Any) -> bool:
+    return bool((node.text or "").strip()) or any((child.tail or "").strip() for child in node)
 
 
 def _words(node: Any) -> Iterator[str]:
