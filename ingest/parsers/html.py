@@ -10,6 +10,7 @@ from ingest.parsed import Block, Kind, RawDocument
 from ingest.parsers.encodings import guess_encoding
 from ingest.parsers.html_left_out import UNREAD, Furniture, is_hidden
 from ingest.parsers.lists import BULLET, item_text
+from ingest.parsers.raised import raised
 from ingest.parsers.tables import Cell, markdown_table, spread_cells
 from ingest.parsers.text import decode
 
@@ -152,6 +153,10 @@ class _Walker:
             self._inline.append(_BREAK)
         elif tag == "img":
             self._inline.append(f" {node.get('alt') or ''} ")
+        elif _is_raised(node):
+            begun = len(self._inline)
+            yield from self._children(node)
+            self._inline[begun:] = [_superscript("".join(self._inline[begun:]))]
         elif tag in _BLOCKS:
             self.flush()
             yield from self._children(node)
@@ -231,10 +236,18 @@ def _visible_text(cell: Any, hidden: list[str]) -> str:
     from lxml.etree import iterwalk
 
     parts: list[str] = []
+    begun: list[int] = []
+    """Where the superscripts around begin."""
     walk = iterwalk(cell, events=("start", "end"))
     for event, node in walk:
         if node.tag in _SPACED:
             parts.append(" ")
+        if _is_raised(node):
+            if event == "start":
+                begun.append(len(parts))
+            else:
+                at = begun.pop()
+                parts[at:] = [_superscript("".join(parts[at:]))]
         if event == "end":
             parts.append(node.tail or "" if node is not cell else "")
         elif not isinstance(node.tag, str) or node.tag in UNREAD:
@@ -245,6 +258,16 @@ def _visible_text(cell: Any, hidden: list[str]) -> str:
         else:
             parts.append(node.text or "")
     return "".join(parts)
+
+
+def _is_raised(node: Any) -> bool:
+    """Tell whether an element is a superscript; a book's marks of notes often are by its style sheet only."""
+    return bool(node.tag == "sup" or node.get("role") == "doc-noteref" or node.get("epub:type") == "noteref")
+
+
+def _superscript(text: str) -> str:
+    """Return a mark or power as raised digits, so that the figure before it stays what it is; brackets part it too."""
+    return text if text.lstrip()[:1] in ("(", "[") else raised(text, "")
 
 
 def _note_hidden(node: Any, hidden: list[str]) -> None:

@@ -117,7 +117,7 @@ def _holder(box: Rectangle, places: list[Rectangle]) -> int:
 
 def _extend(line: PrintedLine, word: str, box: Rectangle) -> None:
     line.text = f"{line.text} {word}"
-    line.box = _around(line.box, box)
+    line.box = around(line.box, box)
     line.words.append((word, box[0], box[2]))
 
 
@@ -154,7 +154,7 @@ def _join(line: PrintedLine, value: PrintedLine) -> None:
     if not covers:
         line.words.sort(key=lambda word: word[1])
     line.text = " ".join(word for word, _, _ in line.words)
-    line.box = _around(line.box, value.box)
+    line.box = around(line.box, value.box)
     line.row = None
 
 
@@ -189,5 +189,6 @@ def _one_row(one: Rectangle, other: Rectangle) -> bool:
     return shared >= _ROW_SHARE * min(one[3] - one[1], other[3] - other[1])
 
 
-def _around(one: Rectangle, other: Rectangle) -> Rectangle:
+def around(one: Rectangle, other: Rectangle) -> Rectangle:
+    """Return the rectangle around two."""
     return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])

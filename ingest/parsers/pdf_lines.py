@@ -8,20 +8,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.numbers import RAISED
 from ingest.parsed import Rectangle
-from ingest.parsers.pdf_forms import Overlay, put_in_place, values
+from ingest.parsers.pdf_forms import Overlay, around, put_in_place, values
 from ingest.parsers.pdf_heads import MAX_HEAD_LINES
 from ingest.parsers.pdf_hidden import WHITE
-from ingest.parsers.printed import PrintedLine, figure_regions
+from ingest.parsers.printed import CELL_GAP, PrintedLine, figure_regions
 
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 _LINE_END = re.compile("[\n\x02\ufffe]")
 _LABEL = re.compile(r"(?:(?!\(?n/?[am]\)?\s)[^\W\d]\S*[ \t]+)+", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
+_HOLDS_DIGIT = re.compile(r"\S[^\s\d]*\d\S*")
+_DIGITS = re.compile(r"(?<![(\[])[0-9]+")  # a bracket parts a mark from its word
+_BEGINS = re.compile(r"(?<=\S)\r\n([0-9]{1,2})(?![.,]?[0-9]|[\w%-])")
+SMALL = 0.9  # of a line's height: superscripts are set at two thirds
+NO_SPACE = 0.1  # of a line's height; a space is twice as wide and more
+SLANT = 0.05  # radians; of slanted text every character stands higher or lower than the one before
+MIN_RISE = 0.5  # points
+LOWEST_RISE, HIGHEST_RISE = 0.12, 0.7  # of a line's height: superscripts stand a third higher, another line a whole
 _HEAVY = re.compile(b"bold|black|heavy", re.IGNORECASE)
 _FONT_NAME = ctypes.create_string_buffer(96)
 _COLOUR = [ctypes.c_uint() for _ in range(4)]
 _COLOUR_PLACES = [ctypes.byref(part) for part in _COLOUR]
+_ORIGIN = [ctypes.c_double() for _ in range(2)]
+_ORIGIN_PLACES = [ctypes.byref(part) for part in _ORIGIN]
 _FONT_FLAGS = ctypes.byref(ctypes.c_int())
 
 
@@ -61,7 +72,9 @@ def printed_lines(textpage: Any, frame: Frame, over: Overlay | None = None) -> t
     """
     whole = textpage.get_text_range()
     ruler = _Ruler(textpage, frame, exact=len(whole) == textpage.count_chars())
-    text = over.text if over is not None and whole.startswith(over.text) else whole
+    own = len(over.text) if over is not None and whole.startswith(over.text) else len(whole)
+    whole = ruler.with_raised(whole)
+    text = whole[:own]
     lines, starts = _own_lines(text, ruler)
     if over is not None and len(whole) > len(text):
         places, buttons = ([frame.box(*place) for place in group] for group in (over.places, over.buttons))
@@ -84,7 +97,7 @@ def _own_lines(text: str, ruler: _Ruler) -> tuple[list[PrintedLine], list[int]]:
     """Return the lines of a page's text and where each begins in it."""
     lines: list[PrintedLine] = []
     starts: list[int] = []
-    position = 0
+    position, end = 0, -1
     for part in _LINE_END.split(text):
         start, position = position, position + len(part) + 1
         if position <= len(text) and text[position - 1] != "\n":
@@ -95,9 +108,27 @@ def _own_lines(text: str, ruler: _Ruler) -> tuple[list[PrintedLine], list[int]]:
         first = start + part.find(stripped[0])
         last = first + len(stripped) - 1
         box = ruler.box((first, (first + last) // 2, last) if last > first else (first,))
-        lines.append(PrintedLine(_printed(part), box, ruler.bold(first), white=ruler.white(first, last)))
-        starts.append(start)
+        line = PrintedLine(_printed(part), box, ruler.bold(first), white=ruler.white(first, last))
+        between = ruler.between(text, end, first)
+        if between is None:
+            lines.append(line)
+            starts.append(start)
+        else:
+            _go_on(lines[-1], line, between, [ruler.words(text, at, whole_label=False) for at in (starts[-1], start)])
+        end = last
     return lines, starts
+
+
+def _go_on(line: PrintedLine, rest: PrintedLine, between: str, words: list[list[tuple[str, float, float]]]) -> None:
+    """Join to a line what pdfium parted from it at a raised digit."""
+    begun, more = line.words or words[0], words[1]
+    if not between and begun and more:
+        (text, left, _), (mark, _, right) = begun.pop(), more.pop(0)
+        begun.append((text + mark, left, right))
+    line.words = begun + more
+    line.text += between + rest.text
+    line.box = around(line.box, rest.box)
+    line.white = line.white and rest.white
 
 
 class _Ruler:
@@ -145,6 +176,71 @@ class _Ruler:
             return False
         red, green, blue, _ = _COLOUR
         return bool(red.value >= WHITE and green.value >= WHITE and blue.value >= WHITE)
+
+    def with_raised(self, text: str) -> str:
+        """Return a text with its raised digits as superscripts: 250 with a note is not 2501."""
+        marked: list[int] = []
+        for word in _HOLDS_DIGIT.finditer(text):
+            base = self._origin(word.start())
+            for digits in _DIGITS.finditer(text, word.start() + 1, word.end()):
+                at = digits.end() - 1
+                while at >= digits.start() and self._is_raised(word.start(), base, at):
+                    marked.append(at)
+                    at -= 1
+        for digits in _BEGINS.finditer(text):
+            before, first = digits.start() - 1, digits.start(1)
+            if self._is_raised(before, self._origin(before), first) and self._is_small_and_near(before, first):
+                marked += range(first, digits.end())
+        if not marked:
+            return text
+        characters = list(text)
+        for at in marked:
+            characters[at] = RAISED[int(characters[at])]
+        return "".join(characters)
+
+    def between(self, text: str, end: int, first: int) -> str | None:
+        """Return what parts two runs of characters that pdfium tells apart by a raised digit; None for two lines."""
+        base = end
+        while base > 0 and text[base] in RAISED:
+            base -= 1
+        if base < 0 or (base == end and text[first] not in RAISED):
+            return None
+        (x, y), (from_x, from_y) = self._origin(first), self._origin(base)
+        _, top, _, bottom = self.box((base,))
+        if x <= from_x or abs(y - from_y) > HIGHEST_RISE * (bottom - top):
+            return None
+        gap = (x - self.box((end,))[2]) / (bottom - top or 1.0)
+        if text[first] in RAISED:
+            return "" if gap < CELL_GAP else None
+        return None if abs(y - from_y) >= MIN_RISE else "" if gap < NO_SPACE else " "
+
+    def _is_raised(self, first: int, base: tuple[float, float], index: int) -> bool:
+        """Tell whether a character stands clearly above the line of its word's first one."""
+        x, y = self._origin(index)
+        if abs(y - base[1]) < MIN_RISE:  # nearly all
+            return False
+        if not self._frame.rotation and abs(self._pdfium.FPDFText_GetCharAngle(self._page, self._at(first))) > SLANT:
+            return False
+        _, top, _, bottom = self.box((first,))
+        return x > base[0] and LOWEST_RISE * (bottom - top) < base[1] - y < HIGHEST_RISE * (bottom - top)
+
+    def _at(self, index: int) -> int:
+        """Return the number that pdfium gives to a character of the text, -1 where it has none."""
+        return index if self._exact else int(self._pdfium.FPDFText_GetCharIndexFromTextIndex(self._page, index))
+
+    def _is_small_and_near(self, before: int, index: int) -> bool:
+        """Tell whether a character is set smaller than the one before and close to it, as cells of a row are not."""
+        (_, top, right, bottom), (left, its_top, _, its_bottom) = self.box((before,)), self.box((index,))
+        height = bottom - top
+        return its_bottom - its_top < SMALL * height and left - right < CELL_GAP * height
+
+    def _origin(self, index: int) -> tuple[float, float]:
+        """Return where a character stands on its line, on the displayed page."""
+        at = self._at(index)
+        if at < 0 or not self._pdfium.FPDFText_GetCharOrigin(self._page, at, *_ORIGIN_PLACES):
+            return 0.0, 0.0
+        x, y = _ORIGIN[0].value, _ORIGIN[1].value
+        return self._frame.box(x, y, x, y)[:2]
 
     def words(self, text: str, start: int, whole_label: bool) -> list[tuple[str, float, float]]:
         """Return the words of the line that begins at a position, with their left and right ends.

@@ -6,22 +6,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.numbers import RAISED
 from ingest.parsed import Rectangle
 
 MIN_ROWS = 3  # rows of at least two figures each; fewer are as likely a sentence about them
 MAX_LABELS = 3  # lines without figures between two rows of figures
 CELL_GAP = 0.5  # in line heights: about twice the space between two words
 
+_MARKS = f"[{RAISED}]*"  # of notes, behind a figure
 NUMBERLIKE = re.compile(
-    r"[($€£¥]*[-–—+]?[$€£¥]?\d[\d,.]*[)%x]*$|[-–—]+[)%]*$|[$€£¥(]+$|[)%]+$|\(?n/?[am]\)?$|\(\w{1,2}\)$", re.IGNORECASE
+    rf"[($€£¥]*[-–—+]?[$€£¥]?\d[\d,.]*[)%x]*{_MARKS}$|[-–—]+[)%]*$|[$€£¥(]+$|[)%]+$|\(?n/?[am]\)?$|\(\w{{1,2}}\)$",
+    re.IGNORECASE,
 )
 DIGIT = re.compile(r"\d")
-YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+YEAR = re.compile(rf"\b(?:19|20)\d\d(?=[{RAISED}]|\b)")
 SENTENCE_END = re.compile(r"[.!?:;]['\"”’)\]]*$")
 UNFINISHED = re.compile(r"(?:,| (?:and|or|of|the|for|in|to|on|with|by|at|from|as|within))$")  # the middle of a phrase
 _OPENING = re.compile(r"[($€£¥]+$|[-–]?[$€£¥]$")
 _CLOSING = re.compile(r"[)%]+$|(?:pts|pp|bps)\.?$")
-DATE = re.compile(r"(?:19|20)\d\d(?:\(\w\))?$|[0-3]?\d$|\d\d?/\d\d?/(?:\d\d){1,2}$|FY\d+$|\(\w\)$")
+DATE = re.compile(rf"(?:19|20)\d\d(?:\(\w\)|{_MARKS})$|[0-3]?\d$|\d\d?/\d\d?/(?:\d\d){{1,2}}$|FY\d+$|\(\w\)$")
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.numbers import numbers
 from tests.ingest.samples import zipped
 
 
@@ -93,3 +94,23 @@ def test_notes_and_margins_of_a_book_are_its_text(read) -> None:
     found = read("b.epub", book)
     assert texts(found) == ["Part two", "The horn sounds twice.", "In winter three times", "Keep ears shut"]
     assert found.report["hidden_text"] == ["Unseen."]
+
+
+def test_a_superscript_leaves_the_figure_before_it_as_it_is(read) -> None:
+    found = read(
+        "a.html",
+        "<p>It is 25<sup>1</sup> kg on 40 m<sup>2</sup>, 10<sup>-3</sup> of a whole<sup><a>12</a></sup> on the "
+        "1<sup>st</sup><sup>[3]</sup>.</p><p><sup>1</sup> Of 35.</p>"
+        "<table><tr><th>Sum</th><th>Day</th></tr><tr><td>250<sup>1</sup></td><td>30<sup>(2)</sup></td></tr></table>",
+    )
+    assert texts(found) == [
+        "It is 25¹ kg on 40 m², 10⁻³ of a whole¹² on the 1st[3].", "¹ Of 35.", "| Sum | Day |", "| --- | --- |",
+        "| 250¹ | 30(2) |",
+    ]  # fmt: skip
+    assert numbers(found.text) >= {"25", "40", "250", "30"}
+    assert not numbers(found.text) & {"251", "2501", "302"}
+
+
+def test_the_mark_of_a_note_in_a_book_is_raised(read) -> None:
+    page = '<p>It sounds 2<a epub:type="noteref" href="#n">3</a> or 4<a role="doc-noteref">5</a> times.</p>'
+    assert read("a.html", page).text == "It sounds 2³ or 4⁵ times."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ingest.parsers.pdf_layout import page_blocks
 from ingest.parsers.printed import PrintedLine, figure_regions, is_row
+from tests.ingest.test_parse import pdf
 
 WORD_WIDTH = 5.0  # points a character
 
@@ -100,3 +101,29 @@ def test_no_line_of_a_page_is_lost() -> None:
         "Six",
     ):
         assert word in printed
+
+
+def drawn(read, content: str) -> str:
+    return read("a.pdf", pdf(content)).text
+
+
+RAISED = ") Tj /F1 7 Tf 4 Ts ({}) Tj /F1 11 Tf 0 Ts ("
+
+
+def test_raised_digits_are_no_part_of_the_figure_before_them(read) -> None:
+    said = f"It is 250{RAISED.format(1)} euros, 40 m{RAISED.format(2)} in all{RAISED.format('10,11')}, 1,234."
+    assert drawn(read, said) == "It is 250¹ euros, 40 m² in all¹⁰,¹¹, 1,234."
+
+
+def test_lowered_slanted_and_bracketed_digits_stay(read) -> None:
+    lowered = RAISED.replace("4 Ts", "-3 Ts")
+    assert drawn(read, f"H{lowered.format(2)}O of C{lowered.format(12)}") == "H2O of C12"
+    assert drawn(read, f"Other{RAISED.format('(1)')} items") == "Other(1) items"
+    assert drawn(read, ") Tj 0.8 0.6 -0.6 0.8 200 300 Tm (No12 of 250.") == "No12 of 250."
+
+
+def test_figures_with_marks_of_notes_keep_their_columns(read) -> None:
+    mark = RAISED.replace("4 Ts", "3 Ts")
+    rows = [f"Item {n}) Tj 200 0 Td ({n}25{mark.format(n)}) Tj 80 0 Td ({n}50) Tj -280 0 Td (" for n in range(1, 5)]
+    text = drawn(read, "\n".join(["Name) Tj 200 0 Td (2024) Tj 80 0 Td (2025) Tj -280 0 Td (", *rows]))
+    assert "| Item 3 | 325³ | 350 |" in text
