@@ -34,7 +34,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 libmagic1 tesseract-ocr \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin attest \
-    && install -d -o attest -g attest /data
+    && install -d -m 0700 -o attest -g attest /data
 COPY --from=build /opt/attest /opt/attest
 COPY --from=build /app /app
 ENV PATH=/opt/attest/bin:$PATH \

@@ -215,4 +215,5 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"{what}: {error.strerror or error}") from error
+        where = f"{error.filename}: " if error.filename else ""
+        raise StoreUnavailable(f"{what}: {where}{error.strerror or error}") from error

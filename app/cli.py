@@ -160,7 +160,9 @@ def _read(arguments: list[str]) -> Invocation:
 
 def _dispatch(call: Invocation, command: Command) -> int:
     """Import the command's module and run it inside the error edge."""
-    from app.console import guarded  # imported late: logging and errors are not needed for the help
+    from app.console import guarded  # imported late: the help needs none of it
+    from core.home import private_files
+    from core.settings import default_home
 
     if call.config is not None:
         os.environ["ATTEST_CONFIG"] = call.config
@@ -171,7 +173,9 @@ def _dispatch(call: Invocation, command: Command) -> int:
     program = "attest" if command.shared else f"attest {name}"
 
     def invoke() -> None:
-        importlib.import_module(command.module).cli(args=arguments, prog_name=program)
+        # What those of quality write beside the home, a model to be served, is for others too.
+        with nullcontext() if name in COMMANDS["Quality"] else private_files(default_home()):
+            importlib.import_module(command.module).cli(args=arguments, prog_name=program)
 
     with nullcontext() if name in COMMANDS["Services"] else _ended_by_sigterm():  # those end in ways of their own
         return guarded(invoke, verbose=call.verbose, as_json="--json" in call.rest)

@@ -19,6 +19,7 @@ from core.types import Json
 
 log = logging.getLogger(__name__)
 SHOWN = 5
+REPAIR = "run: attest doctor --repair"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.doctor import Check, Finding, Patient
-from app.doctor_store import REPAIR
+from app.doctor import REPAIR, Check, Finding, Patient
 from core.blobs import STALE_S
 from core.db.changes import last_reset, last_seq
 from core.db.generations import live_generation

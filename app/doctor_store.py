@@ -1,18 +1,14 @@
-"""Checks of the truth: the SQL store and the blobs."""
+"""Checks of the truth: the SQL store."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from pathlib import Path
-
-from sqlalchemy import Exists, exists, func, or_, select, text
+from sqlalchemy import exists, func, or_, select, text
 from sqlalchemy.orm import aliased
 
 from app.chain import verify_chain
-from app.doctor import Check, Finding, Patient
+from app.doctor import REPAIR, Check, Finding, Patient
+from app.doctor_files import blobs, home, orphan_blobs
 from app.restoring import restoring, unfinished_restores
-from core.blobs import NO_BLOB, STALE_S
-from core.clock import now
 from core.db.changes import touch_access
 from core.db.generations import live_generation
 from core.db.models import (
@@ -29,7 +25,6 @@ from core.db.replay import complete_log, log_gaps
 
 FLOAT_BYTES = 4
 RESTORE = "bring the store back with: attest restore DIR"
-REPAIR = "run: attest doctor --repair"
 
 
 def integrity(patient: Patient) -> Finding | None:
@@ -42,46 +37,6 @@ def integrity(patient: Patient) -> Finding | None:
         dangling = session.execute(text("PRAGMA foreign_key_check")).all()
     problems = lines + [f"{row[0]} row {row[1]} points at no {row[2]}" for row in dangling]
     return Finding(problems, RESTORE) if problems else None
-
-
-def blobs(patient: Patient) -> Finding | None:
-    """Every original is there and is what its name says."""
-    with patient.database.read() as session:
-        rows = session.execute(
-            select(DocumentVersion.blob_sha256, func.min(Document.source))
-            .join(Document, Document.key == DocumentVersion.document_key)
-            .where(~_being_purged(), DocumentVersion.blob_sha256 != NO_BLOB)
-            .group_by(DocumentVersion.blob_sha256)
-        ).all()
-    bad = [(sha, source) for sha, source in rows if not patient.blobs.verify(sha)]
-    patient.notes["blobs"] = f"{len(rows)} files, each equal to its sha256"
-    if not bad:
-        return None
-
-    def restore_from_sources() -> None:
-        for _, source in bad:
-            if Path(source).is_file():  # the file may have changed since: then it lands under another name
-                patient.blobs.put(Path(source))
-
-    problems = [f"{sha[:12]} ({source}) is {_state(patient, sha)}" for sha, source in bad]
-    fix = "put the original files back where they were and run: attest doctor --repair; or: attest restore DIR"
-    return Finding(problems, fix, restore_from_sources)
-
-
-def orphan_blobs(patient: Patient) -> Finding | None:
-    """No file lies about that no version names (a young one may belong to a running ingest)."""
-    orphans = _orphans(patient)
-
-    def remove() -> None:
-        with patient.database.write():  # nobody can commit a row that names them meanwhile
-            for name in _orphans(patient):
-                patient.blobs.delete(name)
-            for path in patient.blobs.unfinished():
-                path.unlink(missing_ok=True)
-
-    left = [f"unfinished {path.name}" for path in patient.blobs.unfinished()]
-    problems = [f"{name[:12]} belongs to no document" for name in orphans] + left
-    return Finding(problems, REPAIR, remove) if problems else None
 
 
 def chunks(patient: Patient) -> Finding | None:
@@ -255,26 +210,8 @@ def runs(patient: Patient) -> Finding | None:
     return Finding(problems, REPAIR, settle) if problems else None
 
 
-def _being_purged() -> Exists:
-    return exists().where(Purge.document_id == Document.id)
-
-
-def _state(patient: Patient, sha: str) -> str:
-    return "damaged" if patient.blobs.exists(sha) else "missing"
-
-
-def _orphans(patient: Patient) -> list[str]:
-    oldest = (now() - timedelta(seconds=STALE_S)).timestamp()
-    with patient.database.read() as session:
-        named = set(session.scalars(select(DocumentVersion.blob_sha256).distinct()))
-    return [
-        name
-        for name in patient.blobs.names()
-        if name not in named and patient.blobs.path(name).stat().st_mtime < oldest
-    ]
-
-
 STORE_CHECKS: dict[str, Check] = {
+    "home": home,
     "sql": integrity,
     "leftovers": leftovers,
     "purges": purges,

@@ -19,12 +19,15 @@ from uuid import uuid4
 
 from core.errors import InvalidInput, NotFound, StoreUnavailable
 from core.failpoints import failpoint
+from core.home import belongs_to
 
 NO_BLOB = ""
 """What stands in a row for the blob of a document that came as text: SQL holds all there is."""
 PIECE_BYTES = 1 << 20
 NAME = re.compile(r"[0-9a-f]{64}")
 TEMPORARY = ".writing-"
+CLOSED = "cannot be read"
+EFFECTIVE = os.access in os.supports_effective_ids
 STALE_S = 3600.0  # no single file takes an hour to copy
 
 
@@ -92,11 +95,19 @@ class BlobStore:
 
     def verify(self, name: str) -> bool:
         """Say whether the blob is there and its bytes are those its name promises."""
+        return self.state(name) == "whole"
+
+    def state(self, name: str) -> str:
+        """Return `whole`, `damaged` or `missing`; where this process may not read it, `CLOSED` and whose it is."""
         try:
             with self.path(name).open("rb") as stream:
-                return sha256_of(stream) == name
-        except OSError:
-            return False
+                return "whole" if sha256_of(stream) == name else "damaged"
+        except FileNotFoundError:
+            return "missing"
+        except PermissionError:
+            return f"{CLOSED}: {belongs_to(self._closed_at(self.path(name)))}"
+        except OSError:  # the disk does not give it
+            return "damaged"
 
     def delete(self, name: str) -> bool:
         """Remove a blob for good; say whether there was one.
@@ -125,6 +136,11 @@ class BlobStore:
         """Return what interrupted writes left behind; younger files may still be written by somebody."""
         left = self.root.glob(f"{TEMPORARY}*") if self.root.is_dir() else ()
         return sorted(path for path in left if time.time() - path.stat().st_mtime > older_than_s)
+
+    def _closed_at(self, path: Path) -> Path:
+        """Return the first of a blob's folders that this process may not enter, or the blob itself."""
+        folders = (self.root, path.parent)
+        return next((folder for folder in folders if not os.access(folder, os.X_OK, effective_ids=EFFECTIVE)), path)
 
     def _write(self, stream: BinaryIO) -> str:
         self.root.mkdir(parents=True, exist_ok=True)
