@@ -25,7 +25,6 @@ _FULLWIDTH = str.maketrans("［］（）＜＞：！", "[]()<>:!")
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]\n]{1,300})\]\((?P<url>https?://[^\s()<>\\\"'`&]{1,500})\)")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\[\]\n]{0,300})\](?:\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)|\[[^\[\]\n]*\])")
 _PLAIN_LINK = re.compile(r"\[(?P<text>[^\[\]\n]{0,300})\]\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*\)")
-_COMMENT = re.compile(r"<!--[\s\S]*?-->")
 _URL = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2}[^\s<>\[\]\"'`|]*|www\.[^\s<>\[\]\"'`|]+")
 _SCHEME = re.compile(r"(?i)\b(?:javascript|vbscript|data|file|mailto|xmpp|tel|blob|ftp|https?)\s*:(?=\S)")
 _TEX = re.compile(
@@ -94,7 +93,7 @@ class ExitGate:
 
     def _pass(self, text: str, spoken: Sequence[str], cited: set[str]) -> str:
         text = _IMAGE.sub(lambda match: match["alt"], text)
-        text = without_tags(_COMMENT.sub("", text))
+        text = without_tags(_without_comments(text))
         text = _PLAIN_LINK.sub(lambda match: f"[{match['text']}]" if match["text"].isdigit() else match["text"], text)
         text = _URL.sub(lambda match: self._url(match[0], spoken, cited), text)
         return _broken(text, spoken)
@@ -124,6 +123,15 @@ def _broken(text: str, spoken: Sequence[str]) -> str:
     text = _SCHEME.sub(lambda match: match[0] + " " if not _is_url(text, match) else match[0], text)
     text = re.sub(r"(?i)(?<!//)(www\.)(?=\S)", r"\1 ", text)
     return _TEX.sub("", text)
+
+
+def _without_comments(text: str) -> str:
+    """Return the text without HTML comments; not by a pattern, which reads on to the end from each that has none."""
+    kept, after = [], 0
+    while (start := text.find("<!--", after)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[after:start])
+        after = end + 3
+    return "".join([*kept, text[after:]])
 
 
 def _is_url(text: str, match: re.Match[str]) -> bool:

@@ -27,7 +27,9 @@ _LATIN_LOOKALIKES = str.maketrans(
 )
 _LOOKALIKE = re.compile(f"[{''.join(map(chr, {**_CYRILLIC_GREEK, **_LATIN_LOOKALIKES}))}]")
 _LEET = str.maketrans("013457@$!|", "oieastasil")
-_LEET_WORD = re.compile(r"(?=[\w@$!|]*(?:[A-Za-z][013457@$!|]+[A-Za-z]|\b[013457@$|][A-Za-z]{3}))[\w@$!|]{4,}")
+_LEET_WORD = re.compile(
+    r"(?<![\w@$!|])(?=[\w@$!|]*(?:[A-Za-z][013457@$!|]+[A-Za-z]|\b[013457@$|][A-Za-z]{3}))[\w@$!|]{4,}"
+)
 """A digit inside a word, or before three letters: a year after a label (FY2019) is no disguise."""
 _SPACED = re.compile(r"(?<!\w)(?:\w[ .\-_*]){4,}\w(?!\w)")
 _BASE64 = re.compile(r"(?<![\w+/])(?:[A-Za-z0-9+/_-]{4}){4,}[A-Za-z0-9+/_-]{0,3}={0,2}")

@@ -8,6 +8,7 @@ Reproduce: `python -m bench.rails_folds --rail pii` after `python -m tuning.tagg
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -85,16 +86,20 @@ def find_pii(text: str, classifier: Classifier | None) -> list[PiiSpan]:
 
 def resolve(spans: Iterable[PiiSpan]) -> list[PiiSpan]:
     """Keep the surer of two spans that overlap, then the longer; patterns with a check are surest."""
-    kept: list[PiiSpan] = []
+    kept: list[PiiSpan] = []  # in order, so that of those kept only two neighbours can overlap a span
     # Of two checks that agree on the same digits, that of a card is the weaker: one number in ten passes it.
     for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, s.kind == "CREDIT_CARD")):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
+        place = bisect_left(kept, span.start, key=lambda other: other.start)
+        beside = kept[max(0, place - 1) : place + 1]
+        if all(span.end <= other.start or other.end <= span.start for other in beside):
+            kept.insert(place, span)
+    return kept
 
 
 def redacted(text: str, spans: Sequence[PiiSpan]) -> str:
     """Return the text with each span replaced by its kind in brackets, so that it still reads."""
-    for span in sorted(spans, key=lambda s: -s.start):
-        text = f"{text[: span.start]}[{span.kind.lower().replace('_', ' ')}]{text[span.end :]}"
-    return text
+    parts, after = [], 0
+    for span in sorted(spans, key=lambda s: s.start):
+        parts += [text[after : span.start], f"[{span.kind.lower().replace('_', ' ')}]"]
+        after = span.end
+    return "".join([*parts, text[after:]])

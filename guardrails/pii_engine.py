@@ -34,6 +34,8 @@ with without_transformers():
 
 MINIMUM = 0.4
 """Presidio's confidence below which a match without context or checksum is not reported."""
+PIECE_CHARACTERS, _MARGIN_CHARACTERS = 4000, 400
+"""A long text is read in pieces, each with its neighbours' ends, where words stand that say what a number is."""
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "CH", "AT", "NL", "IN")
 _PHONE_WORDS = ["phone", "telephone", "cell", "mobile", "call", "fax"]
 """Not Presidio's `number`, which stands before any other number as well and made a phone number of it."""
@@ -67,10 +69,25 @@ def find_patterns(text: str) -> list[PatternSpan]:
     """Return what the patterns find, unordered and perhaps overlapping."""
     if not _NEEDED.search(text):
         return []
-    with _lock:
-        results = _engine().analyze(text, language="en", score_threshold=MINIMUM)
-    found = [PatternSpan(r.start, r.end, str(r.entity_type), float(r.score)) for r in results]
-    return [*found, *(PatternSpan(card.start, card.end, "CREDIT_CARD", card.score) for card in find_cards(text))]
+    return [
+        *_recognised(text),
+        *(PatternSpan(card.start, card.end, "CREDIT_CARD", card.score) for card in find_cards(text)),
+    ]
+
+
+def _recognised(text: str) -> Iterator[PatternSpan]:
+    """Yield what the recognisers find, piece by piece: of a whole text, Presidio compares each find with every word."""
+    for piece in range(0, len(text), PIECE_CHARACTERS):
+        before = max(0, piece - _MARGIN_CHARACTERS)
+        part = text[before : piece + PIECE_CHARACTERS + _MARGIN_CHARACTERS]
+        if not _NEEDED.search(part):
+            continue
+        with _lock:
+            results = _engine().analyze(part, language="en", score_threshold=MINIMUM)
+        for found in results:
+            if piece <= before + found.start < piece + PIECE_CHARACTERS:
+                start, end = before + found.start, before + found.end
+                yield PatternSpan(start, end, str(found.entity_type), float(found.score))
 
 
 class _PlainTokens(NlpEngine):  # type: ignore[misc]
@@ -142,7 +159,7 @@ def _own() -> list[PatternRecognizer]:
         )
 
     return [
-        pattern("EMAIL_ADDRESS", r"(?<![\w.+-])[\w.+'-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", 1.0),
+        pattern("EMAIL_ADDRESS", r"(?<![\w.+'-])[\w.+'-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", 1.0),
         pattern("URL", r"\bhttps?://[^\s<>\"')\]]+|\bwww\.[\w-]+(?:\.[\w-]+)+[^\s<>\"')\]]*", 0.9),
         pattern("US_SSN", r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])", 0.9),
         pattern("PHONE_NUMBER", r"(?<![\w.-])\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}(?:x\d{1,5})?\b", 0.7),

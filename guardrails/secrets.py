@@ -14,7 +14,7 @@ from guardrails.rail import Context, Finding
 
 _SHAPES = {
     "private_key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[\s\S]{0,8000}?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?",
+    r"(?:(?:(?!-----BEGIN)[\s\S]){0,8000}?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?",
     "aws_access_key": r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA)[A-Z0-9]{16}\b",
     "github_token": r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_[A-Za-z0-9_]{60,255}\b",
     "gitlab_token": r"\bglpat-[A-Za-z0-9_-]{20,}",
@@ -29,19 +29,21 @@ _SHAPES = {
     "sendgrid_key": r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
     "twilio_key": r"\bSK[0-9a-f]{32}\b",
     "azure_storage": r"AccountKey=[A-Za-z0-9+/=]{60,}",
-    "jwt": r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    "jwt": r"(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     "attest_key": r"\battest_[A-Za-z0-9_-]{24,}",
-    "url_password": r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:(?P<secret_url>[^\s/@]{3,})@[^\s]+",
+    "url_password": r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]+:(?P<secret_url>[^\s/@]{3,})@[^\s]+",
     "bearer": r"\b[Bb]earer\s+[A-Za-z0-9._~+/-]{20,}=*",
 }
 _SHAPE = re.compile("|".join(f"(?P<{name}>{shape})" for name, shape in _SHAPES.items()))
 _ASSIGNED = re.compile(
-    r"""(?P<name>[\w-]*(?:password|passwd|passwort|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|token|credential)[\w-]*)
+    r"""(?:password|passwd|passwort|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|token|credential)[\w-]{0,60}
     ["']?\s*(?:=|:=|:|\bis\b)\s*(?P<quote>["'`]?)(?P<value>[^\s"'`,;]{6,})""",
     re.IGNORECASE | re.VERBOSE,
 )
+"""A telling word anywhere in a name: what stands before it in the name is not read, so that a long word costs no more
+than its length. The bounds here and above are there for the same reason: a text of one word must not stop a server."""
 _PLACEHOLDER = re.compile(
-    r"^(?:<.*|\[.*|\$\{?.*|\{\{.*|%.*|x+|\*+|\.+|your[-_]?.*|my[-_]?.*|example.*|changeme|placeholder|none|null|true|false|required|optional|undefined|string|env\b.*|os\..*|process\..*|getenv.*)\W*$",
+    r"^(?:<.*|\[.*|\$\{?.*|\{\{.*|%.*|x++|[*.]|your[-_]?.*|my[-_]?.*|example.*|changeme|placeholder|none|null|true|false|required|optional|undefined|string|env\b.*|os\..*|process\..*|getenv.*)\W*$",
     re.IGNORECASE,
 )
 REMOVED = "[secret removed]"
@@ -94,6 +96,6 @@ def _disjoint(spans: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
 
 
 def _without(text: str, spans: list[tuple[str, int, int]]) -> str:
-    for _, start, end in reversed(spans):
-        text = text[:start] + REMOVED + text[end:]
-    return text
+    ends = [0, *(end for _, _, end in spans)]
+    kept = [text[before:start] for before, (_, start, _) in zip(ends, spans, strict=False)]
+    return REMOVED.join([*kept, text[ends[-1] :]])
