@@ -24,6 +24,7 @@ FILES = (
     "rails_languages.toml",
     "rails_orders.toml",
     "rails_requests.toml",
+    "rails_requests_abroad.toml",
 )
 _SLOT = re.compile(r"\{(\w+)\}")
 

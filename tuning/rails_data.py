@@ -39,8 +39,11 @@ OWN = (("own_questions", 14, 0.4),)
 """For the first adapter of harmful_requests, as what people ask of plain pages is: the second is to differ from it."""
 REQUESTS = (("requests", 10), ("requests_abroad", 8))
 """What people order of an assistant, for the rails that stop orders: toxicity has no trouble with them."""
-PASTED = 300
-"""Long texts as people paste them."""
+WRITTEN_ABROAD = (("requests_written_abroad", 1),)
+"""For prompt_injection alone: with them harmful_requests found fewer harmful ones in English."""
+PASTED = {"toxicity": 300, "prompt_injection": 1500, "harmful_requests": 300, "harmful_requests_second": 300}
+"""How many long texts as people paste them an adapter learns. With 300 prompt_injection stopped 2.3 % of such texts, and
+its threshold had to stand where injections pass."""
 BURIED = 350
 """Positive texts inside such long texts, a rail."""
 _LEET = str.maketrans("aeiost", "431057")
@@ -54,20 +57,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     args = parser.parse_args()
     passages = [line["text"] for line in _lines(args.passages)]
-    asked = [*_lines(args.questions), *_pasted(passages, PASTED, random.Random(args.seed))]
-    harmless = [*collected(asked), *ordinary(ORDINARY, random.Random(args.seed))]
+    questions = _lines(args.questions)
+    common = list(ordinary(ORDINARY, random.Random(args.seed)))
     curt = list(ordinary(CURT, random.Random(args.seed)))
     own = list(ordinary((*CURT, *OWN), random.Random(args.seed)))
     abroad = list(rows_of("ordinary_abroad", 0, 8, random.Random(args.seed), 0.4, scored="ordinary"))
-    further = [*abroad, *requests(0.4, random.Random(args.seed))]
-    often = [*abroad, *requests(1.0, random.Random(args.seed))]  # an injection is an order as well
-    rows: dict[str, list[Fields]] = {
+    further = {
         # Abuse in other languages is in no row: that nothing foreign is toxic must not be learnt.
-        "toxicity": [*toxicity(args.data, random.Random(args.seed)), *harmless],
-        "prompt_injection": [*prompt_injection(args.data, random.Random(args.seed)), *harmless, *often],
-        "harmful_requests": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *own, *further],
-        "harmful_requests_second": [*harmful_requests(args.data, random.Random(args.seed)), *harmless, *curt, *further],
+        "toxicity": [],
+        "prompt_injection": [*abroad, *requests((*REQUESTS, *WRITTEN_ABROAD), 1.0, random.Random(args.seed))],
+        "harmful_requests": [*own, *abroad, *requests(REQUESTS, 1.0, random.Random(args.seed))],
+        "harmful_requests_second": [*curt, *abroad, *requests(REQUESTS, 0.4, random.Random(args.seed))],
     }
+    labelled = {"toxicity": toxicity, "prompt_injection": prompt_injection, "harmful_requests": harmful_requests}
+    rows: dict[str, list[Fields]] = {}
+    for name, more in further.items():
+        pasted = _pasted(passages, PASTED[name], random.Random(args.seed))
+        of_the_rail = labelled[name.removesuffix("_second")](args.data, random.Random(args.seed))
+        rows[name] = [*of_the_rail, *collected([*questions, *pasted]), *common, *more]
     for name in ("prompt_injection", "harmful_requests", "harmful_requests_second"):
         rows[name] += buried(rows[name], passages, BURIED, random.Random(args.seed))
     rows["harmful_requests"] += plain_asked()
@@ -114,9 +121,9 @@ def ordinary(lists: Iterable[tuple[str, int, float]], chance: random.Random) -> 
         yield from rows_of(name, 0, times, chance, weight, scored="ordinary")
 
 
-def requests(weight: float, chance: random.Random) -> Iterator[Fields]:
+def requests(lists: Iterable[tuple[str, int]], weight: float, chance: random.Random) -> Iterator[Fields]:
     """Yield what people order of an assistant over their documents: to list, show, repeat, translate, shorten."""
-    yield from ordinary(((name, times, weight) for name, times in REQUESTS), chance)
+    yield from ordinary(((name, times, weight) for name, times in lists), chance)
 
 
 def _pasted(passages: Sequence[str], count: int, chance: random.Random) -> list[Fields]:
