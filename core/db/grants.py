@@ -6,6 +6,7 @@ Every edit logs an `access` change in the caller's transaction, so it is in forc
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from core.db.models import Collection, CollectionAccess, Document, DocumentAcces
 from core.errors import InvalidInput, NotFound
 
 LONGEST_NAME = 200
-"""Characters of a collection's name, as the column has."""
+"""Characters of a collection's or a principal's name, as the columns have."""
 
 PRINCIPAL = re.compile(r"public|(user|group):\S+")
 
@@ -36,10 +37,15 @@ def require_principal(name: str) -> str:
     """Return the name if an access list may hold it.
 
     Raises:
-        InvalidInput: it is neither `public` nor `user:NAME` nor `group:NAME`.
+        InvalidInput: it is neither `public` nor `user:NAME` nor `group:NAME`, is too long, or holds a control character
+            or half of one.
     """
     if not PRINCIPAL.fullmatch(name):
         raise InvalidInput(f"{name!r} is no principal: write public, user:NAME or group:NAME")
+    if len(name) > LONGEST_NAME:
+        raise InvalidInput(f"a principal has at most {LONGEST_NAME} characters, not {len(name)}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise InvalidInput(f"{name!a} is no principal: it holds a character that cannot be kept")
     return name
 
 
@@ -106,8 +112,13 @@ def grant_collection(session: Session, name: str, principal: str) -> None:
 
 
 def revoke_collection(session: Session, name: str, principal: str) -> None:
-    """Take a principal off a collection's list."""
-    set_collection_access(session, name, set(collection_access(session, name).principals) - {principal})
+    """Take a principal off a collection's list.
+
+    Raises:
+        NotFound: there is no such collection, or the principal is not on its list.
+    """
+    left = _without(collection_access(session, name), principal, f"collection {name!r}")
+    set_collection_access(session, name, left)
 
 
 def document_access(session: Session, document_id: str) -> AccessList:
@@ -140,8 +151,13 @@ def grant_document(session: Session, document_id: str, principal: str) -> None:
 
 
 def revoke_document(session: Session, document_id: str, principal: str) -> None:
-    """Take a principal off a document's list; an inherited list becomes the document's own first."""
-    set_document_access(session, document_id, set(document_access(session, document_id).principals) - {principal})
+    """Take a principal off a document's list; an inherited list becomes the document's own first.
+
+    Raises:
+        NotFound: there is no such document, or the principal is not on the list in force for it.
+    """
+    left = _without(document_access(session, document_id), principal, f"document {document_id}")
+    set_document_access(session, document_id, left)
 
 
 def add_member(session: Session, user: str, group: str) -> None:
@@ -172,6 +188,13 @@ def members(session: Session) -> dict[str, list[str]]:
     for row in session.scalars(select(Membership).order_by(Membership.group, Membership.user)):
         groups.setdefault(row.group, []).append(row.user)
     return groups
+
+
+def _without(access: AccessList, principal: str, of: str) -> set[str]:
+    """Return a list without a principal; an edit that takes nobody off must not pass for one that did."""
+    if principal not in access.principals:
+        raise NotFound(f"{principal} is not on the access list of {of}")
+    return set(access.principals) - {principal}
 
 
 def _require_membership(user: str, group: str) -> None:

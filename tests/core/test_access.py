@@ -92,6 +92,40 @@ def test_a_collections_list_says_how_many_documents_it_does_not_reach(database: 
         assert grants.collection_access(session, "default").own_lists == 1
 
 
+def test_taking_off_who_is_not_on_the_list_is_told_and_writes_nothing(database: Database, settings: Settings) -> None:
+    plant(database, settings, Seed("a", "alpha"))
+    plant(database, settings, Seed("b", "beta", allow=("user:bob",)))
+    with database.write() as session:
+        grants.grant_collection(session, "default", "user:ana")
+    with (
+        pytest.raises(NotFound, match="user:typo is not on the access list of document a"),
+        database.write() as session,
+    ):
+        grants.revoke_document(session, "a", "user:typo")
+    with pytest.raises(NotFound, match="user:ana"), database.write() as session:
+        grants.revoke_document(session, "b", "user:ana")  # on the collection's list, which is not in force for it
+    with pytest.raises(NotFound, match=r"user:typo.*collection 'default'"), database.write() as session:
+        grants.revoke_collection(session, "default", "user:typo")
+    with database.write() as session:
+        assert grants.document_access(session, "a") == grants.AccessList(("user:ana",), inherited=True)
+        assert grants.document_access(session, "b").principals == ("user:bob",)
+        grants.revoke_collection(session, "default", "user:ana")
+    assert seen(database, ANA) == []
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x07", "\x7f", "\x9b", "\ud800"])
+def test_a_principal_holds_no_character_that_is_not_kept(database: Database, character: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be kept"), database.write() as session:
+        grants.grant_collection(session, "default", f"user:ana{character}x")
+
+
+def test_a_principal_is_as_long_as_its_column(database: Database) -> None:
+    with database.write() as session:
+        grants.grant_collection(session, "default", "user:" + "x" * 195)
+    with pytest.raises(InvalidInput, match="at most 200 characters"), database.write() as session:
+        grants.grant_collection(session, "default", "user:" + "x" * 196)
+
+
 @pytest.mark.parametrize("name", ["ana", "operator", "user:", "group: hr", "role:x", ""])
 def test_a_name_no_list_may_hold_is_refused(database: Database, name: str) -> None:
     with pytest.raises(InvalidInput), database.write() as session:
