@@ -13,9 +13,14 @@ from core.types import RailStage
 from guardrails.normalise import plain
 from guardrails.rail import Context, Finding
 
+_DASHES = r"\-\u2010-\u2015\u2212"
+_GAP = re.compile(rf"\s+|(?<=\w)[{_DASHES}]+(?=\w)")
+_ANY_GAP = rf"[\s_{_DASHES}]+"
+"""What may stand between the words of a listed phrase: a line break or a hyphen makes it no other phrase."""
+
 
 class Words:
-    """Blocks a listed word (whole words, any case, look-alike letters folded) or a regular expression."""
+    """Blocks a listed word or phrase (whole words, any case, look-alike letters folded) or a regular expression."""
 
     name = "words"
     stages: frozenset[RailStage] = frozenset({"input", "output"})
@@ -23,7 +28,7 @@ class Words:
 
     def __init__(self, words: Sequence[str], patterns: Sequence[str]) -> None:
         self._patterns = [_compiled(pattern) for pattern in patterns]
-        alternatives = sorted({re.escape(plain(word)) for word in words if word.strip()}, key=len, reverse=True)
+        alternatives = sorted({_spelt(plain(word).strip()) for word in words if word.strip()}, key=len, reverse=True)
         self._words = re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE) if alternatives else None
 
     def check(self, context: Context) -> Finding:
@@ -39,6 +44,11 @@ class Words:
         if self._words in found and self._words is not None and self._words.search(plain(redacted)):
             redacted = self._words.sub("[removed]", plain(redacted))
         return Finding(1.0, "blocked_word", redacted)
+
+
+def _spelt(phrase: str) -> str:
+    """Return the pattern of a phrase, whatever parts its words."""
+    return _ANY_GAP.join(map(re.escape, _GAP.split(phrase)))
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -6,7 +6,7 @@ from core.errors import InvalidInput
 from guardrails.rail import Context
 from guardrails.words import Words
 
-RAIL = Words(("Project Falcon", "moonshot", "C++"), (r"\bAC-\d{4}\b", r"internal\s+only"))
+RAIL = Words(("Project Falcon", "moonshot", "C++", "co-design", "--"), (r"\bAC-\d{4}\b", r"internal\s+only"))
 BLOCKED = [
     "Project Falcon",
     "project falcon",
@@ -29,6 +29,16 @@ BLOCKED = [
     "is it Project Falcon",
     "moonshot moonshot",
     "a moonshot, again",
+    "Project  Falcon",
+    "Project\nFalcon",
+    "Project\u00a0Falcon",
+    "project-falcon",
+    "PROJECT_FALCON",
+    "Project \u2013 Falcon",
+    "Project\u2011Falcon",
+    "the co-design team",
+    "co design",
+    "co\u2010design",
 ]
 ALLOWED = [
     "Project Eagle",
@@ -52,6 +62,10 @@ ALLOWED = [
     "internal use",
     "only",
     "C+ is a grade",
+    "ProjectFalcon",
+    "Project, Falcon",
+    "codesign",
+    "a Project Falconer",
 ]
 
 
