@@ -54,7 +54,8 @@ def choose_threshold(
     """Return the threshold with the best metric among those that keep every capped kind's false-positive rate.
 
     Only rows in `counted` enter the metric. `caps` maps the beginning of a kind's name to its highest
-    false-positive rate. Where nothing keeps the caps, the threshold that comes nearest is returned.
+    false-positive rate. Where nothing keeps the caps, the thresholds that come nearest count; of equally good ones the
+    middle one is returned, which stands farthest from what it parts.
     """
     main = np.ones(len(scores), dtype=bool) if counted is None else counted
     # Of both, because a thousand easy rows beside a few hard ones would leave the latter a handful of choices.
@@ -69,7 +70,9 @@ def choose_threshold(
         )
         return (-excess, confusion(scores[main], labels[main], threshold)[metric])
 
-    return float(max(grid, key=lambda t: merit(float(t))))
+    merits = [merit(float(threshold)) for threshold in grid]
+    best = np.sort(grid[[found == max(merits) for found in merits]])
+    return float(best[len(best) // 2])
 
 
 def _middles(scores: Scores) -> Scores:

@@ -271,3 +271,9 @@ def test_a_version_that_does_worse_is_not_put_in_force():
     assert no_worse({"held_out": {"f1": 0.5}})
     assert no_worse({"held_out": {"f1": 0.8}, "held_out_before": {"f1": 0.8}})
     assert not no_worse({"held_out": {"f1": 0.79}, "held_out_before": {"f1": 0.8}})
+
+
+def test_of_thresholds_that_part_equally_well_the_middle_one_is_taken() -> None:
+    kinds = ["insult"] * 4
+    chosen = choose_threshold(np.array([0.01, 0.02, 0.98, 0.99]), np.array([0.0, 0.0, 1.0, 1.0]), kinds)
+    assert 0.4 < chosen < 0.6
