@@ -106,7 +106,10 @@ def driver_cursor(connection: Connection, sql: str, parameters: Any) -> Iterator
         yield cursor
     except connection.dialect.loaded_dbapi.Error as error:
         failed = connection.dialect.loaded_dbapi.Error
-        raise DBAPIError.instance(sql, parameters, error, failed, dialect=connection.dialect) from error
+        gone = connection.dialect.is_disconnect(error, connection.connection.driver_connection, cursor)
+        raise DBAPIError.instance(
+            sql, None, error, failed, hide_parameters=True, connection_invalidated=gone, dialect=connection.dialect
+        ) from error
     finally:
         cursor.close()
 

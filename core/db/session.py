@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,19 @@ from core.home import make_home
 from core.settings import Settings
 
 BACKENDS = ("sqlite", "postgresql", "postgres")
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long a PostgreSQL server that falls silent is waited for: seconds, the last in milliseconds."""
 LOCKED = ("database is locked", "database table is locked", "lock timeout")
+HELD = ("55P03", "40001", "40P01")
+"""SQLSTATEs of a lock not had in time, a clash and a deadlock; messages may be in any language."""
+GONE = ("08", "53", "57P", "58", "25006")
+"""How SQLSTATEs begin of a server that cannot be reached, is out of something, restarts, fails or takes no writes."""
 DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -64,7 +76,7 @@ class Database:
         """
         make_home(settings.home)
         database = cls(settings.database_url, settings.storage.busy_timeout_s)
-        with _translated():
+        with translated():
             migrate(database.engine)
         return database
 
@@ -76,7 +88,7 @@ class Database:
             Busy: the store stayed locked past the time-out.
             StoreUnavailable: the store cannot be read.
         """
-        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with translated(), Session(self.engine, expire_on_commit=False) as session:
             if self.dialect == "postgresql":
                 options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
                 session.connection(execution_options=options)
@@ -92,7 +104,7 @@ class Database:
             Busy: another writer kept its place past the time-out.
             StoreUnavailable: the store cannot be written.
         """
-        with self._turn(), _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), translated(), Session(self.engine, expire_on_commit=False) as session:
             if self.dialect == "sqlite":
                 session.connection(execution_options={"attest_begin": "IMMEDIATE"})
             else:
@@ -139,14 +151,22 @@ def _with_driver(url: str) -> URL:
     return parsed if parsed.get_backend_name() == "sqlite" else parsed.set(drivername="postgresql+psycopg")
 
 
+def connect_arguments(url: URL) -> dict[str, int]:
+    """Return what a connection to a PostgreSQL server is opened with, but for what its address says itself."""
+    return {name: value for name, value in PATIENCE.items() if name not in url.query}
+
+
 def _create_engine(url: URL, busy_timeout_s: float) -> Engine:
     if url.get_backend_name() != "sqlite":
         try:
-            return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+            arguments = connect_arguments(url)
+            return create_engine(
+                url, connect_args=arguments, pool_pre_ping=True, pool_size=10, max_overflow=30, hide_parameters=True
+            )
         except ModuleNotFoundError as error:
             raise MissingExtra("postgres", error.name or "psycopg") from error
-    arguments = {"timeout": busy_timeout_s, "check_same_thread": False}
-    engine = create_engine(url, connect_args=arguments, pool_size=10, max_overflow=100)
+    waiting = {"timeout": busy_timeout_s, "check_same_thread": False}
+    engine = create_engine(url, connect_args=waiting, pool_size=10, max_overflow=100, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
@@ -187,19 +207,25 @@ def _is_damage(error: BaseException | None) -> bool:
     return code is not None and (code in DAMAGED or code & 0xFF in DAMAGED)
 
 
+def _is_gone(error: DBAPIError, state: str) -> bool:
+    """Say whether the server is not there for now; a connection that breaks or never was has no SQLSTATE."""
+    broken = isinstance(error, OperationalError) and not state and hasattr(error.orig, "sqlstate")
+    return error.connection_invalidated or broken or state.startswith(GONE)
+
+
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn what the driver says into our errors: a lock time-out is `Busy`, a broken store `StoreUnavailable`."""
     try:
         yield
     except PoolTimeout as error:
         raise Busy("every connection to the store is in use; try again in a moment") from error
     except DBAPIError as error:
-        message = str(error.orig)
-        if any(sign in message for sign in LOCKED):
+        message, state = str(error.orig), getattr(error.orig, "sqlstate", None) or ""
+        if state in HELD or any(sign in message for sign in LOCKED):
             raise Busy("another process is writing to the store; try again in a moment") from error
         if _is_damage(error.orig):
             raise StoreDamaged(f"the store is damaged: {message.strip()}; run: attest doctor") from error
-        if any(sign in message for sign in UNUSABLE):
+        if _is_gone(error, state) or any(sign in message for sign in UNUSABLE):
             raise StoreUnavailable(f"the store cannot be used: {message.strip()}; run: attest doctor") from error
         raise

@@ -62,7 +62,7 @@ def replace_with(database: Database, source: Path) -> None:
         database.close()
         _sqlite_copy(source, Path(str(database.url.database)), database.busy_timeout_s)
         return
-    engine = create_engine(f"sqlite:///{source}")
+    engine = create_engine(f"sqlite:///{source}", hide_parameters=True)
     try:
         with engine.connect() as connection, database.write() as session:
             target = session.connection()
