@@ -33,9 +33,13 @@ class Groundedness:
         self, classifier: Classifier, opinion: Callable[[float], Opinion | None] = lambda _threshold: None
     ) -> None:
         """`opinion` returns the second opinion for a threshold, where there is one."""
-        self.threshold = 1.0 - classifier.threshold(self.name)
         self._classifier = classifier
         self._opinion = opinion
+
+    @property
+    def threshold(self) -> float:
+        """The lack of support from which the adapter in force believes a text no more."""
+        return 1.0 - self._classifier.threshold(self.name)
 
     def requests(self, context: Context) -> Sequence[Request]:
         """Score each sentence, without its markers, against all evidence together."""

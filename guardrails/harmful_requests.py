@@ -47,7 +47,12 @@ class HarmfulRequests:
     stages: frozenset[RailStage] = frozenset({"input"})
 
     def __init__(self, classifier: Classifier) -> None:
-        self.threshold = classifier.threshold(self.name)
+        self._classifier = classifier
+
+    @property
+    def threshold(self) -> float:
+        """The score from which the adapter in force is positive; one newly trained brings its own."""
+        return self._classifier.threshold(self.name)
 
     def requests(self, context: Context) -> Sequence[Request]:
         """Score the plain text."""

@@ -51,8 +51,12 @@ class IndirectInjection:
     stages: frozenset[RailStage] = frozenset({"ingest", "retrieval"})
 
     def __init__(self, classifier: Classifier) -> None:
-        self.threshold = classifier.threshold(self.name)
         self._classifier = classifier
+
+    @property
+    def threshold(self) -> float:
+        """The score from which the adapter in force is positive; one newly trained brings its own."""
+        return self._classifier.threshold(self.name)
 
     def check(self, context: Context) -> Finding:
         """The likeliest sentence decides; of a document only the passages that look suspect are read."""

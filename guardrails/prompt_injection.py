@@ -28,7 +28,12 @@ class PromptInjection:
     stages: frozenset[RailStage] = frozenset({"input"})
 
     def __init__(self, classifier: Classifier) -> None:
-        self.threshold = classifier.threshold(self.name)
+        self._classifier = classifier
+
+    @property
+    def threshold(self) -> float:
+        """The score from which the adapter in force is positive; one newly trained brings its own."""
+        return self._classifier.threshold(self.name)
 
     def requests(self, context: Context) -> Sequence[Request]:
         """Score every view of the text."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from core.settings import Settings
 from core.types import Action, Evidence, RailStage, ScoredChunk, Verdict
 from guardrails.policy import PRIVATE, Effective, check_policy, effective, strictest
-from guardrails.rail import ClassifierRail, Context, Finding, ManyTextsRail, Rail, is_classifier_rail
+from guardrails.rail import ClassifierRail, Context, Finding, Rail, checks_many, is_classifier_rail
 from guardrails.registry import build_rails
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Rails:
         """Run one rail over several texts."""
         if is_classifier_rail(rail):
             return self._scored([(rail, context) for context in contexts])
-        if isinstance(rail, ManyTextsRail) and len(contexts) > 1:
+        if len(contexts) > 1 and checks_many(rail):
             try:
                 return list(rail.check_all(contexts))
             except Exception:  # see _guarded; what one text breaks must not stop the others
