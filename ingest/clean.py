@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -23,6 +24,12 @@ _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f\u205f\u3000]+")
 _NEWLINES = re.compile(r"\n{3,}")
 _SUSPECT = re.compile(r"[\u0080-\u009f\u00c2\u00c3\u00e2\u00ef\ufb00-\ufb06]")
 _NUMBER = re.compile(r"\d+")
+_PAGE_NUMBER = re.compile(
+    r"\W*(?:page|seite|pagina|página|side|sida|pg|p|s)?\W*#\W*(?:(?:of|von|sur|de|di|/|[-–])\W*#)?\W*"
+)
+"""A line that only numbers a page, in text whose numbers are `#`."""
+COUNTING_SHARE = 0.5
+"""Of the pages on which a header's number stays or counts on; parts of a document may be numbered anew."""
 
 
 Place: TypeAlias = tuple[int, int]
@@ -95,7 +102,7 @@ def drop_repeated_edges(blocks: list[Block], pages: int) -> tuple[list[Block], i
 
 
 def repeated_edges(printed: Mapping[int, Sequence[tuple[Place, str]]], pages: int) -> set[Place]:
-    """Return the headers and footers: first and last lines that repeat, numbers apart, on most pages.
+    """Return the headers and footers: first and last lines that repeat on most pages but for the page's number.
 
     Args:
         printed: for each page its lines as (place, text), in reading order.
@@ -103,18 +110,34 @@ def repeated_edges(printed: Mapping[int, Sequence[tuple[Place, str]]], pages: in
     """
     if pages < 3:
         return set()
-    found: dict[str, list[tuple[int, Place]]] = {}
+    found: dict[str, list[tuple[int, Place, str]]] = {}
     for page, lines in printed.items():
         for place, text in _edges(lines):
-            found.setdefault(_NUMBER.sub("#", text.strip().lower()), []).append((page, place))
+            found.setdefault(_NUMBER.sub("#", text.strip().lower()), []).append((page, place, text))
     # 3 of 3 pages or half of a long document: fewer is as likely a repeated table heading.
     needed = max(3, pages // 2)
-    dropped = {place for edges in found.values() if len({page for page, _ in edges}) >= needed for _, place in edges}
+    dropped = {
+        place
+        for said, edges in found.items()
+        if len({page for page, _, _ in edges}) >= needed and (_PAGE_NUMBER.fullmatch(said) or _counts(edges))
+        for _, place, _ in edges
+    }
     if not dropped:
         return set()
     total = sum(len(text) for lines in printed.values() for _, text in lines)
     share = sum(len(text) for lines in printed.values() for place, text in lines if place in dropped)
     return dropped if share <= MAX_EDGE_SHARE * total else set()
+
+
+def _counts(edges: Sequence[tuple[int, Place, str]]) -> bool:
+    """Tell whether each number of a repeated line stays the same or counts the pages; rows of a table do neither."""
+    pages = [page for page, _, _ in edges]
+    for column in zip(*([int(number) for number in _NUMBER.findall(text)] for _, _, text in edges), strict=True):
+        same = Counter(column).most_common(1)[0][1]
+        counting = Counter(number - page for number, page in zip(column, pages, strict=True)).most_common(1)[0][1]
+        if max(same, counting) < COUNTING_SHARE * len(edges):
+            return False
+    return True
 
 
 def _edges(lines: Sequence[tuple[Place, str]]) -> Sequence[tuple[Place, str]]:

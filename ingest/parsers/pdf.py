@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import Encrypted, Unparseable
-from ingest.clean import repeated_edges
+from ingest.clean import Place, repeated_edges
 from ingest.parsed import Block, RawDocument
 from ingest.parsers.pdf_forms import Overlay, drawn, prepare_forms
+from ingest.parsers.pdf_heads import heads_table
 from ingest.parsers.pdf_hidden import part_hidden
 from ingest.parsers.pdf_layout import page_blocks, typical_height
 from ingest.parsers.pdf_lines import Frame, printed_lines
@@ -97,13 +98,30 @@ def _read(pdf: Any, request: ParseRequest) -> RawDocument:
 
 
 def _drop_edges(pages: list[_Page]) -> int:
-    """Remove headers and footers before tables take them for their heads; return how many lines."""
+    """Remove headers and footers before tables take them for their heads; return how many lines.
+
+    What repeats right above the rows of a table that goes on over pages is its head.
+    """
     printed = {page.number: [((page.number, at), line.text) for at, line in enumerate(page.lines)] for page in pages}
     dropped = repeated_edges(printed, len(pages))
     if dropped:
+        dropped -= {(page.number, at) for page in pages for at in _heads_of_tables(page, dropped)}
         for page in pages:
             page.lines = [line for at, line in enumerate(page.lines) if (page.number, at) not in dropped]
     return len(dropped)
+
+
+def _heads_of_tables(page: _Page, dropped: set[Place]) -> list[int]:
+    """Return which lines of a page name the columns of the rows below, from the last line of a head to its first."""
+    found: list[int] = []
+    below = first = -1
+    for at in range(len(page.lines) - 1, -1, -1):
+        if (page.number, at) not in dropped:
+            below = first = at
+        elif first >= 0 and heads_table(page.lines, at, below, first):
+            found.append(at)
+            below = at
+    return found
 
 
 def _pages(pdf: Any) -> Iterator[_Page]:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from ingest.parsers.printed import DATE, MAX_LABELS, SENTENCE_END, UNFINISHED, YEAR, Cell, PrintedLine, cells_of
 
+MAX_HEAD_GAP = 2.0  # line heights from a head to its rows or the next line of the head
 MAX_HEAD_LINES = 20  # narrow columns print their heads a word a line
 MAX_HEAD_CHARACTERS = 120
 MAX_HEAD_CELL_CHARACTERS = 70
@@ -19,6 +20,33 @@ _UNITS = re.compile(
 
 Columns: TypeAlias = list[tuple[float, float]]
 """(left, right) of each column right of the labels."""
+
+
+def heads_table(lines: Sequence[PrintedLine], number: int, below: int, first: int) -> bool:
+    """Tell whether a line names columns of the table whose first row of figures begins at the line `first`.
+
+    `below` is the line under it: that row, or the next line of the head.
+    """
+    line = lines[number]
+    near = lines[below].box[1] - line.box[3] <= MAX_HEAD_GAP * max(line.height, 4.0)
+    if not (line.words and near and lines[first].row) or line.row:
+        return False
+    heads, cells = (
+        [cell for other in lines[max(0, at - 8) : at + 9] if _beside(other, lines[at]) for cell in cells_of(other)]
+        for at in (number, first)
+    )
+    gap = max(line.height, 4.0)
+    over = {
+        place
+        for head in heads
+        for place, cell in enumerate(cells)
+        if head.left < cell.right + gap and cell.left < head.right + gap
+    }
+    return len(heads) >= 2 and len(over) >= 2
+
+
+def _beside(one: PrintedLine, other: PrintedLine) -> bool:
+    return bool(one.words) and abs(one.box[1] + one.box[3] - other.box[1] - other.box[3]) < 0.7 * other.height
 
 
 def head_lines(lines: Sequence[PrintedLine], start: int, after: int, columns: Columns) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ingest.parsers.pdf_heads import heads_table
 from ingest.parsers.pdf_layout import page_blocks
 from ingest.parsers.printed import PrintedLine, figure_regions, is_row
 from tests.ingest.test_parse import pdf
@@ -127,3 +128,47 @@ def test_figures_with_marks_of_notes_keep_their_columns(read) -> None:
     rows = [f"Item {n}) Tj 200 0 Td ({n}25{mark.format(n)}) Tj 80 0 Td ({n}50) Tj -280 0 Td (" for n in range(1, 5)]
     text = drawn(read, "\n".join(["Name) Tj 200 0 Td (2024) Tj 80 0 Td (2025) Tj -280 0 Td (", *rows]))
     assert "| Item 3 | 325³ | 350 |" in text
+
+
+def row(*cells: str) -> str:
+    """A printed line whose cells stand 120 points apart."""
+    return ") Tj 120 0 Td (".join(cells) + f") Tj {-120 * (len(cells) - 1)} 0 Td ("
+
+
+def price_list(head: list[str], pages: int) -> bytes:
+    """A list that goes on over pages, 30 articles a page, with a title above and a page number below."""
+    made = []
+    for page in range(1, pages + 1):
+        articles = [
+            row(f"AR-{30 * page + n}", f"Valve {30 * page + n}", f"{3 * n + page}", f"{n}.{page}5") for n in range(30)
+        ]
+        made.append(
+            "\n".join(["Articles of Nordlicht AG", "", "", "", *head, *articles, "", f"Page {page} of {pages}"])
+        )
+    return pdf(*made)
+
+
+def test_a_table_over_pages_keeps_its_rows_and_the_names_of_its_columns(read) -> None:
+    found = read("a.pdf", price_list([row("Article", "Name", "Stock", "Price")], 4))
+    assert found.text.count("| Article Name | Stock | Price |") == 4
+    assert all(f"| AR-{number} Valve {number} |" in found.text for number in range(30, 150))
+    assert "Nordlicht" not in found.text
+    assert "Page" not in found.text
+    assert found.report["repeated_lines_dropped"] == 8
+
+
+def test_heads_of_two_lines_are_kept_whole(read) -> None:
+    head = [row("Article", "Name", "Pieces", "Price"), row("number", "as sold", "in stock", "in francs")]
+    assert read("a.pdf", price_list(head, 3)).text.count("| Pieces in stock | Price in francs |") == 3
+
+
+def test_what_repeats_above_prose_is_no_head_of_a_table() -> None:
+    head = line(20, (50, "Article"), (200, "Stock"), (300, "Price"))
+    rows = [line(y, (50, "Valve"), (200, f"{y}"), (300, f"{y}.50")) for y in (34, 48, 62)]
+    prose = line(34, (50, "All that is said of them"))
+    for lines in ([head, *rows], [head, prose, *rows]):
+        figure_regions(lines)
+    assert heads_table([head, *rows], 0, 1, 1)
+    assert not heads_table([head, prose, *rows], 0, 1, 1)
+    assert not heads_table([head, *rows[2:]], 0, 1, 1)  # far above
+    assert not heads_table([line(20, (50, "Report")), *rows], 0, 1, 1)
