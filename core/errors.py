@@ -123,7 +123,7 @@ class TransientIngestError(IngestError):
     """Trying again later may succeed."""
 
     status_code = 503
-    retry_after_s = 5
+    retry_after_s: int | None = 5
 
 
 class SourceUnavailable(TransientIngestError):
@@ -144,6 +144,8 @@ class HomeUnwritable(StoreUnavailable):
 
 class StoreDamaged(StoreUnavailable):
     """The store's file is no database any more, or its pages contradict each other: a backup brings it back."""
+
+    retry_after_s = None  # waiting mends nothing
 
 
 class RetrievalError(AttestError):

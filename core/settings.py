@@ -19,6 +19,15 @@ from core.errors import InvalidSetting
 ENV_PREFIX = "ATTEST_"
 PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT", "ATTEST_FILE_PASSWORD"}
 
+COMPOSE_ENV = {
+    *("ATTEST_BIND", "ATTEST_API_PORT", "ATTEST_UI_PORT"),
+    *("ATTEST_DOCUMENTS", "ATTEST_MODEL_DIR", "ATTEST_CPUS", "ATTEST_MEMORY"),
+}
+"""What docker-compose.yml reads, and a shell may therefore export."""
+SERVICE_ENV = re.compile(r"ATTEST_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+"""What Kubernetes tells every container of a Service whose name begins with `attest`."""
+
 
 class Section(BaseModel):
     """A group of settings that refuses what it does not know."""
@@ -277,7 +286,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _overlay(values: dict[str, Any], environ: Any) -> None:
     """Lay `ATTEST_<SECTION>__<KEY>` over the file's values; a value that is TOML is read as TOML."""
     for name, text in environ.items():
-        if not name.startswith(ENV_PREFIX) or name in PLAIN_ENV:
+        if not name.startswith(ENV_PREFIX) or name in PLAIN_ENV or _is_of_others(name, text):
             continue
         section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if not separator or section not in Settings.model_fields:
@@ -288,6 +297,17 @@ def _overlay(values: dict[str, Any], environ: Any) -> None:
             )
         read = _toml_or_text(text)
         values[section][key] = text if _is_text(section, key) and not isinstance(read, str) else read
+
+
+def _is_of_others(name: str, text: str) -> bool:
+    """Say whether a variable is Compose's or Kubernetes', which none of our settings is named like."""
+    if name in COMPOSE_ENV:
+        return True
+    if "__" in name:
+        return False
+    return SERVICE_ENV.fullmatch(name) is not None or (
+        name.endswith("_PORT") and SERVICE_ADDRESS.match(text) is not None
+    )
 
 
 def _is_text(section: str, key: str) -> bool:

@@ -74,6 +74,12 @@ def test_every_lasting_service_has_a_health_check_and_comes_back(name: str) -> N
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_service_takes_the_whole_machine(name: str) -> None:
+    assert SERVICES[name]["cpus"]
+    assert SERVICES[name]["mem_limit"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_service_is_fenced_in(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
