@@ -156,7 +156,7 @@ class _Lazy:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._scan: Callable[[str], tuple[Verdict, ...]] | None = None
+        self._scan: Callable[[str, str | None], tuple[Verdict, ...]] | None = None
         self._loading = threading.Lock()
         self._warmed = False
         self.scans = settings.ingest.quarantine and settings.rails.enabled
@@ -177,14 +177,14 @@ class _Lazy:
 
         return load_encoder(self._settings.embedder)
 
-    def scan(self, text: str) -> tuple[Verdict, ...]:
+    def scan(self, text: str, collection: str | None = None) -> tuple[Verdict, ...]:
         with self._loading:
             if self._scan is None:
                 from guardrails.rails import Rails
                 from models.adapters import load_classifier
 
                 self._scan = Rails.open(self._settings, load_classifier(self._settings.embedder)).scan_document
-        return self._scan(text)
+        return self._scan(text, collection)
 
 
 def _tell(report: IngestReport, as_json: bool) -> None:

@@ -19,7 +19,6 @@ from core.blobs import BlobStore
 from core.db.session import Database
 from core.errors import AttestError
 from core.settings import Settings
-from core.types import Verdict
 from ingest.committing import Committer
 from ingest.cutting import Cutting
 from ingest.embed import EmbeddingStage
@@ -28,7 +27,7 @@ from ingest.known import Known
 from ingest.parser_process import ParseJob
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
-from ingest.quality import judge
+from ingest.quality import Scan, judge
 from ingest.remote import Missed
 from ingest.report import IngestOptions, IngestReport, Progress
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
@@ -58,7 +57,7 @@ class Pipeline:
         settings: Settings,
         provide: Callable[[], Encoder],
         progress: Progress,
-        scan: Callable[[str], tuple[Verdict, ...]] | None = None,
+        scan: Scan | None = None,
         origins: Mapping[str, str] | None = None,
     ) -> None:
         """`origins`: source → the address that was named and led to it."""
@@ -209,7 +208,7 @@ class Pipeline:
         prepared = self._prepared(source, result)
         prepared.terms = self._committer.asked.settled(source)
         if self._settings.ingest.quarantine:
-            prepared.quarantine = judge(result.document, self._scan)
+            prepared.quarantine = judge(result.document, self._scan, self._options.collection)
             self._report.flag(result.document.report.get("rails", ()))
         self._embedding += 1
         self._chunks_waiting += _weight(prepared)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 from core.types import Verdict
 from ingest.language import language
 from ingest.parsed import ParsedDocument
 
+Scan: TypeAlias = Callable[[str, str | None], tuple[Verdict, ...]]
+"""What the rails say of a text that comes into a collection."""
 MAX_GARBLED_SHARE = 0.2
 GARBLED_WARNING = 0.01
 DOUBTFUL_OCR = 0.6
@@ -46,17 +49,17 @@ def garbled_share(text: str) -> float:
     return len(_REPLACEMENT.findall(sample)) / len(sample) if sample else 0.0
 
 
-def judge(document: ParsedDocument, scan: Callable[[str], tuple[Verdict, ...]] | None = None) -> str | None:
+def judge(document: ParsedDocument, scan: Scan | None, collection: str | None) -> str | None:
     """Note in the quality report what the rails say, and return why a document has to wait for a person, if it has to.
 
-    What a rail only flags (personal data, credentials) is reported and published.
+    What a rail only flags (personal data, credentials) is reported and published. The policy is the collection's.
     """
     garbled = document.report.get("garbled_share", 0.0)
     reasons = [f"garbled_text: {garbled:.0%} of the characters have no meaning"] if garbled > MAX_GARBLED_SHARE else []
     hidden = "\n".join(document.report.get("hidden_text", []))
     said: list[dict[str, str | float]] = []
     for place, text in (("text", document.text), ("hidden text", hidden)):
-        for verdict in scan(text) if scan and text else ():
+        for verdict in scan(text, collection) if scan and text else ():
             if verdict.action == "allow" and not verdict.reason:
                 continue
             row: dict[str, str | float] = {"rail": verdict.rail, "in": place, "action": verdict.action}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from core.db.session import Database
 from core.errors import SourceUnavailable
 from core.settings import Settings
-from core.types import Verdict
 from ingest.pipeline import Pipeline
+from ingest.quality import Scan
 from ingest.remote import Missed, bring, is_remote
 from ingest.report import Failure, IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from models.encoder import Encoder
 
 EncoderSource: TypeAlias = "Encoder | Callable[[], Encoder]"
-Scan: TypeAlias = Callable[[str], tuple[Verdict, ...]]
 
 __all__ = ["IngestOptions", "IngestReport", "Progress", "TextRecord", "ingest", "ingest_texts"]
 

@@ -14,7 +14,6 @@ from core.blobs import NO_BLOB
 from core.db.session import Database
 from core.errors import EmptyDocument
 from core.settings import Settings
-from core.types import Verdict
 from ingest.clean import assemble
 from ingest.commit import commit_documents
 from ingest.committing import tally
@@ -24,7 +23,7 @@ from ingest.known import Known
 from ingest.parsed import Block, ParsedDocument, RawDocument
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared, text_sha256
-from ingest.quality import garbled_share, judge
+from ingest.quality import Scan, garbled_share, judge
 from ingest.report import Failure, IngestOptions, IngestReport, Progress, TextRecord
 from ingest.rows import attributes_of
 from ingest.terms import Asked, Terms
@@ -49,7 +48,7 @@ class Records:
         settings: Settings,
         provide: Callable[[], Encoder],
         progress: Progress,
-        scan: Callable[[str], tuple[Verdict, ...]] | None = None,
+        scan: Scan | None = None,
     ) -> None:
         self._report, self._options, self._progress, self._scan = report, options, progress, scan
         self._database, self._quarantine = database, settings.ingest.quarantine
@@ -113,7 +112,7 @@ class Records:
         prepared.terms, prepared.attributes = terms, dict(record.attributes)
         if self._quarantine:
             document.report["garbled_share"] = round(garbled_share(document.text), 4)
-            prepared.quarantine = judge(document, self._scan)
+            prepared.quarantine = judge(document, self._scan, self._options.collection)
             self._report.flag(document.report.get("rails", ()))
         return prepared
 
