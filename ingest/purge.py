@@ -1,7 +1,8 @@
 """Purging: a document leaves every store for good, and what is left is counted.
 
-The order makes it finishable after a crash: hide and record the purge in one commit, then blobs, answers, rows,
-index files, and the bytes SQLite keeps in free pages and its log; the record is closed when nothing was found.
+The order makes it finishable after a crash: hide and record the purge in one commit, then blobs, answers and rows of
+one document after the other, then for all at once index files, and the bytes SQLite keeps in free pages and its log;
+the record of each is closed when nothing of it was found.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +42,15 @@ from core.settings import Settings
 from core.types import Json, Principal
 from ingest.promote import remove_document
 from ingest.purge_answers import clear_answers, count_answers
-from ingest.remnants import Probes, collect_probes, files_holding
+from ingest.remnants import SAMPLES, Probes, collect_probes, files_holding
 from retriever.snapshot import drop_snapshots
 
 log = logging.getLogger(__name__)
 
 BUILT_A_SECOND = 4000
 """Passages a process at least indexes in a second; it is given that long to build anew."""
+MAX_SAMPLES, LEAST_SAMPLES = 16 * SAMPLES, 3
+"""Passages looked for, of all documents of a purge together and of each: every file is searched for every one."""
 REFERENCES = (Document.duplicate_of, Document.near_duplicate_of, Document.supersedes, Document.parent_key)
 
 
@@ -67,10 +72,7 @@ def purge_document(database: Database, settings: Settings, document_id: str, pri
         for document in family:
             _hide(session, document)
     failpoint("purge.hidden")
-    verified: dict[str, int] = {}
-    for document in reversed(family):
-        for store, left in _finish(database, settings, document.id).items():
-            verified[store] = verified.get(store, 0) + left
+    verified = _finish(database, settings, [document.id for document in reversed(family)])
     if any(verified.values()):
         left_in = ", ".join(f"{count} in {store}" for store, count in verified.items() if count)
         raise Conflict(f"document {document_id} is hidden, but something of it is left: {left_in}")
@@ -81,8 +83,8 @@ def finish_purges(database: Database, settings: Settings) -> int:
     """Finish every purge that was interrupted and return how many there were."""
     with database.read() as session:
         ids = session.scalars(select(Purge.document_id).where(Purge.finished_at.is_(None))).all()
-    for document_id in ids:
-        _finish(database, settings, document_id)
+    if ids:
+        _finish(database, settings, ids)
     return len(ids)
 
 
@@ -107,46 +109,58 @@ def _hide(session: Session, document: Document) -> None:
         append_changes(session, "remove", [chunk.id], chunk.generation_id)
 
 
-def _finish(database: Database, settings: Settings, document_id: str) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Purged:
+    """A document that goes, and what to look for once it has."""
+
+    id: str
+    blobs: frozenset[str]
+    probes: Probes
+
+
+def _finish(database: Database, settings: Settings, ids: Sequence[str]) -> dict[str, int]:
+    """Remove documents from every store and return how much is left in each; what went whole is closed."""
     with database.read() as session:
-        probes = collect_probes(session, document_id)
-        blobs = session.scalars(_blob_names(document_id)).all()
-    failpoint("purge.before_blobs")
-    _delete_blobs(database, settings, document_id, blobs)
-    with database.write() as session:
-        clear_answers(session, document_id)
-        _delete_rows(session, document_id)
-    failpoint("purge.rows_gone")
-    indexes = _scrub_indexes(database, settings)
-    collections = _scrub_milvus(database, settings)
+        samples = max(LEAST_SAMPLES, min(SAMPLES, MAX_SAMPLES // len(ids)))
+        gone = [_Purged(one, _blob_names(session, one), collect_probes(session, one, samples)) for one in ids]
+    for one in gone:
+        failpoint("purge.before_blobs")
+        _delete_blobs(database, settings, one)
+        with database.write() as session:
+            clear_answers(session, one.id)
+            _delete_rows(session, one.id)
+        failpoint("purge.rows_gone")
+    shared = {"indexes": _scrub_indexes(database, settings), "collections": _scrub_milvus(database, settings)}
     _drop_trials(settings)
     reclaim(database)
     failpoint("purge.reclaimed")
-    parsing = _copies_left(settings.home / "parsing", set(blobs))
-    left = _count_left(database, settings, document_id, blobs, probes)
-    verified = {**left, "indexes": indexes, "collections": collections, "parsing": parsing}
-    if not any(verified.values()):
-        with database.write() as session:
+    left = _count_left(database, settings, gone)
+    if not any(shared.values()):
+        _close(database, [document_id for document_id, counts in left.items() if not any(counts.values())])
+    total = Counter(shared)
+    for document_id, counts in left.items():
+        log.info("purged document %s: %s", document_id, counts | shared)
+        total.update(counts)
+    return dict(total)
+
+
+def _close(database: Database, ids: Iterable[str]) -> None:
+    with database.write() as session:
+        for document_id in ids:
             session.get_one(Purge, document_id).finished_at = now()
-    log.info("purged document %s: %s", document_id, verified)
-    return verified
 
 
-def _blob_names(document_id: str) -> Any:
-    return (
-        select(DocumentVersion.blob_sha256)
-        .join(Document, Document.key == DocumentVersion.document_key)
-        .where(Document.id == document_id, DocumentVersion.blob_sha256 != NO_BLOB)
-        .distinct()
-    )
+def _blob_names(session: Session, document_id: str) -> frozenset[str]:
+    query = select(DocumentVersion.blob_sha256).join(Document, Document.key == DocumentVersion.document_key)
+    return frozenset(session.scalars(query.where(Document.id == document_id, DocumentVersion.blob_sha256 != NO_BLOB)))
 
 
-def _delete_blobs(database: Database, settings: Settings, document_id: str, names: Iterable[str]) -> None:
+def _delete_blobs(database: Database, settings: Settings, gone: _Purged) -> None:
     """Delete the blobs no other document names, while nobody can commit a row that names them."""
     store = BlobStore(settings.blobs)
     with database.write() as session:
-        for name in names:
-            if not _named_elsewhere(session, name, document_id):
+        for name in sorted(gone.blobs):
+            if not _named_elsewhere(session, name, gone.id):
                 store.delete(name)
                 failpoint("purge.blob_deleted")
 
@@ -217,41 +231,51 @@ def _drop_trials(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
-def _copies_left(folder: Path, names: set[str]) -> int:
-    """Clear what parsers that died left, and count the copies of the originals that are still being read."""
+def _copies_left(folder: Path, names: Collection[str]) -> list[str]:
+    """Clear what parsers that died left, and return the copies of the originals that are still being read."""
     sweep(folder)
-    found = 0
+    found = []
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # its parser is done with it
             if path.is_file():
                 with path.open("rb") as stream:
-                    found += sha256_of(stream) in names
-    return found
+                    found.append(sha256_of(stream))
+    return [name for name in found if name in names]
 
 
 def _working_indexes(settings: Settings) -> set[Path]:
     return {path for path in settings.indexes.glob("work/*/*") if path.is_dir()}
 
 
-def _count_left(
-    database: Database, settings: Settings, document_id: str, blobs: Iterable[str], probes: Probes
-) -> dict[str, int]:
-    store = BlobStore(settings.blobs)
+def _count_left(database: Database, settings: Settings, gone: Sequence[_Purged]) -> dict[str, dict[str, int]]:
+    """Count for each document what is left of it; the files are read once for all."""
+    copies = _copies_left(settings.home / "parsing", frozenset().union(*(one.blobs for one in gone)))
+    left, searched = {}, {}
     with database.read() as session:
-        left = {
-            "documents": _count(session, Document, Document.id == document_id),
-            "versions": _count(session, DocumentVersion, DocumentVersion.document_key == probes.document_key),
-            "chunks": _count(session, ChunkRow, ChunkRow.document_key == probes.document_key),
-            "embeddings": _count(session, EmbeddingRow, EmbeddingRow.chunk_id.in_(probes.chunk_ids)),
-            "access": _count(session, DocumentAccess, DocumentAccess.document_key == probes.document_key),
-            **count_answers(session, document_id),
-            "blobs": sum(store.exists(name) and not _named_elsewhere(session, name, document_id) for name in blobs),
-        }
-        searched = probes.unshared(session)
-    found = files_holding(_files(database, settings), searched)
-    for path in found:
-        log.error("bytes of purged document %s are left in %s", document_id, path)
-    return {**left, "files": len(found)}
+        for one in gone:
+            left[one.id] = _rows_left(session, settings, one)
+            left[one.id]["parsing"] = sum(name in one.blobs for name in copies)
+            searched[one.id] = one.probes.unshared(session)
+    found = files_holding(_files(database, settings), [probe for probes in searched.values() for probe in probes])
+    for document_id, probes in searched.items():
+        holding = files_holding(found, probes) if found else []
+        for path in holding:
+            log.error("bytes of purged document %s are left in %s", document_id, path)
+        left[document_id]["files"] = len(holding)
+    return left
+
+
+def _rows_left(session: Session, settings: Settings, gone: _Purged) -> dict[str, int]:
+    store, key = BlobStore(settings.blobs), gone.probes.document_key
+    return {
+        "documents": _count(session, Document, Document.id == gone.id),
+        "versions": _count(session, DocumentVersion, DocumentVersion.document_key == key),
+        "chunks": _count(session, ChunkRow, ChunkRow.document_key == key),
+        "embeddings": _count(session, EmbeddingRow, EmbeddingRow.chunk_id.in_(gone.probes.chunk_ids)),
+        "access": _count(session, DocumentAccess, DocumentAccess.document_key == key),
+        **count_answers(session, gone.id),
+        "blobs": sum(store.exists(name) and not _named_elsewhere(session, name, gone.id) for name in gone.blobs),
+    }
 
 
 def _count(session: Session, table: Any, condition: ColumnElement[bool]) -> int:

@@ -43,13 +43,13 @@ class Probes:
         return wanted
 
 
-def collect_probes(session: Session, document_id: str) -> Probes:
-    """Sample a document's passages evenly, in every version and generation."""
+def collect_probes(session: Session, document_id: str, samples: int = SAMPLES) -> Probes:
+    """Sample about so many of a document's passages, evenly, in every version and generation."""
     key = session.scalar(select(Document.key).where(Document.id == document_id))
     if key is None:
         return Probes(-1, (), ())
     ids = session.scalars(select(ChunkRow.id).where(ChunkRow.document_key == key).order_by(ChunkRow.id)).all()
-    step = max(1, len(ids) // SAMPLES)
+    step = max(1, len(ids) // samples)
     rows = session.execute(
         select(ChunkRow.text, EmbeddingRow.vector)
         .outerjoin(EmbeddingRow, EmbeddingRow.chunk_id == ChunkRow.id)
