@@ -10,6 +10,7 @@ from itertools import groupby
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from app.footnotes import neutral_line, neutral_parts
 from core.clock import now
 from core.db.access import readable
 from core.db.models import Conversation, Document, Turn
@@ -147,12 +148,14 @@ def delete_conversation(database: Database, principal: Principal, conversation_i
 
 
 def as_markdown(conversation: Json) -> str:
-    """Return an exported conversation as Markdown."""
-    lines = [f"# {conversation['title']}", ""]
+    """Return an exported conversation as Markdown, in which nothing is loaded or followed but what answers cite."""
+    lines = [f"# {neutral_line(conversation['title'])}", ""]
     for turn in conversation["turns"]:
         answer = turn["answer"]
-        lines += [f"**{turn['question']}**", "", answer["text"], ""]
-        lines += [f"- [{c['marker']}] {c['title']}, {c['source']}: “{c['quote']}”" for c in answer["citations"]]
+        lines += [f"**{neutral_line(turn['question'])}**", "", answer["text"], ""]
+        for cited in answer["citations"]:
+            title, source, quote = neutral_parts(cited["title"], cited["source"], cited["quote"])
+            lines.append(f"- [{cited['marker']}] {title}, {source}: “{quote}”")
         lines.append("")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from core.types import Answer, Citation
 from guardrails.exit_gate import ExitGate
 
 _GATE = ExitGate()
-_FOOTNOTES = re.compile(r"\n\n(?:\[\d+\] [^\n]*“[^\n]*”\n?)+\Z")
+_MARKED = re.compile(r"\[\d+\] ")
 
 
 def footnotes(citations: Sequence[Citation]) -> str:
@@ -30,7 +30,13 @@ def with_footnotes(answer: Answer) -> str:
 
 def without_footnotes(text: str) -> str:
     """Return the text of an answer that a client sends back, as it was before footnotes were put under it."""
-    return _FOOTNOTES.sub("", text)
+    before, apart, last = text.rpartition("\n\n")
+    lines = last.removesuffix("\n").split("\n")
+    return before if apart and all(map(_is_footnote, lines)) else text
+
+
+def _is_footnote(line: str) -> bool:
+    return _MARKED.match(line) is not None and "“" in line and line.endswith("”")
 
 
 def quoted(citation: Citation) -> str:
@@ -42,10 +48,21 @@ def _line(citation: Citation) -> str:
     page = "" if citation.page is None else f", page {citation.page}"
     date = f", {citation.updated_at[:10]}" if citation.updated_at else ""
     # Each by itself: what the gate takes out of one must not take what stands between them along.
-    title, source, quote = (_neutral(text, citation) for text in (citation.title, citation.source, citation.quote))
+    title, source, quote = neutral_parts(citation.title, citation.source, citation.quote)
     return f"[{citation.marker}] {title} ({source}{page}{date}): {quoted(replace(citation, quote=quote))}"
 
 
-def _neutral(text: str, citation: Citation) -> str:
-    """Return a text in which nothing is loaded or followed but the cited document itself."""
-    return _GATE.neutral(text, [citation.source], [citation.title, citation.source, citation.quote])
+def neutral_parts(title: str, source: str, quote: str) -> tuple[str, str, str]:
+    """Return what a citation shows, each on one line, so that nothing is loaded or followed but the cited document."""
+    parts = (title, source, quote)
+    title, source, quote = (_on_one_line(part, [source], parts) for part in parts)
+    return title, source, quote
+
+
+def neutral_line(text: str) -> str:
+    """Return words of a person, as a question, on one line, so that nothing in them is loaded or followed."""
+    return _on_one_line(text, [], [text])
+
+
+def _on_one_line(text: str, sources: Sequence[str], spoken: Sequence[str]) -> str:
+    return _GATE.neutral(" ".join(text.split()), sources, spoken)
