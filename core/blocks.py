@@ -19,7 +19,7 @@ LEAST_CAPITALS = 4
 
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+\S")
 _ITEM = re.compile(r"\s*(?:[-*+•‣◦–]|\(?\d{1,3}[.)]|\(?[a-z][.)])\s+(?=\S)")
-RULE = re.compile(r"\s*\|?[\s:|\-=+]{3,}\|?\s*$")
+RULE = re.compile(r"[\s:|\-=+]{3,}$")
 _NUMBERED = re.compile(r"\s*\(?(\d{1,3})[.)]\s")
 _COMMENT = re.compile(r"\s*<!--.*-->\s*$")
 

@@ -30,7 +30,10 @@ _POINTS_BACK = re.compile(
 )
 _REPLY = re.compile(r"(?:yes|no)\b(?=\s*(?:[,.;:!]|[–—-]\s))", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:A|Answer|Antwort):\s")
-_BREAK = re.compile(r"""[.!?…]+["'”’)\]*_]*(?=\s)|[。！？]+["”’」』）]*""")
+_BREAK = re.compile(r"""(?<![.!?…])[.!?…]++["'”’)\]*_]*+(?=\s)|[。！？]+["”’」』）]*""")
+_FOLLOWS = re.compile(r"\S")
+_AROUND = 24
+"""Characters beside a stop that tell whether it ends a sentence."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|cf|no|nos|fig|eq|sec|art|inc|ltd|co|corp|jr|sr|gen|col|lt|sgt|rev|hon|"
     r"approx|dept|est|vol|pp|p|ed|eds|al|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\.s|u\.k|a\.m|p\.m|lit|ca|z\.b|"
@@ -221,10 +224,11 @@ def _named_lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _boundaries(text: str, start: int, end: int) -> Iterator[int]:
     begin = start
     for match in _BREAK.finditer(text, start, end):
-        before, after = text[start : match.end()], text[match.end() : end].lstrip()
-        if not after:
+        follows = _FOLLOWS.search(text, match.end(), end)
+        if follows is None:
             break
-        word = before[-24:]
+        word = text[max(start, match.end() - _AROUND) : match.end()]
+        after = text[follows.start() : min(end, follows.start() + _AROUND)]
         if _cut_short(word, after):
             continue
         if text[match.start()] == "." and (

@@ -36,7 +36,7 @@ PLAIN, TABLES = 0.005, 0.03
 """Shares of words that are amounts beside amounts up to which evidence is prose, and from which it is tables."""
 _AMOUNT = re.compile(
     r"-?[$€£]\(?\d[\d.,]*\)?%?|\(?-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\)?%?"
-    r"|\(?-?\d+\.\d+\)?%?|\([$€£]?\d[\d.,]*\)%?|\(?-?\d+\)?%"
+    r"|\(?-?(?<!\d)\d+\.\d+\)?%?|\([$€£]?\d[\d.,]*\)%?|\(?-?(?<!\d)\d+\)?%"
 )
 """Money, percentages, decimals and thousands; a bare "8 hours" or "10 days" is prose."""
 

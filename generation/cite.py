@@ -17,9 +17,9 @@ from core.sentences import split_sentences
 from core.types import Box, Citation, Claim, Evidence, Support
 from generation.prompts import NOT_FOUND
 
-_MARKERS = re.compile(r"\s*\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]")
+_MARKERS = re.compile(r"(?:(?<!\s)\s+)?\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]")
 _DIGITS = re.compile(r"\d{1,3}")
-_OPEN_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
+_OPEN_MARKER = re.compile(r"(?:(?<!\s)\s+)?\[[\d\s,;]*$")
 """A marker that is still being written belongs to the claim before it, not to a new one."""
 _MAY_END = re.compile(r"[.!?…。！？\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What every end of a claim holds: until it is written, a draft need not be cut again for each piece."""

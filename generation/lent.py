@@ -11,6 +11,8 @@ from generation.anchors import anchors
 
 MOST = 3
 """Names told at most: enough to see what a question was taken to be about."""
+LONGEST = 4000
+"""Characters of a message in which names are looked for."""
 SHORTEST = 3
 """Characters of a name; a shorter one is a form of address that was cut off from its name."""
 _CAPITALISED = re.compile(r"(?<!\w)[^\W\d_a-z][\w.'’&-]*(?:[ \t]+[^\W\d_a-z][\w.'’&-]*)*")
@@ -24,7 +26,7 @@ def asked_and_lent(query: str, question: str, history: Sequence[Message]) -> tup
     if not query.startswith(f"{question} "):
         return query, ()
     lent = frozenset(query[len(question) :].split())
-    found = dict.fromkeys(name for message in reversed(history) for name in _names(message.content, lent))
+    found = dict.fromkeys(name for message in reversed(history) for name in _names(message.content[:LONGEST], lent))
     return question, tuple(found)[:MOST]
 
 

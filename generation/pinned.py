@@ -27,9 +27,11 @@ _PARTS = re.compile(r"[-/_–]")
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 """Where words and numbers meet in a file's name: BestBuy_2024Q2."""
 _ONE = r"[A-Z0-9][\w.’'-]*"
-_VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)")
+_VERSION = re.compile(r"(?<![\w.])\d++(?:\.\d+){2,}+(?![\w.]*\w)")
 _MAIL = re.compile(r"(?:(?:Subject|From|To|Cc|Date): [^\n]*(?:\n|$)){3,}")
-_LISTING = re.compile(rf"{_ONE}(?:(?:,\s|,?\s(?:and|or|und|oder|et|ou|y|o|vs\.?|versus)\s(?:the\s|in\s)?){_ONE})+")
+_LISTING = re.compile(
+    rf"(?<!\w)(?<!\w[.’'-]){_ONE}(?:(?:,\s|,?\s(?:and|or|und|oder|et|ou|y|o|vs\.?|versus)\s(?:the\s|in\s)?){_ONE})+"
+)
 """Names of one word each, or years, set side by side."""
 
 
