@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
+from sqlalchemy.orm import Session
 
+from app.conversations import readable_of
 from app.keys import authenticate, keys_exist
 from app.limits import RateLimiter, from_here, is_loopback
 from app.runtime import Runtime
-from core.errors import Forbidden, Unauthenticated
+from core.errors import Forbidden, NotFound, Unauthenticated
 from core.types import OPERATOR, Principal
 
 bearer = HTTPBearer(auto_error=False, description="An API key; not needed while no key was ever made.")
@@ -23,7 +27,7 @@ def runtime_of(request: Request) -> Runtime:
 
 
 def principal_of(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Principal:
     """Return who is asking, within the rate that a principal may ask at.
 
@@ -41,14 +45,36 @@ def principal_of(
         if not keys_exist(session):
             return _whoever_is_here(request)
         try:
-            if credentials is None:
-                raise Unauthenticated("an API key is needed: Authorization: Bearer …")
-            principal = authenticate(session, credentials.credentials)
+            principal = _of_its_key(session, request)
         except Unauthenticated:
             limiter.take(f"address:{request.client.host if request.client else ''}")
             raise
     limiter.take(principal.name)
     return principal
+
+
+def still_reading(request: Request) -> Callable[[set[str]], None]:
+    """Return what says whether a request may be told of some documents now: its key or a list may have changed since.
+
+    It raises `Unauthenticated` or `Forbidden` where the request would be refused if it came now, and `NotFound` where
+    one of the documents may no longer be read.
+    """
+
+    def require(document_ids: set[str]) -> None:
+        with runtime_of(request).database.read() as session:
+            principal = _of_its_key(session, request) if keys_exist(session) else _whoever_is_here(request)
+            if document_ids and document_ids != readable_of(session, principal, document_ids):
+                raise NotFound("a document behind this answer can no longer be shown to you; ask again")
+
+    return require
+
+
+def _of_its_key(session: Session, request: Request) -> Principal:
+    """Return the principal of the key that a request carries, with its groups as they are now."""
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("an API key is needed: Authorization: Bearer …")
+    return authenticate(session, token)
 
 
 def _whoever_is_here(request: Request) -> Principal:

@@ -7,8 +7,10 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
+
+from anyio import CapacityLimiter, to_thread
 
 from app.conversations import readable_of
 from app.events import Concluded, Event, event_json, event_name
@@ -32,6 +34,12 @@ KEEP_ALIVE_S = 15.0
 """Silence after which a comment is sent, below the 30 to 60 s after which proxies hang up."""
 
 
+TELLING = ("draft", "citation", "claim", "answer")
+"""Events that hold words of documents, each sent only to a reader who may still be told."""
+MayTell = Callable[[set[str]], None]
+"""Raises where a reader may no longer be told of some documents, by their ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One event on the wire; numbers count from 1."""
@@ -39,6 +47,12 @@ class Sent:
     number: int
     name: str
     data: Json
+
+    def documents(self) -> set[str]:
+        """Return the ids of the documents that it names."""
+        if self.name == "citation":
+            return {self.data["document_id"]}
+        return documents_of(self.data) if self.name == "answer" else set()
 
 
 class Stream:
@@ -78,18 +92,20 @@ class Stream:
     def documents(self) -> set[str]:
         """Return the documents whose words were told so far."""
         with self._lock:
-            told = list(self._events)
-        cited = {sent.data["document_id"] for sent in told if sent.name == "citation"}
-        return cited.union(*(documents_of(sent.data) for sent in told if sent.name == "answer"))
+            return _named(self._events)
 
     def finish(self) -> None:
         """Say that nothing more comes."""
         self.done, self.finished_at = True, time.monotonic()
         self._wake()
 
-    async def read(self, after: int = 0) -> AsyncIterator[Sent | None]:
-        """Yield the events above a number as they come; `None` stands for a keep-alive."""
+    async def read(self, may_tell: MayTell, after: int = 0) -> AsyncIterator[Sent | None]:
+        """Yield the events above a number as they come; `None` stands for a keep-alive.
+
+        The events end with an `error` in place of the first one that the reader may not be told any more.
+        """
         loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        threads = CapacityLimiter(1)  # its own, for the server's threads may all be busy with whole answers
         with self._lock:
             self._readers[woken] = loop
         try:
@@ -97,10 +113,16 @@ class Stream:
                 woken.clear()
                 done = self.done  # read before the events: what was put before `done` is then among them
                 with self._lock:
-                    fresh = self._events[after:]
+                    fresh, told = self._events[after:], _named(self._events[:after])
                 for sent in fresh:
+                    told |= sent.documents()
+                    if denied := await _denial(sent, told, may_tell, threads):
+                        if isinstance(denied, NotFound):  # a list changed: it holds for every reader of this stream
+                            self.stop()
+                        yield Sent(after, "error", _told(denied))  # numbered so that a resumption begins at `sent`
+                        return
                     yield sent
-                after += len(fresh)
+                    after += 1
                 if done and not fresh:
                     return
                 if not fresh and not await _within(woken, KEEP_ALIVE_S):
@@ -213,11 +235,30 @@ def _run(stream: Stream, events: Callable[[Stream], Iterator[Event]]) -> None:
                 raise Stopping
             stream.put("error", STOPPED)
     except AttestError as error:
-        stream.put("error", problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s))
+        stream.put("error", _told(error))
     except Exception as error:  # noqa: BLE001 - a thread's edge: a bug must reach the reader, not end in silence
         stream.put("error", unexpected(f"stream {stream.id}", error))
     finally:
         stream.finish()
+
+
+def _named(events: Iterable[Sent]) -> set[str]:
+    return {document_id for sent in events for document_id in sent.documents()}
+
+
+def _told(error: AttestError) -> Json:
+    return problem(error.status_code, error.kind, str(error), retry_after_s=error.retry_after_s)
+
+
+async def _denial(sent: Sent, told: set[str], may_tell: MayTell, threads: CapacityLimiter) -> AttestError | None:
+    """Return why an event may not be sent to a reader who was told of some documents, by this event or before it."""
+    if sent.name not in TELLING:
+        return None
+    try:
+        await to_thread.run_sync(may_tell, told, limiter=threads)
+    except AttestError as error:
+        return error
+    return None
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

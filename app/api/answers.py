@@ -13,12 +13,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.description import EventStream, gives
 from app.ask import ask, ask_events
-from app.auth import Asking, Parts
+from app.auth import Asking, Parts, still_reading
 from app.events import Concluded, Event
 from app.runtime import Runtime
 from app.schemas import AskBody, whole_number
-from app.streams import Stream, Streams
+from app.streams import MayTell, Stream, Streams
 from core.errors import Conflict, InvalidInput, Stopping
+from core.stored_answers import documents_of
 from core.types import Answer, Citation, Claim, Json, Question, Verdict
 
 router = APIRouter(prefix="/v1/ask", tags=["answers"])
@@ -83,8 +84,8 @@ async def stream_answer(
     if last_event_id:
         stream_id, after = _event_id(last_event_id)
         found = await run_in_threadpool(streams.find_readable, stream_id, principal, runtime.database)
-        return _response(found, after)
-    return _response(start(request, runtime, body.to_question(principal)), 0)
+        return _response(found, still_reading(request), after)
+    return _response(start(request, runtime, body.to_question(principal)), still_reading(request), 0)
 
 
 @router.get("/stream/{stream_id}", response_class=EventStream)
@@ -98,7 +99,8 @@ def resume_answer(
     """Read an answer in the making, or one just made, from the start or after `Last-Event-ID`."""
     after = _event_id(last_event_id)[1] if last_event_id else 0
     streams: Streams = request.app.state.streams
-    return _response(streams.find_readable(stream_id, principal, runtime.database), after)
+    found = streams.find_readable(stream_id, principal, runtime.database)
+    return _response(found, still_reading(request), after)
 
 
 @router.delete("/stream/{stream_id}", status_code=204)
@@ -114,6 +116,8 @@ def whole_answer(request: Request, runtime: Runtime, question: Question) -> Answ
     Raises:
         Stopping: the server is told to stop.
         Conflict: the client hung up; nobody is left to read it.
+        Unauthenticated: its key was revoked meanwhile.
+        NotFound: a document behind the answer may no longer be read by whoever asked.
     """
     ending, hung_up = request.app.state.streams.ending, _hanging_up(request)
     try:
@@ -123,6 +127,7 @@ def whole_answer(request: Request, runtime: Runtime, question: Question) -> Answ
             raise
         raise Conflict("the client hung up before its answer was finished") from None
     request.app.state.metrics.observe_answer(answer)
+    still_reading(request)(documents_of(answer.to_json()))
     return answer
 
 
@@ -153,13 +158,13 @@ def start(request: Request, runtime: Runtime, question: Question) -> Stream:
     return streams.start(question.principal.name, events)
 
 
-def _response(stream: Stream, after: int) -> EventStream:
+def _response(stream: Stream, may_tell: MayTell, after: int) -> EventStream:
     headers = {"X-Accel-Buffering": "no", "X-Attest-Stream": stream.id}
-    return EventStream(_lines(stream, after), headers=headers)
+    return EventStream(_lines(stream, may_tell, after), headers=headers)
 
 
-async def _lines(stream: Stream, after: int) -> AsyncIterator[str]:
-    async for sent in stream.read(after):
+async def _lines(stream: Stream, may_tell: MayTell, after: int) -> AsyncIterator[str]:
+    async for sent in stream.read(may_tell, after):
         if sent is None:
             yield ": still here\n\n"
         else:

@@ -12,12 +12,12 @@ from fastapi.responses import JSONResponse
 
 from app.api.answers import start, whole_answer
 from app.api.description import EVENTS, EventStream, gives
-from app.auth import Asking, Parts
+from app.auth import Asking, Parts, still_reading
 from app.footnotes import footnotes, with_footnotes, without_footnotes
 from app.problems import openai_error
 from app.replies import Completion
 from app.schemas import QUESTION_CHARACTERS, ChatBody, holds_words
-from app.streams import Stream
+from app.streams import MayTell, Stream
 from core.errors import InvalidInput, NotFound, TooLarge
 from core.types import Citation, Filters, GeneratorChoice, Json, Message, Principal, Question
 
@@ -51,7 +51,7 @@ def complete(body: ChatBody, principal: Asking, runtime: Parts, request: Request
     question = _question(body, principal)
     if body.stream:
         stream = start(request, runtime, question)
-        return EventStream(_chunks(stream, body.model))
+        return EventStream(_chunks(stream, still_reading(request), body.model))
     answer = whole_answer(request, runtime, question)
     message = {"role": "assistant", "content": with_footnotes(answer), "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": _finish(answer.outcome), "logprobs": None}
@@ -90,12 +90,12 @@ def _question(body: ChatBody, principal: Principal) -> Question:
     )
 
 
-async def _chunks(stream: Stream, model: str) -> AsyncIterator[str]:
+async def _chunks(stream: Stream, may_tell: MayTell, model: str) -> AsyncIterator[str]:
     """Yield the answer claim by claim, then the footnotes, then the whole Answer under `attest`."""
     head = _head(stream.id, model, "chat.completion.chunk")
     yield _chunk(head, {"role": "assistant", "content": ""})
     sent_text = ""
-    async for sent in stream.read():
+    async for sent in stream.read(may_tell):
         if sent is None:
             yield ": still here\n\n"
         elif sent.name == "claim":
