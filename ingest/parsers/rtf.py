@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 
 from ingest.parsed import Block, RawDocument
 from ingest.parsers.mail import MAX_ATTACHMENTS
 from ingest.parsers.objects import embedded_files
+from ingest.parsers.properties import comment_of
+from ingest.parsers.raised import raised
 from ingest.parsers.request import ParseRequest, spool_file
 from ingest.parsers.tables import markdown_table
 
@@ -25,6 +28,11 @@ _CHARACTERS = {
     b"bullet": "•",
     b"tab": " ", b"line": "\n", b"emspace": " ", b"enspace": " ", b"qmspace": " ",
 }  # fmt: skip
+_EDGES = {b"header", b"headerl", b"headerr", b"headerf", b"footer", b"footerl", b"footerr", b"footerf"}
+_ASIDES = _EDGES | {b"footnote", b"annotation"}
+"""Groups with paragraphs of their own, wherever in a paragraph they stand."""
+_SHOWN = {b"shptxt", b"fldrslt", b"result", b"footnote", b"annotation"}
+_SHOWN_STARRED = {b"shppict", b"shpinst", b"annotation", b"atnauthor"}
 _CHARSETS = {0: 1252, 77: 10000, 128: 932, 129: 949, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255}
 _CHARSETS |= {178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250}
 
@@ -35,27 +43,63 @@ def parse_rtf(request: ParseRequest) -> RawDocument:
     content = request.read()
     reader.read(content)
     raw = RawDocument(reader.blocks, "application/rtf", "rtf")
+    if reader.hidden:
+        raw.counts["hidden_text"] = [text[:200] for text in reader.hidden[:20]]
     for name, inside in embedded_files(content):
         if len(raw.attachments) < MAX_ATTACHMENTS:
             spool_file(raw, request, name, inside)
     return raw
 
 
+@dataclass(slots=True)
+class _State:
+    """What holds until the group ends."""
+
+    skip: bool = False
+    after_unicode: int = 1
+    encoding: str = "cp1252"
+    in_fonts: bool = False
+    in_author: bool = False
+    deleted: bool = False
+    hidden: bool = False
+    raised: bool = False
+    begins_aside: bool = False
+    """Of this group, and not of one within it."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What has been read of the text, or of one aside."""
+
+    blocks: list[Block]
+    text: list[str]
+    cells: list[str]
+    rows: list[list[str]]
+    asides: list[Block]
+    """To stand behind the paragraph being gathered."""
+    word: bytes = b""
+    """What began the aside."""
+
+
 class _Reader:
     """Follows groups and gathers paragraphs and table rows."""
 
     def __init__(self) -> None:
-        self.blocks: list[Block] = []
+        self.hidden: list[str] = []
         self._page, self._fonts = "cp1252", dict[int, str]()
         self._font_defined: int | None = None
-        self._stack: list[tuple[bool, int, str, bool]] = []
-        self._skip, self._after_unicode, self._encoding, self._in_fonts = False, 1, "cp1252", False
+        self._state, self._stack = _State(), list[_State]()
+        self._at, self._around = _Gathered([], [], [], [], []), list[_Gathered]()
+        self._author = ""
+        self._edges: set[str] = set()
         self._to_drop = 0
         self._bytes = bytearray()
-        self._text: list[str] = []
-        self._cells: list[str] = []
-        self._rows: list[list[str]] = []
         self._starred = False
+
+    @property
+    def blocks(self) -> list[Block]:
+        """What has been read."""
+        return self._at.blocks
 
     def read(self, content: bytes) -> None:
         """Read a whole file."""
@@ -75,16 +119,21 @@ class _Reader:
                 self._brace(brace)
             elif plain is not None:
                 self._byte(plain)
-        self._paragraph()
-        self._end_table()
+        self._decode()
+        while self._around:
+            self._end_aside()
+        self._end()
 
     def _brace(self, brace: bytes) -> None:
         self._decode()
         self._to_drop = 0
         if brace == b"{":
-            self._stack.append((self._skip, self._after_unicode, self._encoding, self._in_fonts))
+            self._stack.append(self._state)
+            self._state = replace(self._state, begins_aside=False)
         elif self._stack:
-            self._skip, self._after_unicode, self._encoding, self._in_fonts = self._stack.pop()
+            if self._state.begins_aside:
+                self._end_aside()
+            self._state = self._stack.pop()
         self._starred = False
 
     def _symbol(self, symbol: bytes) -> None:
@@ -92,56 +141,96 @@ class _Reader:
             self._starred = True
         elif symbol in (b"\n", b"\r"):
             self._word(b"par", None)
-        elif not self._skip:
+        elif not self._state.skip:
             self._decode()
-            self._text.append({b"~": " ", b"_": "-", b"-": ""}.get(symbol, symbol.decode("latin-1")))
+            self._put({b"~": " ", b"_": "-", b"-": ""}.get(symbol, symbol.decode("latin-1")))
 
     def _word(self, word: bytes, number: int | None) -> None:
         self._decode()
         starred, self._starred = self._starred, False
         if word == b"fonttbl":
-            self._in_fonts = True
-        if word in _DESTINATIONS or (starred and word not in (b"shppict", b"shpinst")):
-            self._skip = True
-        elif word in (b"shptxt", b"fldrslt", b"footnote", b"result"):
-            self._skip = False
+            self._state.in_fonts = True
+        if word in _DESTINATIONS or (starred and word not in _SHOWN_STARRED):
+            self._state.skip = True
+        elif word in _SHOWN:
+            self._state.skip = False
+        if word in _ASIDES and not (self._state.skip or self._state.begins_aside):
+            self._begin_aside(word)
+        elif word == b"atnauthor":
+            self._author, self._state.in_author = "", True
         self._codepage(word, number)
-        if not self._skip:
+        self._look(word, number)
+        if not self._state.skip:
             self._visible(word, number)
+
+    def _look(self, word: bytes, number: int | None) -> None:
+        """Follow how characters are shown, as far as that changes what is said."""
+        if word == b"deleted":
+            self._state.deleted = number != 0
+        elif word == b"v":
+            self._state.hidden = number != 0
+        elif word in (b"super", b"sub", b"nosupersub"):
+            self._state.raised = word == b"super" and number != 0
+        elif word == b"plain":
+            self._state.deleted = self._state.hidden = self._state.raised = False
+
+    def _begin_aside(self, word: bytes) -> None:
+        self._state.begins_aside = True
+        self._state.deleted = self._state.hidden = self._state.raised = False
+        self._around.append(self._at)
+        self._at = _Gathered([], [], [], [], [], word)
+
+    def _end_aside(self) -> None:
+        """Put an aside behind the paragraph that it stands in; one that stands between paragraphs stays there."""
+        self._end()
+        found, word, self._at = self._at.blocks, self._at.word, self._around.pop()
+        if word == b"annotation":
+            remark = comment_of(self._author, " ".join(block.text for block in found))
+            found = [Block("text", remark)] if remark else []
+        elif word in _EDGES:  # each section has its own, most of them the same
+            found = [block for block in found if block.text not in self._edges]
+            self._edges.update(block.text for block in found)
+        self._at.asides += found
+        if not ("".join(self._at.text).strip() or self._at.cells or self._at.rows):
+            self._place_asides()
+
+    def _place_asides(self) -> None:
+        self._at.blocks += self._at.asides
+        self._at.asides = []
 
     def _codepage(self, word: bytes, number: int | None) -> None:
         if word == b"ansicpg" and number:
-            self._page = self._encoding = _codec(number)
+            self._page = self._state.encoding = _codec(number)
         elif word == b"f" and number is not None:
-            if self._in_fonts:
+            if self._state.in_fonts:
                 self._font_defined = number
             else:
-                self._encoding = self._fonts.get(number, self._page)
+                self._state.encoding = self._fonts.get(number, self._page)
         elif word == b"fcharset" and self._font_defined is not None and number:
             self._fonts[self._font_defined] = _codec(_CHARSETS.get(number, 1252))
         elif word == b"uc" and number is not None:
-            self._after_unicode = number
+            self._state.after_unicode = number
         elif word == b"plain":
-            self._encoding = self._page
+            self._state.encoding = self._page
 
     def _visible(self, word: bytes, number: int | None) -> None:
         if word in (b"par", b"sect", b"page"):
             self._paragraph()
         elif word in (b"cell", b"nestcell"):
-            self._cells.append(" ".join("".join(self._text).split()))
-            self._text = []
+            self._at.cells.append(" ".join("".join(self._at.text).split()))
+            self._at.text = []
         elif word in (b"row", b"nestrow"):
-            if self._cells:
-                self._rows.append(self._cells)
-            self._cells = []
+            if self._at.cells:
+                self._at.rows.append(self._at.cells)
+            self._at.cells = []
         elif word == b"u" and number is not None:
-            self._text.append(_character(number))
-            self._to_drop = self._after_unicode
+            self._put(_character(number))
+            self._to_drop = self._state.after_unicode
         elif word in _CHARACTERS:
-            self._text.append(_CHARACTERS[word])
+            self._put(_CHARACTERS[word])
 
     def _byte(self, data: bytes) -> None:
-        if self._skip:
+        if self._state.skip:
             return
         if self._to_drop:
             dropped = min(self._to_drop, len(data))
@@ -151,24 +240,41 @@ class _Reader:
 
     def _decode(self) -> None:
         if self._bytes:
-            self._text.append(bytes(self._bytes).decode(self._encoding, errors="replace"))
+            self._put(bytes(self._bytes).decode(self._state.encoding, errors="replace"))
             self._bytes.clear()
+
+    def _put(self, text: str) -> None:
+        """Take some characters for what they are shown as."""
+        if self._state.in_author:
+            self._author += text
+        elif self._state.hidden and not self._state.deleted:
+            self.hidden += [text] if text.strip() else []
+        elif not self._state.deleted:
+            before = self._at.text[-1] if self._at.text else ""
+            self._at.text.append(raised(text, before) if self._state.raised else text)
 
     def _paragraph(self) -> None:
         self._decode()
-        text = "".join(self._text)
-        if self._cells:
-            self._text = [text, "\n"]  # a paragraph inside a cell
+        text = "".join(self._at.text)
+        if self._at.cells:
+            self._at.text = [text, "\n"]  # a paragraph inside a cell
             return
         if text.strip():
             self._end_table()
-            self.blocks.append(Block("text", text))
-        self._text = []
+            self._at.blocks.append(Block("text", text))
+            self._place_asides()
+        self._at.text = []
 
     def _end_table(self) -> None:
-        rows, self._rows = self._rows, []
+        rows, self._at.rows = self._at.rows, []
         if any(any(row) for row in rows):
-            self.blocks.append(Block("table", markdown_table(rows)))
+            self._at.blocks.append(Block("table", markdown_table(rows)))
+
+    def _end(self) -> None:
+        """End the text, or an aside."""
+        self._paragraph()
+        self._end_table()
+        self._place_asides()
 
 
 def _codec(number: int) -> str:

@@ -132,3 +132,25 @@ def test_a_table_in_a_cell_is_one_line_without_rules(read) -> None:
     found = read("a.docx", word(body))
     assert found.text.splitlines()[0] == "| Glass | Pane / Maximum; Shopfront / 1,900 euros |"
     assert found.report["hidden_text"] == ["Secret."]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (r"{\header Nordlicht\par}Leave{\footnote As of 2026.} is 28 days\par{\header Nordlicht\par}End.\par",
+         ["Nordlicht", "Leave is 28 days", "As of 2026.", "End."]),
+        (r"{\header Nordlicht}{\footer \pard Page}\pard Leave\par", ["Nordlicht", "Page", "Leave"]),
+        (r"It is 28 {\deleted old 20 }days{\v not shown}.\par", ["It is 28 days."]),
+        (r"It is \deleted 20 \plain 28 days\v not shown\v0 .\par", ["It is 28 days."]),
+        (r"Towing{\*\atnid ML}{\*\atnauthor Mia Lang}{\*\annotation{\*\atnref 0}\pard I think 400.\par} is paid.\par",
+         ["Towing is paid.", "Comment (Mia Lang): I think 400."]),
+        (r"\trowd a{\footnote Note.}\cell b\cell\row\pard After\par", ["| a | b |\n| --- | --- |", "After", "Note."]),
+        (r"251{\super 1} and m{\super 2}\par", ["251^1 and m²"]),
+        (r"Broken{\*\annotation off", ["Broken", "Comment: off"]),
+        (r"{\*\pgdsctbl{\pgdsc0{\header Style}}}Text\par", ["Text"]),
+    ],
+)  # fmt: skip
+def test_rich_text_keeps_apart_what_stands_apart(read, text: str, lines: list[str]) -> None:
+    found = read("a.rtf", rf"{{\rtf1\ansi {text}}}")
+    assert found.text.split("\n\n") == lines
+    assert found.report.get("hidden_text", ["not shown"]) == ["not shown"]
