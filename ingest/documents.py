@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, defer, load_only
 
 from core.clock import now
 from core.db.access import readable
@@ -25,12 +25,13 @@ def list_documents(database: Database, principal: Principal, *, collection: str 
     query = _newest().where(visible(principal)).order_by(Document.collection_id, Document.source)
     if collection is not None:
         query = query.join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
+    row = load_only(DocumentVersion.blob_sha256, DocumentVersion.pages)
     with database.read() as session:
-        counts = _chunk_counts(session)
+        counts = _chunk_counts(session, query.with_only_columns(DocumentVersion.key).order_by(None))
         twins = _readable_twins(session, principal)
         return [
             _row(document, version, counts.get(version.key, 0), duplicate=document.duplicate_of in twins)
-            for document, version in session.execute(query)
+            for document, version in session.execute(query.options(row))
         ]
 
 
@@ -51,8 +52,8 @@ def show_document(database: Database, document_id: str, principal: Principal) ->
         document, version = _one(session, document_id, principal)
         relations = _relations(session, document, principal)
         duplicate = relations["duplicate_of"] is not None
-        shown = _row(document, version, _chunk_counts(session).get(version.key, 0), duplicate=duplicate)
-        query = select(DocumentVersion).where(DocumentVersion.document_key == document.key)
+        shown = _row(document, version, _chunk_counts(session, [version.key]).get(version.key, 0), duplicate=duplicate)
+        query = select(DocumentVersion).options(*_WITHOUT_TEXT).where(DocumentVersion.document_key == document.key)
         versions = session.scalars(query.order_by(DocumentVersion.version)).all()
         shown |= {
             "media_type": version.media_type,
@@ -159,9 +160,14 @@ def visible(principal: Principal) -> ColumnElement[bool]:
     return or_(readable(principal), Document.state == "quarantined") if principal.operator else readable(principal)
 
 
+_WITHOUT_TEXT = (defer(DocumentVersion.text), defer(DocumentVersion.layout))
+"""A list shows neither, and they are most of the store."""
+
+
 def _newest() -> Select[Document, DocumentVersion]:
     return (
         select(Document, DocumentVersion)
+        .options(*_WITHOUT_TEXT)
         .join(DocumentVersion, DocumentVersion.document_key == Document.key)
         .where(DocumentVersion.version == Document.version)
     )
@@ -174,9 +180,12 @@ def _one(session: Session, document_id: str, principal: Principal) -> tuple[Docu
     return found[0], found[1]
 
 
-def _chunk_counts(session: Session) -> dict[int, int]:
+def _chunk_counts(session: Session, versions: Select[int] | list[int]) -> dict[int, int]:
+    """Count the passages of some versions in the live generation, by version; those without any are left out."""
     live = select(Generation.id).where(Generation.state == "live").scalar_subquery()
-    query = select(ChunkRow.version_key, func.count()).where(ChunkRow.generation_id == live)
+    query = select(ChunkRow.version_key, func.count()).where(
+        ChunkRow.generation_id == live, ChunkRow.version_key.in_(versions)
+    )
     return dict(session.execute(query.group_by(ChunkRow.version_key)).tuples().all())
 
 
