@@ -95,6 +95,10 @@ def run(arguments: list[str]) -> int:
         return _dispatch(call, find(call.command))
     except Usage as error:
         sys.stderr.write(f"attest: {error}\nTry: attest --help\n")
+        if "--json" in arguments:
+            from app.console import emit_error
+
+            emit_error("Usage", str(error))
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
@@ -165,9 +169,9 @@ def _dispatch(call: Invocation, command: Command) -> int:
     from core.settings import default_home
 
     if call.config is not None:
-        os.environ["ATTEST_CONFIG"] = call.config
         if not os.path.isfile(call.config):
             raise Usage(f"no settings file at {call.config}")
+        os.environ["ATTEST_CONFIG"] = call.config
     name = str(call.command)
     arguments = [name, *call.rest] if command.shared else call.rest
     program = "attest" if command.shared else f"attest {name}"

@@ -33,6 +33,11 @@ def emit(value: Mapping[str, Any], *, as_json: bool, text: Callable[[], str]) ->
     sys.stdout.flush()
 
 
+def emit_error(kind: str, message: str) -> None:
+    """Print the object of a command that failed."""
+    emit({"error": {"kind": kind, "message": message}}, as_json=True, text=str)
+
+
 def note(text: str) -> None:
     """Print a line of progress or advice to standard error."""
     sys.stderr.write(text + "\n")
@@ -50,6 +55,8 @@ def guarded(command: Callable[[], None], *, verbose: bool = False, as_json: bool
     try:
         command()
     except SystemExit as stop:
+        if as_json and (complaint := getattr(stop.__context__, "format_message", None)):
+            emit_error("Usage", complaint())  # Typer has shown it to the person, and left for it
         return _status(stop)
     except AttestError as error:
         _tell(error.kind, str(error), as_json)
@@ -69,7 +76,7 @@ def guarded(command: Callable[[], None], *, verbose: bool = False, as_json: bool
 def _tell(kind: str, message: str, as_json: bool) -> None:
     note(f"attest: {message}")
     if as_json:
-        emit({"error": {"kind": kind, "message": message}}, as_json=True, text=str)
+        emit_error(kind, message)
 
 
 def _failed(error: AttestError) -> int:
