@@ -18,16 +18,20 @@ _DATA = "data:"
 _END = "[DONE]"
 
 
-def stream_chat(url: str, body: Mapping[str, Any], key: str, timeout_s: float) -> Iterator[str]:
+def stream_chat(
+    url: str, body: Mapping[str, Any], key: str, timeout_s: float, *, first_s: float | None = None
+) -> Iterator[str]:
     """Yield the pieces of one completion; closing the iterator closes the connection, and the server stops writing.
 
     Raises:
         GeneratorUnavailable: the server cannot be reached, fails, or breaks off.
-        GeneratorTimeout: it was silent for `timeout_s`.
+        GeneratorTimeout: it was silent for `timeout_s`, before its first byte for `first_s`.
         ContextTooLong: the messages exceed the model's window.
         GenerationError: it refuses the request.
     """
-    with answered("POST", f"{url.rstrip('/')}/chat/completions", {**body, "stream": True}, key, timeout_s) as response:
+    asked = {**body, "stream": True}
+    path = f"{url.rstrip('/')}/chat/completions"
+    with answered("POST", path, asked, key, timeout_s, first_s=first_s) as response:
         if response.status != 200:
             raise _refusal(response.status, response.read().decode("utf-8", "replace"), url)
         yield from pieces(lines_of(response), url)

@@ -22,9 +22,12 @@ from core.logging import without_credentials
 if TYPE_CHECKING:
     import ssl
     from http.client import HTTPConnection, HTTPResponse
+    from socket import socket as Socket
 
 log = logging.getLogger(__name__)
 Failure = TypeVar("Failure", bound=GenerationError)
+CONNECT_S = 3.0
+"""How long a server may take to accept a connection; one that lives does so at once, however busy its model is."""
 KEPT_S = 2.0
 """How long an idle connection is kept; vLLM's server closes one after five seconds."""
 _READ = 1 << 16
@@ -60,13 +63,21 @@ _kept = Kept()
 
 @contextmanager
 def answered(
-    method: Literal["GET", "POST"], url: str, body: Mapping[str, Any] | None, key: str, timeout_s: float
+    method: Literal["GET", "POST"],
+    url: str,
+    body: Mapping[str, Any] | None,
+    key: str,
+    timeout_s: float,
+    *,
+    first_s: float | None = None,
 ) -> Iterator[HTTPResponse]:
     """Send a request and open its response; one not read to its end closes the connection, and the server stops.
 
+    With `first_s` it is opened when its first byte is there: a server may send its head before its model says anything.
+
     Raises:
         GeneratorUnavailable: the server cannot be reached, or breaks off while it is read.
-        GeneratorTimeout: it was silent for `timeout_s`.
+        GeneratorTimeout: it was silent for `timeout_s`, before its first byte for `first_s`, or took no connection.
     """
     from http.client import HTTPException
 
@@ -77,7 +88,12 @@ def answered(
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     connection: HTTPConnection | None = None
     try:
-        connection, response = _sent(server, (method, path, content, headers), timeout_s)
+        silent_s = timeout_s if first_s is None else min(first_s, timeout_s)
+        connection, response, socket = _sent(server, (method, path, content, headers), silent_s)
+        if first_s is not None:
+            response.peek(1)
+        if not response.isclosed():
+            socket.settimeout(timeout_s)
         yield response
         if (response.isclosed() or response.length == 0) and not response.will_close:
             response.close()  # only its reader; before CPython 3.13 a body of known length stays open at its end
@@ -111,7 +127,7 @@ def lines_of(response: HTTPResponse) -> Iterator[str]:
 
 def _sent(
     server: tuple[str, str], request: tuple[str, str, bytes | None, dict[str, str]], timeout_s: float
-) -> tuple[HTTPConnection, HTTPResponse]:
+) -> tuple[HTTPConnection, HTTPResponse, Socket]:
     """Send on a kept connection; where the server hung up just as it was taken, on a new one.
 
     A server closes what was idle for some seconds, and a request on its way at that moment was not begun.
@@ -119,15 +135,15 @@ def _sent(
     kept = _kept.take(server)
     if kept is not None:
         try:
-            return kept, _exchange(kept, request, timeout_s)
+            return kept, *_exchange(kept, request, timeout_s)
         except ConnectionError:
             kept.close()
         except BaseException:
             kept.close()
             raise
-    opened = _opened(server, timeout_s)
+    opened = _opened(server, min(timeout_s, CONNECT_S))
     try:
-        return opened, _exchange(opened, request, timeout_s)
+        return opened, *_exchange(opened, request, timeout_s)
     except BaseException:
         opened.close()
         raise
@@ -135,15 +151,18 @@ def _sent(
 
 def _exchange(
     connection: HTTPConnection, request: tuple[str, str, bytes | None, dict[str, str]], timeout_s: float
-) -> HTTPResponse:
-    if connection.sock is not None:
-        connection.sock.settimeout(timeout_s)
+) -> tuple[HTTPResponse, Socket]:
+    """Return the response, and its socket, which the connection forgets where the server will close it."""
+    if connection.sock is None:
+        connection.connect()
+    socket = connection.sock
+    socket.settimeout(timeout_s)
     method, path, content, headers = request
     try:
         connection.request(method, path, content, headers)
     except ValueError:  # a header that holds a line end; the error's text holds the key
         raise GenerationError("the model server's key or address holds a character that HTTP does not take") from None
-    return connection.getresponse()
+    return connection.getresponse(), socket
 
 
 def _opened(server: tuple[str, str], timeout_s: float) -> HTTPConnection:

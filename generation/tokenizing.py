@@ -36,7 +36,8 @@ class TokenCounter:
         self._settings = settings
         self._kept: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
-        self._ask_from = 0.0
+        self._ask_from: dict[str, float] = {}
+        """From when a replica is asked again."""
 
     def __call__(self, text: str) -> int:
         """Return how many tokens a text has, an estimate on the high side where no server says."""
@@ -44,7 +45,7 @@ class TokenCounter:
             if text in self._kept:
                 self._kept.move_to_end(text)
                 return self._kept[text]
-        count = self._ask(text) if time.monotonic() >= self._ask_from else None
+        count = self._counted(text)
         if count is None:
             return estimate_tokens(text)
         with self._lock:
@@ -53,18 +54,25 @@ class TokenCounter:
                 self._kept.popitem(last=False)
         return count
 
-    def _ask(self, text: str) -> int | None:
+    def _counted(self, text: str) -> int | None:
+        """Return what the first replica says that answers, `None` where none does."""
+        for url in self._settings.vllm_urls:
+            if time.monotonic() >= self._ask_from.get(url, 0.0) and (count := self._ask(url, text)) is not None:
+                return count
+        return None
+
+    def _ask(self, replica: str, text: str) -> int | None:
         settings = self._settings
         body = {"prompt": text, "add_special_tokens": False}
         if settings.vllm_model:
             body["model"] = settings.vllm_model
         key = settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else "none"
-        url = settings.vllm_urls[0].rstrip("/").removesuffix("/v1") + "/tokenize"
+        url = replica.rstrip("/").removesuffix("/v1") + "/tokenize"
         try:
             with answered("POST", url, body, key, WAIT_S) as response:
                 told = response.read()
             if response.status in (404, 405):
-                self._ask_from = math.inf
+                self._ask_from[replica] = math.inf
                 log.warning(
                     "%s counts no tokens; passages are fitted to the window by an estimate", without_credentials(url)
                 )
@@ -73,6 +81,6 @@ class TokenCounter:
                 raise failed(GeneratorUnavailable, url, f"answered with status {response.status}")
             return int(json.loads(told)["count"])
         except (GenerationError, ValueError, KeyError, TypeError) as error:
-            self._ask_from = time.monotonic() + QUIET_S
+            self._ask_from[replica] = time.monotonic() + QUIET_S
             log.info("%s did not count tokens: %s", without_credentials(url), error)
             return None

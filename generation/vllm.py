@@ -25,6 +25,8 @@ from generation.tasks import ServedTask, served_task
 from generation.tokenizing import TokenCounter
 
 BACKOFF_S = 0.2
+SILENT_S = 10.0
+"""How long a replica that was silent is asked only after the others: it may be starting, or gone."""
 LISTING_S = 5.0
 """How long a server may take to say which models it has."""
 NO_MODEL = "lists no model"
@@ -43,6 +45,7 @@ class VllmGenerator:
         self._prompter = prompter or Prompter(settings)
         self._listed: tuple[str, ...] = ()
         self._turn = itertools.count()
+        self._silent_until: dict[str, float] = {}
         self._model = settings.vllm_model
         self.count_tokens = TokenCounter(settings)
         """How many tokens a text has, as the served model counts."""
@@ -99,7 +102,9 @@ class VllmGenerator:
     def _stream(self, body: Mapping[str, Any]) -> Iterator[str]:
         deadline = time.monotonic() + self._settings.timeout_s
         failure: GenerationError | None = None
-        for attempt, url in enumerate(self._replicas()):
+        replicas = self._replicas()
+        several = len(set(replicas)) > 1
+        for attempt, url in enumerate(replicas):
             if attempt:
                 time.sleep(min(BACKOFF_S * 2 ** (attempt - 1), max(0.0, deadline - time.monotonic())))
             left = deadline - time.monotonic()
@@ -107,7 +112,8 @@ class VllmGenerator:
                 break
             started = False
             try:
-                for piece in stream_chat(url, body, _key(self._settings), left):
+                first_s = left / (len(replicas) - attempt) if several else None  # so that others have their turn
+                for piece in stream_chat(url, body, _key(self._settings), left, first_s=first_s):
                     started = True
                     yield piece
                     if time.monotonic() > deadline:
@@ -116,15 +122,20 @@ class VllmGenerator:
             except (GeneratorUnavailable, GeneratorTimeout) as error:
                 if started:
                     raise
+                if isinstance(error, GeneratorTimeout):
+                    self._silent_until[url] = time.monotonic() + SILENT_S
                 failure = error
         raise failure or GeneratorTimeout(f"no model server answered within {self._settings.timeout_s:g} s")
 
     def _replicas(self) -> list[str]:
-        """Return the servers to try in order: each in its turn first, then the others, as often as retries allow."""
-        urls = self._settings.vllm_urls
+        """Return the servers to try in order: each in its turn first, then the others, as often as retries allow.
+
+        Those that were silent a moment ago come last.
+        """
+        urls, now = self._settings.vllm_urls, time.monotonic()
         first = next(self._turn) % len(urls)
-        attempts = max(self._settings.retries + 1, 1)
-        return [urls[(first + step) % len(urls)] for step in range(attempts)]
+        turns = sorted(urls[first:] + urls[:first], key=lambda url: self._silent_until.get(url, 0.0) > now)
+        return list(itertools.islice(itertools.cycle(turns), self._settings.retries + 1))
 
 
 def _served_models(settings: GenerationSettings) -> tuple[str, ...]:

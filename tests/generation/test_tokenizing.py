@@ -31,5 +31,12 @@ def test_a_server_that_is_away_is_not_waited_for_passage_by_passage() -> None:
     assert counter("five") == estimate_tokens("five")
 
 
+def test_another_replica_counts_where_one_is_away() -> None:
+    with wire_double() as double, wire_double(counts=False) as gateway:
+        counter = TokenCounter(GenerationSettings(vllm_urls=("http://127.0.0.1:9/v1", gateway.url, double.url)))
+        assert [counter(TEXT), counter("five")] == [4, 1]
+        assert gateway.counted == [TEXT]  # it counts nothing, and is not asked again
+
+
 def test_generators_without_a_server_estimate(tmp_path: Path) -> None:
     assert counter_of(QuoteGenerator(Settings(home=tmp_path))) is estimate_tokens

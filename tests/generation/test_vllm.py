@@ -3,6 +3,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,59 @@ def test_another_replica_takes_over_before_the_first_piece() -> None:
         generator = VllmGenerator(settings_for(broken.url, good.url, vllm_model=MODEL, retries=1))
         assert "Cofense" in write_draft(generator, "Which tool?", evidence_of(CONTACT)).text
         assert broken.failures == 1
+
+
+@contextlib.contextmanager
+def silent_server(head: bytes = b"") -> Iterator[tuple[str, list[socket.socket]]]:
+    """Serve nobody: accept connections, at most send a head, and say nothing more."""
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+                    accepted[-1].sendall(head)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", accepted
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in accepted:
+        connection.close()
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
+def test_another_replica_takes_over_from_one_that_accepts_and_says_nothing(head: bytes) -> None:
+    with silent_server(head) as (silent, accepted), wire_double(mode="cite") as good:
+        generator = VllmGenerator(settings_for(silent, good.url, vllm_model=MODEL, retries=1, timeout_s=2.0))
+        began = time.monotonic()
+        for _ in range(3):
+            assert "Cofense" in write_draft(generator, "Which tool?", evidence_of(CONTACT)).text
+        assert time.monotonic() - began < 1.9  # half of the time for the silent one, once
+        assert len(accepted) == 1
+
+
+def test_a_server_that_takes_no_connection_is_not_waited_for_as_long_as_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("generation.connections.CONNECT_S", 0.3)
+    with contextlib.ExitStack() as opened:
+        listener = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # its queue is full: what comes now is not even refused
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        began = time.monotonic()
+        with pytest.raises(GeneratorTimeout):
+            list(stream_chat(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", {}, "none", 5.0))
+        assert time.monotonic() - began < 2.0
+
+
+def test_a_replica_that_has_begun_may_take_the_whole_time() -> None:
+    with wire_double(mode="obedient", pause_s=0.15) as slow, wire_double(mode="cite") as other:
+        generator = VllmGenerator(settings_for(slow.url, other.url, vllm_model=MODEL, retries=9, timeout_s=5.0))
+        assert "Cofense" in write_draft(generator, "Which tool?", evidence_of(CONTACT)).text
+        assert not other.requests
 
 
 def test_replicas_take_turns() -> None:
