@@ -9,14 +9,17 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.conversations import readable_of
 from app.keys import authenticate, keys_exist
 from app.limits import RateLimiter, from_here, is_loopback
 from app.runtime import Runtime
-from core.errors import Forbidden, NotFound, Unauthenticated
+from core.errors import AttestError, Forbidden, NotFound, Unauthenticated
 from core.types import OPERATOR, Principal
 
+WITH_BODY = ("POST", "PUT", "PATCH")
 bearer = HTTPBearer(auto_error=False, description="An API key; not needed while no key was ever made.")
 
 
@@ -40,17 +43,42 @@ def principal_of(
         Forbidden: there are no keys, and another site sent the request.
         RateLimited: the principal, or an address without a valid key, asks too often.
     """
-    limiter: RateLimiter = request.app.state.limiter
+    principal = _known(request)
+    if principal is not OPERATOR:  # as whom whoever is here asks, uncounted; a key's operator is another object
+        request.app.state.limiter.take(principal.name)
+    return principal
+
+
+class KeysFirst:
+    """Refuses a caller before its body is read: a stranger's is neither parsed nor kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and scope["method"] in WITH_BODY and scope["path"].startswith("/v1/"):
+            request = Request(scope)
+            try:
+                await run_in_threadpool(_known, request)
+            except AttestError as error:
+                handler = request.app.exception_handlers[AttestError]
+                await (await handler(request, error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _known(request: Request) -> Principal:
+    """Return who is asking; each time a key is wrong counts towards the rate of the address that sent it."""
     with runtime_of(request).database.read() as session:
         if not keys_exist(session):
             return _whoever_is_here(request)
         try:
-            principal = _of_its_key(session, request)
+            return _of_its_key(session, request)
         except Unauthenticated:
+            limiter: RateLimiter = request.app.state.limiter
             limiter.take(f"address:{request.client.host if request.client else ''}")
             raise
-    limiter.take(principal.name)
-    return principal
 
 
 def still_reading(request: Request) -> Callable[[set[str]], None]:

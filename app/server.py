@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from app import problems
 from app.api import health, routers
 from app.api.description import PROBLEMS, Described
+from app.auth import KeysFirst
 from app.limits import Guard, RateLimiter
 from app.metrics import Measured, Metrics
 from app.page_image import PageImages
@@ -49,6 +50,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     problems.install(app)
     for router in routers():
         app.include_router(router, responses={} if router is health.router else PROBLEMS)
+    app.add_middleware(KeysFirst)
     app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(Guard, upload_bytes=settings.server.max_upload_mb * 1024 * 1024)
     return app

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from app.backup import backup, restore
 from app.keys import create_key, revoke_key
@@ -100,6 +102,45 @@ def test_an_address_that_is_none_is_the_callers_mistake(settings: Settings, head
         for path in ("/v1/me", "/nowhere"):
             response = client.get(path, headers=headers)
             assert (response.status_code, response.json()["type"]) == (400, "urn:attest:BadRequest")
+
+
+@pytest.mark.parametrize("path", ["/v1/documents", "/v1/ask", "/v1/chat/completions"])
+def test_a_strangers_body_is_not_read(settings: Settings, token: str, path: str) -> None:
+    told: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("the body was read")
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    scope |= {"http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5)}
+    with asking(settings) as client:
+        asyncio.run(client.app(scope, receive, send))
+    assert (told[0]["status"], dict(told[0]["headers"])[b"www-authenticate"]) == (401, b"Bearer")
+
+
+@pytest.mark.parametrize("key", ["", "attest_00000000_" + "x" * 43])
+def test_a_stranger_is_told_the_same_whatever_is_sent(settings: Settings, token: str, key: str) -> None:
+    headers = bearer(key) if key else {}
+    with asking(settings) as client:
+        plain = client.get("/v1/me", headers=headers)
+        for content in (b"{", b'{"question": 1}'):
+            sent = client.post("/v1/ask", content=content, headers=headers | {"Content-Type": "application/json"})
+            assert (sent.status_code, sent.json()) == (401, plain.json())
+            assert sent.headers.items() == plain.headers.items()
+        assert client.post("/v1/ask", content=b"{", headers=bearer(token)).status_code == 422
+
+
+def test_a_request_with_a_body_counts_once_towards_the_rate(settings: Settings, token: str) -> None:
+    app = create_app(settings.model_copy(update={"server": ServerSettings(requests_per_minute=3)}))
+    client = TestClient(app, base_url="http://127.0.0.1")
+    codes = [client.put("/v1/groups/x/members/y", headers=bearer(token)).status_code for _ in range(4)]
+    codes += [client.post("/v1/ask", content=b"{").status_code for _ in range(4)]
+    app.state.runtime.close()
+    assert codes == [422, 422, 422, 429, 401, 401, 401, 429]
 
 
 def test_a_restore_from_before_any_key_opens_the_server_to_nobody(settings: Settings, tmp_path: Path) -> None:
