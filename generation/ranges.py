@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from importlib.resources import files
 
 from core.numbers import DIGITS, RAISED, SPELLED, readings
 from core.words import stem
@@ -31,10 +32,9 @@ _PLAIN = re.compile(rf"{_NUMBER}{_UNIT}", re.IGNORECASE)
 _EDGE = 1e-6
 """What "after 15 years" is more than fifteen, and "under 3 weeks" less than three."""
 
-_KIND = (
-    r"(year|grade|level|class|stage|step|tier|band|zone|phase|group|category|type|section|chapter|slope|line|floor|gate"
-    r"|tower|week|day|room|ward|module|number|platform|exit|bay|locker|desk|unit|stufe|klasse|gruppe|kategorie|schritt|woche|tag|zimmer|linie|jahrgang|nummer|gleis|ausgang)(?:e?s|n)?"
-)
+_LINES = (files("generation") / "numbered_kinds.txt").read_text(encoding="utf-8").splitlines()
+_KINDS = [kind for line in _LINES if not line.startswith("#") for kind in line.split()]
+_KIND = rf"({'|'.join(_KINDS)})(?:e?s|n)?"
 _JOINT = r"\s*(?:,|and|or|und|oder|to|through|bis|[-–])\s*"
 _NUMBERED = re.compile(
     rf"(\b(?:from|above|over|up to|to|until|ab|bis)\s+)?\b{_KIND}\s?:?\s+"
