@@ -1,14 +1,20 @@
 """A guard model behind an OpenAI-compatible API is one more rail."""
 
+import base64
 import json
+import logging
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from core.errors import GeneratorUnavailable
+from core.errors import GeneratorUnavailable, InvalidInput
+from core.settings import RailSettings, Settings
 from guardrails.external_guard import ExternalGuard
 from guardrails.rail import Context
+from guardrails.rails import Rails, blocked_by
+from guardrails.registry import build_rails
+from tests.guardrails.test_rails import Fixed
 
 SAFE = [
     "How many days of leave do I get?",
@@ -98,3 +104,42 @@ def test_what_it_calls_unsafe_fires_and_names_the_category(guard, text, stage):
 def test_an_answer_that_is_none_is_an_error(guard):
     with pytest.raises(GeneratorUnavailable):
         guard.check(Context("input", "nonsense"))
+
+
+class Picky(BaseHTTPRequestHandler):
+    """A guard behind a proxy that asks who calls, and has just gone down."""
+
+    def do_POST(self):
+        self.server.asked.append(self.headers["authorization"])
+        self.send_error(503)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_password_of_its_address_is_sent_and_told_nobody(tmp_path, caplog, answers):
+    server = HTTPServer(("127.0.0.1", 0), Picky)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_port if answers else 9
+    url = f"http://kowalska:ge%40heim@127.0.0.1:{port}/v1"
+    settings = Settings(home=tmp_path, rails=RailSettings(external_guard_url=url))
+    rails = Rails(settings, Fixed(), build_rails(settings, Fixed()))
+    with caplog.at_level(logging.DEBUG):
+        assert blocked_by(rails.check_input("How many days of leave do I get?")).rail == "external_guard"
+    server.shutdown()
+    assert server.asked == (["Basic " + base64.b64encode(b"kowalska:ge@heim").decode()] if answers else [])
+    assert "external_guard is unavailable" in caplog.text
+    assert f"127.0.0.1:{port}" in caplog.text
+    assert not any(secret in caplog.text for secret in ("heim", "kowalska"))
+    with pytest.raises(GeneratorUnavailable) as told:
+        ExternalGuard(url, None).check(Context("input", "leave"))
+    assert "heim" not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["ana:geheim@guard:8000/v1", "http://[ana:geheim@guard", "http://"])
+def test_an_address_that_is_none_is_refused_and_not_repeated(url):
+    with pytest.raises(InvalidInput, match=r"rails\.external_guard_url") as told:
+        ExternalGuard(url, None)
+    assert "geheim" not in str(told.value)
