@@ -12,6 +12,11 @@ AttestError(500)
 └─ MissingExtra 501
 """
 
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
 
 class AttestError(Exception):
     """An error with a message for the person who caused it and the HTTP status it maps to."""
@@ -195,7 +200,16 @@ class MissingExtra(AttestError):
     status_code = 501
 
     def __init__(self, extra: str | None, package: str) -> None:
-        wanted = package if extra is None else f"'attest[{extra}]'"
-        super().__init__(f"{package} is not installed. Install it with: pip install {wanted}")
+        advice = f"Install it with: pip install {package}" if extra is None else _advice(extra)
+        super().__init__(f"{package} is not installed. {advice}")
         self.extra = extra
         self.package = package
+
+
+def _advice(extra: str) -> str:
+    """Say how an extra is installed: from the checkout, for the `attest` of the package index is somebody else's."""
+    if not (CHECKOUT / "pyproject.toml").is_file():
+        return f"Install Attest from its checkout with the extra {extra}"
+    python = Path(sys.executable)
+    shown = python.relative_to(CHECKOUT) if python.is_relative_to(CHECKOUT) else python
+    return f"In Attest's checkout run: {shown} -m pip install -c constraints.txt -e '.[{extra}]'"
