@@ -14,7 +14,6 @@ import typer
 
 from core.db.grants import require_principal
 from core.db.session import Database
-from core.logging import configure_logging
 from core.settings import Settings, load_settings
 from core.types import Verdict
 from ingest.report import IngestOptions, IngestReport
@@ -60,7 +59,6 @@ def ingest_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Ingest files and folders; unchanged files are skipped, changed ones replaced."""
-    configure_logging()
     settings = load_settings()
     options = IngestOptions(
         collection=collection or "default",

@@ -30,7 +30,8 @@ from ingest.patience import patiently
 
 AGENT = "attest"
 MAX_REDIRECTS = 5
-MAX_PAGES_A_SITEMAP = 5000
+MAX_PAGES = 50_000
+"""Of one address: an index of sitemaps may list others without end."""
 TIMEOUT_S = 20.0
 _TYPES = (
     *("text/", "application/pdf", "application/xhtml", "application/xml", "application/json"),
@@ -84,19 +85,28 @@ class Fetcher:
             Forbidden: the address, or one it leads to, is not public, or the site's robots file says no.
             SourceUnavailable: it cannot be reached.
         """
-        page = self.fetch(url)
-        locations = _sitemap(page.path.read_bytes()[:5_000_000]) if page.name.endswith(".xml") else None
-        if locations is None:
-            yield page
-            return
-        site = urlsplit(url).netloc
-        for location in locations[:MAX_PAGES_A_SITEMAP]:
-            if urlsplit(location).netloc != site:
-                continue
+        site, cut = urlsplit(url).netloc, False
+        waiting, seen = [url], {url}
+        while waiting:
+            location = waiting.pop()
             try:
-                yield from self.pages(location)
+                page = self.fetch(location)
             except AttestError as error:
+                if location == url:
+                    raise
                 yield location, error
+                continue
+            listed = _sitemap(page.path.read_bytes()[:5_000_000]) if page.name.endswith(".xml") else None
+            if listed is None:
+                yield page
+                continue
+            new = [one for one in dict.fromkeys(listed) if one not in seen and urlsplit(one).netloc == site]
+            room = MAX_PAGES - len(seen)
+            cut = cut or len(new) > room
+            seen.update(new[:room])
+            waiting += reversed(new[:room])
+        if cut:
+            yield url, TooLarge(f"{url} lists more than {MAX_PAGES} pages; the rest was not read")
 
     def fetch(self, url: str) -> Page:
         """Fetch one address into the folder."""

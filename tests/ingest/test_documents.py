@@ -50,11 +50,9 @@ def test_passages_are_counted_for_what_is_shown(database: Database, filled: list
         show_document(database, str(filled[0]["id"]), OPERATOR)
         list_documents(database, OPERATOR, collection="default")
         assert list_documents(database, OPERATOR, collection="none") == []
-    counting = [
-        one.partition("WHERE")[2].partition("GROUP BY")[0] for one in asked if "count(" in one and "FROM chunks" in one
-    ]
+    counting = [one.partition("WHERE")[2] for one in asked if "count(" in one and "FROM chunks" in one]
     assert len(counting) >= 2
-    assert all("chunks.version_key" in condition for condition in counting)
+    assert all("chunks.version_key" in condition.partition("GROUP BY")[0] for condition in counting)
 
 
 def test_the_text_is_there_for_who_asks(database: Database, filled: list[dict[str, object]]) -> None:

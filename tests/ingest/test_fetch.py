@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import Forbidden, MissingExtra, SourceUnavailable, TooLarge, UnsupportedFormat
 from core.settings import IngestSettings
-from ingest.fetch import Fetcher, is_public
+from ingest.fetch import Fetcher, Page, is_public
 from ingest.patience import PAUSES_S, patiently
 from ingest.remote import Missed, bring
 from ingest.walk import LeftOut, Source
@@ -37,6 +37,15 @@ class Site(BaseHTTPRequestHandler):
                 f"<urlset><url><loc>{here}/page</loc></url><url><loc>http://other.example/x</loc></url></urlset>".encode(),
             ),
         }
+        index = "<sitemapindex>{}</sitemapindex>"
+        if self.path.startswith(("/round", "/deep", "/twice")) and self.path.endswith(".xml"):
+            round_about = {"/round.xml": ["round.xml", "twice.xml"], "/twice.xml": ["page", "page", "round.xml"]}
+            deeper = [f"{self.path[1:-4]}x.xml", f"page?{self.path}"]
+            named = round_about.get(self.path, deeper)
+            listed = "".join(f"<sitemap><loc>{here}/{name}</loc></sitemap>" for name in named)
+            pages[self.path] = ("application/xml", index.format(listed).encode())
+        elif self.path.startswith("/page?"):
+            pages[self.path] = pages["/page"]
         moved = {"/moved": "/page", "/inward": "http://169.254.169.254/latest", "/round": "/round"}
         if self.path in moved:
             self.send_response(302)
@@ -92,6 +101,23 @@ def test_a_local_server_is_refused_by_default(site: str, tmp_path: Path) -> None
 def test_pages_and_sitemaps_are_read(site: str, fetcher: Fetcher) -> None:
     assert fetcher.fetch(f"{site}/moved").path.read_bytes() == b"<h1>Page</h1><p>Words.</p>"
     assert [page.url for page in fetcher.pages(f"{site}/sitemap.xml")] == [f"{site}/page"]
+
+
+def test_an_index_of_sitemaps_that_lists_itself_comes_to_an_end(site: str, fetcher: Fetcher) -> None:
+    found = list(fetcher.pages(f"{site}/round.xml"))
+    assert [page.url for page in found if isinstance(page, Page)] == [f"{site}/page"]
+    assert len(found) == 1
+
+
+def test_indexes_of_indexes_without_end_stop_at_a_limit(
+    site: str, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.fetch.MAX_PAGES", 20)
+    found = list(fetcher.pages(f"{site}/deep.xml"))
+    assert 0 < len([page for page in found if isinstance(page, Page)]) <= 20
+    reasons = [str(one[1]) for one in found if not isinstance(one, Page)]
+    assert len(reasons) == 1
+    assert "20" in reasons[0]
 
 
 @pytest.mark.parametrize(
