@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ingest.parsed import Block, RawDocument
+from ingest.parsers.charts import chart_blocks
+from ingest.parsers.docx_math import math_text
 from ingest.parsers.lists import item_text
 from ingest.parsers.objects import leave_embedded
 from ingest.parsers.package import Package, attribute, local
 from ingest.parsers.pictures import read_pictures
+from ingest.parsers.properties import comment_of
+from ingest.parsers.raised import raised
 from ingest.parsers.request import ParseRequest
 from ingest.parsers.tables import markdown_table
 
@@ -22,14 +27,14 @@ def parse_pptx(request: ParseRequest) -> RawDocument:
     """Read a presentation."""
     raw = RawDocument([], MEDIA_TYPE, "pptx")
     with Package(request) as package:
-        slides = _slides(package)
+        slides, authors = _slides(package), _authors(package)
         raw.pages = len(slides)
         for number, name in enumerate(slides, start=1):
             before = len(raw.blocks)
             _shapes(package.xml(name), number, raw.blocks)
             for target in sorted(package.relations(name).values()):
                 if any(kind in f"/{target}" for kind in _RELATED) and target in package.names:
-                    _related(package.xml(target), target, number, raw.blocks)
+                    _related(package.xml(target), target, number, raw.blocks, authors)
             if len(raw.blocks) == before:
                 raw.warnings.append(f"slide {number} holds no text")
         read_pictures(package, "ppt/media/", raw, request)
@@ -107,21 +112,60 @@ def _paragraphs(node: Any) -> str:
 
 
 def _text(paragraph: Any) -> str:
-    parts = []
-    for element in paragraph.iter():
-        name = local(element)
-        if name == "t":
-            parts.append(element.text or "")
-        elif name == "br":
-            parts.append("\n")
+    parts: list[str] = []
+    _gather(paragraph, parts)
     return "".join(parts)
 
 
-def _related(root: Any, name: str, page: int, blocks: list[Block]) -> None:
+def _gather(node: Any, parts: list[str]) -> None:
+    for child in node:
+        name = local(child)
+        if name == "t":
+            parts.append(child.text or "")
+        elif name == "br":
+            parts.append("\n")
+        elif name == "oMath":
+            parts.append(math_text(child))
+        elif name == "r" and _is_raised(child):
+            parts.append(raised(_text(child), next((part for part in reversed(parts) if part), "")))
+        elif name and name != "Fallback":
+            _gather(child, parts)
+
+
+def _is_raised(run: Any) -> bool:
+    properties = next((child for child in run if local(child) == "rPr"), None)
+    baseline = attribute(properties, "baseline") if properties is not None else None
+    return bool(baseline) and not str(baseline).startswith(("-", "0"))
+
+
+def _authors(package: Package) -> dict[str, str]:
+    """Return id → name of those who commented."""
+    found = {}
+    for part in ("ppt/commentAuthors.xml", "ppt/authors.xml"):
+        root = package.xml(part)
+        for author in root if root is not None else ():
+            found[attribute(author, "id") or ""] = attribute(author, "name") or ""
+    return found
+
+
+def _related(root: Any, name: str, page: int, blocks: list[Block], authors: dict[str, str]) -> None:
     if "/notesSlides/" in f"/{name}":
         _shapes(root, page, blocks)
-        return
-    wanted = ("t", "v") if "/charts/" in f"/{name}" else ("t", "text")
-    words = dict.fromkeys(e.text.strip() for e in root.iter() if local(e) in wanted and e.text and e.text.strip())
-    if words:
-        blocks.append(Block("text", "\n".join(words), page=page))
+    elif "/charts/" in f"/{name}":
+        blocks += chart_blocks(root, page)
+    elif "/comments/" in f"/{name}":
+        blocks += [Block("text", remark, page=page) for remark in _comments(root, authors)]
+    else:
+        words = dict.fromkeys(text for e in root.iter() if local(e) == "t" and (text := (e.text or "").strip()))
+        if words:
+            blocks.append(Block("text", "\n".join(words), page=page))
+
+
+def _comments(root: Any, authors: dict[str, str]) -> Iterator[str]:
+    """Yield the comments on a slide, and the answers to them."""
+    for element in root.iter():
+        if local(element) in ("cm", "reply"):
+            own = (e for child in element if local(child) in ("text", "txBody") for e in child.iter())
+            text = " ".join(e.text for e in own if local(e) in ("text", "t") and e.text)
+            if remark := comment_of(authors.get(attribute(element, "authorId") or ""), text):
+                yield remark

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from lxml import etree
+from pptx import Presentation
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.presentation import Presentation as PresentationFile
 
 from ingest.parsers.docx_math import math_text
 from ingest.parsers.docx_symbols import spelled, symbol
 from ingest.parsers.raised import raised
+from tests.ingest.samples import zipped
 from tests.ingest.test_parse import word
 
 MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
@@ -154,3 +161,60 @@ def test_rich_text_keeps_apart_what_stands_apart(read, text: str, lines: list[st
     found = read("a.rtf", rf"{{\rtf1\ansi {text}}}")
     assert found.text.split("\n\n") == lines
     assert found.report.get("hidden_text", ["not shown"]) == ["not shown"]
+
+
+def saved(presentation: PresentationFile) -> bytes:
+    buffer = io.BytesIO()
+    presentation.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_chart_is_the_table_it_is_drawn_from(read) -> None:
+    data = CategoryChartData(number_format="0%")
+    data.categories = ["Q1", "Q2", "Q3"]
+    data.add_series("North", (0.1, 0.2, 0.1))
+    data.add_series("South", (0.1, None, 0.25))
+    presentation = Presentation()
+    slide = presentation.slides.add_slide(presentation.slide_layouts[6])
+    chart = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 3_000_000, 3_000_000, data).chart
+    chart.has_title, chart.chart_title.text_frame.text = True, "Share by region"
+    assert read("a.pptx", saved(presentation)).text == (
+        "Share by region\n\n| | North | South |\n| --- | --- | --- |\n"
+        "| Q1 | 10% | 10% |\n| Q2 | 20% | |\n| Q3 | 10% | 25% |"
+    )
+
+
+def test_superscripts_of_slides_leave_figures_as_they_are(read) -> None:
+    presentation = Presentation()
+    box = presentation.slides.add_slide(presentation.slide_layouts[6]).shapes.add_textbox(0, 0, 3_000_000, 900_000)
+    for text, baseline in (
+        ("Yards hold 251", "0"),
+        ("1", "30000"),
+        (" m", None),
+        ("2", "30000"),
+        (" of H", None),
+        ("2", "-25000"),
+        ("O", None),
+    ):
+        run = box.text_frame.paragraphs[0].add_run()
+        run.text = text
+        if baseline is not None:
+            run.font._element.set("baseline", baseline)
+    assert read("a.pptx", saved(presentation)).text == "Yards hold 251^1 m² of H2O"
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_comments_on_slides_say_who_made_them(read, modern: bool) -> None:
+    said = "<txBody><p><r><t>{}</t></r></p></txBody>" if modern else "<text>{}</text>"
+    answer = f'<replyLst><reply authorId="2">{said.format("Yes.")}</reply></replyLst>' if modern else ""
+    authors = '<authors><author id="1" name="Mia Lang"/><author id="2" name="Ben"/></authors>'
+    rels = '<Relationships><Relationship Id="r1" Target="../comments/comment1.xml"/></Relationships>'
+    content = {
+        "[Content_Types].xml": "<Types/>",
+        "ppt__slides__slide1.xml": "<sld><sp><p><r><t>Launch in May</t></r></p></sp></sld>",
+        "ppt__slides___rels__slide1.xml.rels": rels,
+        "ppt__comments__comment1.xml": f'<cmLst><cm authorId="1">{answer}{said.format("Surely June?")}</cm></cmLst>',
+        "ppt__authors.xml" if modern else "ppt__commentAuthors.xml": authors,
+    }
+    expected = ["Launch in May", "Comment (Mia Lang): Surely June?", *(["Comment (Ben): Yes."] if modern else [])]
+    assert read("a.pptx", zipped(**content)).text.split("\n\n") == expected
