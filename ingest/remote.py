@@ -10,6 +10,7 @@ from typing import Any
 
 from core.errors import AttestError, Forbidden, InvalidInput, MissingExtra, SourceUnavailable, TooLarge
 from core.settings import IngestSettings
+from ingest.addresses import without_secrets
 from ingest.names import why_no_member
 from ingest.patience import patiently
 from ingest.walk import OWN_DATA, LeftOut, Source, spelt_out, why_no_file
@@ -38,7 +39,7 @@ class Missed:
 def bring(
     urls: Sequence[str], folder: Path, settings: IngestSettings, home: Path | None = None
 ) -> Iterator[Source | Missed | LeftOut]:
-    """Yield a file for every page or object that some URLs name; the URL stays its source.
+    """Yield a file for every page or object that some URLs name; the URL, without its secrets, stays its source.
 
     Of what lies below a URL the same is left out as of a folder, the `home` too.
 
@@ -60,14 +61,21 @@ def bring(
 
 
 def _missed(url: str, error: AttestError) -> Missed:
-    return Missed(Source(url, Path(), url.rstrip("/").rpartition("/")[2]), error)
+    source = without_secrets(url)
+    error.args = tuple(
+        without_secrets(str(one)) for one in error.args
+    )  # the message may hold the URL, or one it led to
+    return Missed(Source(source, Path(), source.rstrip("/").rpartition("/")[2]), error)
 
 
 def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
     from ingest.fetch import Fetcher, Page
 
     for found in Fetcher(folder, settings.max_file_mb).pages(url):
-        yield Source(found.url, found.path, found.name) if isinstance(found, Page) else _missed(*found)
+        if isinstance(found, Page):
+            yield Source(without_secrets(found.url), found.path, found.name)
+        else:
+            yield _missed(*found)
 
 
 def _objects(
@@ -77,7 +85,7 @@ def _objects(
     if not found:
         raise SourceUnavailable(f"{url} holds nothing, or is not there")
     for number, (name, info) in enumerate(sorted(found.items())):
-        path, full = folder / f"object-{number:06d}", spelt_out(str(system.unstrip_protocol(name)))
+        path, full = folder / f"object-{number:06d}", without_secrets(spelt_out(str(system.unstrip_protocol(name))))
         reason = why_no_member(name.removeprefix(root)) or _why_not_here(system, name, root, home)
         if reason is not None:
             yield LeftOut(full, reason)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from core.db.session import Database
 from core.errors import SourceUnavailable
 from core.settings import Settings
+from ingest.addresses import without_secrets
 from ingest.pipeline import Pipeline
 from ingest.quality import Scan
 from ingest.remote import Missed, bring, is_remote
@@ -126,9 +127,9 @@ def _brought(
         for one in bring([url], own, settings.ingest, settings.home):
             brought.append(one)
             if isinstance(one, Source):
-                origins[one.source] = url
+                origins[one.source] = without_secrets(url)
             elif isinstance(one, Missed):
-                origins[one.source.source] = url
+                origins[one.source.source] = without_secrets(url)
     return brought, origins
 
 
