@@ -10,6 +10,7 @@ import typer
 
 from app.ask import ask as answer_question
 from app.console import emit
+from app.empty import note_where_empty
 from app.footnotes import quoted
 from app.runtime import open_runtime
 from app.search_cli import As, AsJson, Collection, asked, named_principal
@@ -52,6 +53,8 @@ def ask(
             conversation_id=conversation,
         )
         answer = answer_question(runtime, to_ask)
+        if answer.outcome == "refused":
+            note_where_empty(runtime.database, runtime.settings)
     emit(answer.to_json(), as_json=as_json, text=lambda: answer_text(answer))
 
 

@@ -60,6 +60,9 @@ def demo(*, once: bool) -> None:
     if outcomes != EXPECTED:
         note(f"demo: expected {', '.join(EXPECTED)}, got {', '.join(outcomes)}")
         sys.exit(1)
+    note(
+        f"\nThese documents have a home of their own. Ask them more: ATTEST_HOME={settings.home} .venv/bin/attest ask …"
+    )
     if not once:
         serve(settings)
 

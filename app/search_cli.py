@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from app.console import emit
+from app.empty import note_where_empty
 from app.runtime import Runtime, open_runtime
 from app.schemas import QUESTION_CHARACTERS, holds_words
 from app.search import explained, search_json
@@ -87,6 +88,8 @@ def search(
             mode=None if mode is None else mode.value,
             rerank=rerank,
         )
+        if not retrieval.hits:
+            note_where_empty(runtime.database, runtime.settings)
     result = search_json(query, retrieval)
     emit(result, as_json=as_json, text=lambda: _hits_text(result))
 
