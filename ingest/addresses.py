@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _USER = re.compile(r"(https?://)[^/?#\s]*@", re.IGNORECASE)
-_PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://)[^/?#\s:@]*:[^/?#\s]*@", re.IGNORECASE)
+_PASSWORD = re.compile(r"((?<![a-z0-9+.-])[a-z0-9+.-]+://)[^/?#\s:@]*:[^/?#\s]*@", re.IGNORECASE)
 """In other schemes than the web's what stands before an @ may be a name, as of a container: `abfs://box@account`."""
 _SIGNATURE = re.compile(
     r"([?&;](?:sig|signature|token|access_token|x-(?:amz|goog)-(?:signature|security-token|credential))=)[^&;#\s]+",
