@@ -2,7 +2,8 @@
 
 A list item, a table row and a sentence that begins with "They" make sense only with what introduces them, so each
 carries its lead: the sentence that ends before the list, the table's header row, the sentence before, the question
-that a "Yes" answers; and its section, the heading above it.
+that a "Yes" answers; and its section, the heading above it. A sentence of a list item that leans on the one before it
+in that item carries both: the lead of the list and that antecedent.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ LONGEST_LEAD = 160
 
 _FIGURE = re.compile(r"\d")
 _NAMED = re.compile(r"[^\W\d_][^.!?:\n]{0,40}:[ \t]+\S")
+_LABELLED = re.compile(r"[^\W\d_][^\s.!?:]*(?: [^\s.!?:]+){0,3}:[ \t]+\S")
+"""A label of a few words before its value: "Cost: 6.50"; in a list item it is of what the item says before."""
 _POINTS_BACK = re.compile(
     r"(?:it|its|they|their|these|those|this|that|he|she|his|her|such|both|otherwise|"
     r"if (?:so|not|it|this|that|these|those|they)|in (?:this|that|such|these|those) cases?)\b",
@@ -73,6 +76,8 @@ class Unit:
     """The whole list, from its lead to its last item, of an item or a lead."""
     section: tuple[int, int] | None = None
     """The heading above it in the text."""
+    antecedent: tuple[int, int] | None = None
+    """The sentence before it in its list item, where it says little without that."""
 
 
 @lru_cache(maxsize=2048)  # the same passages are cut for quoting, weighing and checking, question after question
@@ -91,7 +96,7 @@ def split_units(text: str) -> tuple[Unit, ...]:
             titled = len(sentences) == 1 and end - start <= LONGEST_LEAD and text[lead[1] - 1] != "?"
         elif kind == "item":
             introduces = lead if lead and (titled or _introduces(text[slice(*lead)])) else None
-            units.extend(Unit(part.start, part.end, "item", introduces) for part in _sentences(text, start, end))
+            units.extend(_of_item(text, list(_sentences(text, start, end)), introduces))
         elif kind == "heading":
             units.append(Unit(start, end, "heading"))
             lead, titled = (start, end), True
@@ -123,6 +128,16 @@ def _with_antecedents(text: str, sentences: list[Unit], heading: Unit | None) ->
         found.append(unit)
         before = unit
     return found
+
+
+def _of_item(text: str, sentences: list[Unit], lead: tuple[int, int] | None) -> Iterator[Unit]:
+    """Yield the sentences of a list item under the lead of the list, each that leans on the one before with that."""
+    before: Unit | None = None
+    for unit in sentences:
+        leans = before is not None and (_LABELLED.match(text, unit.start, unit.end) or _leans(text, unit, before))
+        antecedent = (before.start, before.end) if before is not None and leans else None
+        yield replace(unit, kind="item", lead=lead, antecedent=antecedent)
+        before = unit
 
 
 def _leans(text: str, unit: Unit, before: Unit) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from core.settings import Settings
 from core.types import Message
 from core.words import content_words
-from generation.passages import Passage, passage_text
+from generation.passages import Passage, explained
 from generation.readings import reads_again
 from generation.rewrite import heard
 from generation.tables import named_rows
@@ -71,4 +71,4 @@ def _alone(passage: Passage) -> str:
     """Return a piece under the heading of its passage, as a quote would have it."""
     hit = passage.evidence.hit
     above = hit.chunk.heading.partition("\n")[0] or hit.title
-    return f"{above}\n{passage_text(passage)}" if above else passage_text(passage)
+    return f"{above}\n{explained(passage)}" if above else explained(passage)

@@ -70,7 +70,14 @@ class Passage:
             return unit.listed
         if unit.lead and (unit.kind != "sentence" or self.brief) and unit.end - unit.lead[0] <= NEAR:
             return unit.lead[0], unit.end
+        if unit.antecedent and unit.end - unit.antecedent[0] <= NEAR:
+            return unit.antecedent[0], unit.end
         return unit.start, unit.end
+
+    @property
+    def antecedent(self) -> str:
+        """The sentence before it in its list item, where the unit leans on that; empty where it does not."""
+        return self.evidence.hit.chunk.text[slice(*self.unit.antecedent)] if self.unit.antecedent else ""
 
     @property
     def brief(self) -> bool:
@@ -96,7 +103,7 @@ class Passage:
 
     @property
     def _own(self) -> tuple[str, ...]:
-        return self.evidence.hit.chunk.heading, self.lead, self.text
+        return self.evidence.hit.chunk.heading, self.lead, self.antecedent, self.text
 
     @property
     def own_words(self) -> frozenset[str]:
@@ -201,6 +208,14 @@ def passage_text(passage: Passage) -> str:
     if not lead or not (passage.unit.kind == "item" or passage.brief):
         return flat(text)
     return flat(f"{lead}{':' if lead[-1].isalnum() or lead[-1] == ')' else ''} {text}")
+
+
+def explained(passage: Passage) -> str:
+    """Return a piece as it can stand alone, in a list item after the sentence there that it leans on."""
+    text = passage_text(passage)
+    if not passage.antecedent:
+        return text
+    return f"{text.removesuffix(flat(passage.text))}{flat(passage.antecedent)} {flat(passage.text)}"
 
 
 def _row(row: str, header: str) -> str:

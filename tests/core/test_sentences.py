@@ -203,3 +203,27 @@ def test_a_numbered_title_right_above_its_text_is_a_heading() -> None:
     ]
     steps = "Do this:\n\n1. Place the pump on a level\nSurface of stone.\n2. Gas\nSwitch it off at the meter."
     assert not [unit for unit in split_units(steps) if unit.kind == "heading"]
+
+
+RULES = """Committee
+
+(1) The committee consists of five members. They are elected for two years. Each has one vote.
+
+- 1 February – Stairwells are cleaned by a company. Cost: 6.50 a month.
+- 1 March – The office is closed on Fridays. Opening hours now: Monday to Thursday.
+"""
+
+
+def test_a_sentence_of_an_item_that_leans_on_the_one_before_keeps_it_beside_the_lead_of_the_list() -> None:
+    found = {
+        RULES[unit.start : unit.end]: RULES[slice(*unit.antecedent)]
+        for unit in split_units(RULES)
+        if unit.kind == "item" and unit.antecedent
+    }
+    assert found == {
+        "They are elected for two years.": "The committee consists of five members.",
+        "Cost: 6.50 a month.": "1 February – Stairwells are cleaned by a company.",
+        "Opening hours now: Monday to Thursday.": "1 March – The office is closed on Fridays.",
+    }
+    first = next(unit for unit in split_units(RULES) if unit.antecedent)
+    assert first.lead == (0, len("Committee"))
