@@ -42,8 +42,9 @@ REQUESTS = (("requests", 10), ("requests_abroad", 8))
 WRITTEN_ABROAD = (("requests_written_abroad", 1),)
 """For prompt_injection alone: with them harmful_requests found fewer harmful ones in English."""
 PASTED = {"toxicity": 300, "prompt_injection": 1500, "harmful_requests": 300, "harmful_requests_second": 300}
-"""How many long texts as people paste them an adapter learns. With 300 prompt_injection stopped 2.3 % of such texts, and
-its threshold had to stand where injections pass."""
+"""How many long texts as people paste them an adapter learns.
+
+With 300 prompt_injection stopped 2.3 % of such texts, and its threshold had to stand where injections pass."""
 BURIED = 350
 """Positive texts inside such long texts, a rail."""
 _LEET = str.maketrans("aeiost", "431057")
