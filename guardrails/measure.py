@@ -1,10 +1,12 @@
 """Measure a rail on labelled rows, through the code that guards the running product.
 
 What is positive, by rail: `toxic`, `attack`, `harmful`, `injected`; for groundedness a row that is *not*
-grounded; for domain a row that is *not* in the finance domain (`in_domain_for`). Rows whose label is null
-are left out. Personal data is measured by span: a span found is right when a true span of the same family
-(`guardrails/pii_types.py`: towns and addresses are both LOCATION) overlaps it, a true span is found when
-one of ours of its family overlaps it; recall and precision are shares of spans.
+grounded; for domain a row that is *not* in the domain: by `in_domain`, else by `in_domain_for`, which names any
+where the settings describe their own, and finance where they do not. Rows whose label is null are left out. A rail
+fires from the threshold of its policy for questions (passages, answers where it reads those). Personal data is
+measured by span: a span found is right when a true span of the same family (`guardrails/pii_types.py`: towns and
+addresses are both LOCATION) overlaps it, a true span is found when one of ours of its family overlaps it; recall and
+precision are shares of spans.
 """
 
 from __future__ import annotations
@@ -18,23 +20,53 @@ from typing import Any
 import numpy as np
 
 from core.errors import InvalidInput
-from core.settings import Settings
+from core.settings import RailSettings, Settings
+from core.types import RailStage
 from guardrails.groundedness import requests_of
 from guardrails.measured_domain import DESCRIPTION, EXAMPLES
 from guardrails.pii import PiiSpan, find_pii
 from guardrails.pii_types import family
+from guardrails.policy import effective
 from guardrails.rail import Context, Finding, is_classifier_rail
 from models.adapters import Classifier, load_classifier
 
 Row = Mapping[str, Any]
-LABELS: Mapping[str, Callable[[Row], bool | None]] = {
-    "toxicity": lambda row: bool(row["toxic"]),
-    "prompt_injection": lambda row: bool(row["attack"]),
-    "indirect_injection": lambda row: bool(row["injected"]),
-    "harmful_requests": lambda row: bool(row["harmful"]),
-    "groundedness": lambda row: None if row["grounded"] is None else not row["grounded"],
-    "domain": lambda row: "finance" not in row["in_domain_for"],
+Label = Callable[[Row], bool | None]
+STAGES: Mapping[str, RailStage] = {
+    "toxicity": "input",
+    "prompt_injection": "input",
+    "indirect_injection": "retrieval",
+    "harmful_requests": "input",
+    "groundedness": "output",
+    "domain": "input",
 }
+"""The rails that are measured by the text, and the stage whose policy counts."""
+_TRUE_WHERE: Mapping[str, str] = {
+    "toxicity": "toxic",
+    "prompt_injection": "attack",
+    "indirect_injection": "injected",
+    "harmful_requests": "harmful",
+}
+
+
+def label_of(name: str, settings: RailSettings) -> Label:
+    """Return what says of a row whether a rail should fire; `None` where it is not known."""
+    if name == "groundedness":
+        return lambda row: None if row["grounded"] is None else not row["grounded"]
+    if name == "domain":
+        return lambda row: _off_domain(row, settings)
+    field = _TRUE_WHERE[name]
+    return lambda row: None if row[field] is None else bool(row[field])
+
+
+def _off_domain(row: Row, settings: RailSettings) -> bool | None:
+    if "in_domain" in row:
+        return None if row["in_domain"] is None else not row["in_domain"]
+    return not row["in_domain_for"] if _describes_domain(settings) else "finance" not in row["in_domain_for"]
+
+
+def _describes_domain(settings: RailSettings) -> bool:
+    return bool(settings.domain_description.strip() or settings.domain_examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +89,22 @@ def predictor(name: str, settings: Settings) -> Callable[[Sequence[Row]], list[P
     classifier = load_classifier(settings.embedder, settings.home)
     if name == "pii":
         return lambda rows: [_pii(row, classifier) for row in rows]
-    if name not in LABELS:
-        raise InvalidInput(f"no measure for rail {name!r}; known: pii, {', '.join(sorted(LABELS))}")
-    rail = _rail(name, settings, classifier)
-    return lambda rows: [_judged(name, rail, row, classifier) for row in rows]
+    if name not in STAGES:
+        raise InvalidInput(f"no measure for rail {name!r}; known: pii, {', '.join(sorted(STAGES))}")
+    rail, label = _rail(name, settings, classifier), label_of(name, settings.rails)
+    threshold = threshold_of(rail, settings.rails)
+
+    def predict(row: Row) -> Prediction:
+        score, spent_ms = _judged(rail, row, classifier)
+        return Prediction(score, score >= threshold, label(row), spent_ms)
+
+    return lambda rows: [predict(row) for row in rows]
+
+
+def threshold_of(rail: Any, settings: RailSettings) -> float:
+    """Return the score from which a rail fires at its stage: the policy's, else its own."""
+    policy = effective(settings, rail.name, STAGES[rail.name], None)
+    return float(rail.threshold if policy.threshold is None else policy.threshold)
 
 
 def measure_rail(name: str, rows: Sequence[Row], settings: Settings) -> dict[str, Any]:
@@ -74,7 +118,7 @@ def measure_rail(name: str, rows: Sequence[Row], settings: Settings) -> dict[str
         return {**figures_of(name, rows, predictions), **latency}
     rail = _rail(name, settings, load_classifier(settings.embedder, settings.home))
     by_kind = (figures := figures_of(name, rows, predictions)).pop("by_kind")
-    return {**figures, "threshold": rail.threshold, **latency, "by_kind": by_kind}
+    return {**figures, "threshold": threshold_of(rail, settings.rails), **latency, "by_kind": by_kind}
 
 
 def figures_of(name: str, rows: Sequence[Row], predictions: Sequence[Prediction]) -> dict[str, Any]:
@@ -95,24 +139,23 @@ def _rail(name: str, settings: Settings, classifier: Classifier) -> Any:
     from guardrails.domain import Domain
     from guardrails.registry import build_rails
 
-    policy = settings.rails
-    if name == "domain" and not (policy.domain_description or policy.domain_examples):
+    if name == "domain" and not _describes_domain(settings.rails):
         from models.encoder import load_encoder
 
         return Domain(DESCRIPTION, EXAMPLES, lambda: load_encoder(settings.embedder))
     return next(rail for rail in build_rails(settings, classifier) if rail.name == name)
 
 
-def _judged(name: str, rail: Any, row: Row, classifier: Classifier) -> Prediction:
+def _judged(rail: Any, row: Row, classifier: Classifier) -> tuple[float, float]:
+    """Return a rail's score of a row, and the milliseconds it took."""
     started = time.perf_counter()
-    if name == "groundedness":
+    if rail.name == "groundedness":
         text, evidence = str(row["answer"]), str(row["context"])
         scores = [float(score) for score in classifier.score_many(requests_of(text, evidence))]
         score = 1.0 - rail.support(text, evidence, scores)
     else:
         score = _finding(rail, Context("input", str(row.get("text") or row.get("context") or "")), classifier).score
-    spent = (time.perf_counter() - started) * 1000
-    return Prediction(score, score >= rail.threshold, LABELS[name](row), spent)
+    return score, (time.perf_counter() - started) * 1000
 
 
 def _finding(rail: Any, context: Context, classifier: Classifier) -> Finding:
