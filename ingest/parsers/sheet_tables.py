@@ -15,7 +15,7 @@ MAX_SPREAD_CELLS = 200_000
 MAX_SPREAD_CHARACTERS = 200
 """A longer text is no name of the rows or columns that it spans."""
 MAX_TITLE_CHARACTERS = 100
-_FIGURE = re.compile(r"[-+]?[\d.,\s]*\d[\d.,\s]*\s*[%€$£]?")
+_FIGURE = re.compile(r"[-+]?[\d.,\s%€$£]+")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
