@@ -21,7 +21,7 @@ _NAMED = re.compile(r"\s*(?:\*\*|__)?[^\W\d_][^.!?:]{0,40}:(?:\*\*|__)?\s+\S")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
-_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
+_RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
 _SPAN = r"(?<![`\\])(?P<ticks>`{1,8})(?!`)(?P<code>(?:(?!\n[ \t\r]*\n)[\s\S])+?)(?<!`)(?P=ticks)(?!`)"
 _CODE = re.compile(_SPAN)
@@ -33,7 +33,7 @@ _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"(?<!\\)\[((?:[^\[\]]|\[[^\]]*\])+)\]\((?:[^()\s]|\([^)]*\))*(?:\s+\"[^\"]*\")?\)")
 _REFERENCE = re.compile(r"\[([^\]]+)\]\[[^\]]*\]")
 _DEFINITION = re.compile(
-    r"^ {0,3}\[(?!\^)[^\]]+\]:\s+(?:<[^>]*>|\S*(?:[/#@:]\S|\.\w)\S*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^)]*\)))?\s*$"
+    r"^ {0,3}\[(?!\^)[^\]]+\]:\s+(?:<[^>]*>|(?=\S*?(?:[/#@:]\S|\.\w))\S+)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^)]*\)))?\s*$"
 )
 """Where a link leads that is named elsewhere; what names no place (`[Note]: Ask first.`) is text."""
 _FOOTNOTE = re.compile(r"^ {0,3}\[\^[^\]]+\]:\s")
@@ -210,7 +210,7 @@ class _Reader:
         elif _SETEXT.match(line) and self._pending and self._kind == "text":
             text, self._pending = " ".join(self._pending), []
             self._heading(text, 1 if line.strip().startswith("=") else 2)
-        elif "|" in line and _RULE.match(line):
+        elif "|" in line and _RULE.match(line.strip()):
             self._rule(line)
         elif _ROW.match(line) or ("|" in line and self._pending and self._kind == "table"):
             self._start("table", line)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+
+from ingest.parsers.markdown import read_markdown
 
 
 def test_a_footnote_is_text_and_the_address_of_a_link_is_none(read) -> None:
@@ -86,3 +90,18 @@ def test_what_front_matter_says_in_words_is_in_the_text_and_all_of_it_can_be_fil
 @pytest.mark.parametrize("head", ["+++\nno = = toml\n+++\n", "---\n: [\n---\n"])
 def test_front_matter_that_cannot_be_read_stays_text(read, head: str) -> None:
     assert head.splitlines()[1] in read("a.md", f"{head}Words.\n").text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[a]: " + "/" * 40_000 + " x",
+        "[a]: " + "a." * 20_000 + " x y",
+        " " * 40_000 + "|x",
+        "|---|" + " " * 40_000 + "x",
+    ],
+)
+def test_a_line_made_to_be_slow_is_read_at_once(line: str) -> None:
+    began = time.perf_counter()
+    read_markdown(f"a | b\n{line}\n")
+    assert time.perf_counter() - began < 2
