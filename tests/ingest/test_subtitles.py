@@ -16,7 +16,5 @@ def test_a_number_that_is_said_is_no_cue(read, end: str) -> None:
 
 
 def test_the_name_of_a_cue_is_not_said(read) -> None:
-    content = (
-        "WEBVTT\n\nopening words\n00:01.000 --> 00:02.000\n<v Ana>Welcome.\n\n7\n00:03.000 --> 00:04.000\nBye.\n"
-    )
+    content = "WEBVTT\n\nopening words\n00:01.000 --> 00:02.000\n<v Ana>Welcome.\n\n7\n00:03.000 --> 00:04.000\nBye.\n"
     assert read("a.vtt", content).text == "Ana: Welcome.\nBye."
