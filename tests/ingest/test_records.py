@@ -30,7 +30,7 @@ class Feed:
         return ingest_texts(read_records(lines), IngestOptions(**options), **self._parts)
 
 
-def scan(text: str) -> tuple[Verdict, ...]:
+def scan(text: str, _collection: str | None) -> tuple[Verdict, ...]:
     action = "block" if "Ignore all previous" in text else "allow"
     return (Verdict("indirect_injection", "ingest", action, 0.9, 0.5, "an order to the model"),) if text else ()
 
