@@ -99,7 +99,7 @@ def test_a_question_nobody_asked_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], command: str, question: str
 ) -> None:
     assert run([command, question, "--json"]) == 2
-    assert capsys.readouterr().out == ""
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "Usage"
 
 
 def test_a_bug_is_a_line_and_not_a_traceback(

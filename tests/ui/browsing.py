@@ -61,6 +61,7 @@ def ask(page: playwright.Page, question: str, *, answers: int = 1) -> None:
     """Ask, and wait until that many answers of the conversation are whole."""
     begin_to_ask(page, question)
     page.get_by_text("Did this help?").nth(answers - 1).wait_for(timeout=ANSWER_MS)
+    settle(page)  # until then what was streamed stands beside the whole answer
 
 
 def begin_to_ask(page: playwright.Page, question: str) -> None:
