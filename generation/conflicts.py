@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from core.numbers import lacks
 from core.words import content_words, negated
-from generation.passages import Passage
+from generation.ages import standing
+from generation.passages import Passage, flat, passage_text
+from generation.tables import cells
 
 ALIKE = 0.6
 """Share of common content words from which two sentences speak of the same thing."""
@@ -17,9 +20,14 @@ SAME = 0.8
 
 
 def disagrees(one: Passage, other: Passage) -> bool:
-    """Whether two pieces of different documents say nearly the same with other numbers, or one denies the other."""
+    """Whether two pieces of different documents say nearly the same with other numbers, or one denies the other.
+
+    Rows of tables do where the same columns say another thing of what both name in their first cell.
+    """
     if one.evidence.hit.chunk.document_id == other.evidence.hit.chunk.document_id:
         return False
+    if named_alike(one, other):
+        return _other_cells(one, other)
     apart = [lacks(one.text, other.text), lacks(other.text, one.text)]  # the year that both are of says nothing
     denied = negated(one.text) != negated(other.text)
     if not all(apart) and not denied:
@@ -29,6 +37,81 @@ def disagrees(one: Passage, other: Passage) -> bool:
     return smaller >= 3 and len(words[0] & words[1]) / smaller >= (SAME, NONE, ALIKE)[sum(apart)]
 
 
-def opposing(chosen: Sequence[Passage], ranked: Sequence[Passage]) -> Passage | None:
-    """Return the best ranked piece that disagrees with one chosen."""
-    return next((piece for piece in ranked if any(disagrees(piece, other) for other in chosen)), None)
+def named_alike(one: Passage, other: Passage) -> bool:
+    """Whether two pieces are rows of tables with nearly the same columns and the same first cell."""
+    if not one.unit.kind == other.unit.kind == "row" or _name(one) != _name(other) or not _name(one):
+        return False
+    heads = [frozenset(_columns(row)) for row in (one, other)]
+    if not any(heads):
+        return len(cells(one.text)) == len(cells(other.text))
+    smaller = min(map(len, heads))
+    return smaller > 0 and len(heads[0] & heads[1]) / smaller >= ALIKE
+
+
+def with_rivals(question: str, chosen: Sequence[Passage], candidates: Sequence[Passage]) -> list[Passage]:
+    """Return the chosen pieces, each beside the candidate that disagrees with it and stands best today, if any does.
+
+    Of the two, what is in force now comes first: what it replaced must never be told alone.
+    """
+    names = Counter((_document(row), _name(row)) for row in candidates if row.unit.kind == "row")
+    told: list[Passage] = []
+    for piece in chosen:
+        if any(piece is other for other in told):
+            continue
+        rivals = [
+            rival
+            for rival in candidates
+            if disagrees(piece, rival)
+            and not any(_says_the_same(rival, other) for other in [*told, *chosen] if other is not rival)
+            and (not named_alike(piece, rival) or _as_much_asked_for(question, piece, rival, names))
+        ]
+        pair = [piece]
+        if rivals:
+            rival = max(rivals, key=lambda other: standing(other, piece))
+            pair = [rival, piece] if standing(rival, piece) > standing(piece, rival) else [piece, rival]
+        told += [new for new in pair if not any(new is other for other in told)]
+    return told
+
+
+def latest_copy(piece: Passage, candidates: Sequence[Passage]) -> Passage:
+    """Return the piece of the same words that stands best today: a new edition repeats much of the old one."""
+    copies = [other for other in candidates if _says_the_same(piece, other) and _document(piece) != _document(other)]
+    return max([piece, *copies], key=lambda other: standing(other, piece))
+
+
+def _as_much_asked_for(question: str, piece: Passage, rival: Passage, names: Counter[tuple[str, str]]) -> bool:
+    """Whether a row named as one chosen is of what was asked about: "Monday" of another club's hours is not.
+
+    A name that several rows of its document have names none of them.
+    """
+    wanted = frozenset(word for word in content_words(question) if not word.isdigit())
+    held, besides = (content_words(f"{row.evidence.hit.title}\n{row.in_context}") for row in (piece, rival))
+    return wanted & held <= besides and names[_document(rival), _name(rival)] <= 1
+
+
+def _other_cells(one: Passage, other: Passage) -> bool:
+    """Whether rows of one name say different things in a column that both have."""
+    first, second = _columns(one), _columns(other)
+    if not first or not second:
+        return [flat(cell) for cell in cells(one.text)] != [flat(cell) for cell in cells(other.text)]
+    return any(first[name] != second[name] for name in first.keys() & second.keys())
+
+
+def _columns(row: Passage) -> dict[str, str]:
+    """Return the cells of a row behind the first by the heads of their columns; empty where these do not fit."""
+    names, values = cells(row.header), cells(row.text)
+    if len(names) != len(values):
+        return {}
+    return {flat(name).casefold(): flat(value) for name, value in zip(names[1:], values[1:], strict=True)}
+
+
+def _name(row: Passage) -> str:
+    return flat(cells(row.text)[0]).casefold() if row.text else ""
+
+
+def _document(piece: Passage) -> str:
+    return piece.evidence.hit.chunk.document_id
+
+
+def _says_the_same(one: Passage, other: Passage) -> bool:
+    return passage_text(one).casefold() == passage_text(other).casefold()

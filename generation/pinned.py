@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
+from core.clock import now
 from core.sentences import split_units
 from core.types import Evidence
 from core.words import stem, words
@@ -23,6 +25,13 @@ SHORTEST = 3
 """Letters of a name that may be a part of a file's: "buy" in BESTBUY."""
 ALIKE = 6
 """Letters in which two words of one name agree: Aristotle and Aristotelian."""
+Pins: TypeAlias = frozenset[frozenset[str]]
+"""Names and years of which a piece must have every one; of those that a question sets side by side, any."""
+_LAST_YEAR = re.compile(
+    r"\blast year\b|\b(?:letzte|vorige|vergangene)[snm]? jahr\b|\bvorjahr\b|\bl['’]an(?:née)? (?:dernière?|passée?)\b"
+    r"|\baño pasado\b",
+    re.IGNORECASE,
+)
 _PARTS = re.compile(r"[-/_–]")
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 """Where words and numbers meet in a file's name: BestBuy_2024Q2."""
@@ -35,7 +44,7 @@ _LISTING = re.compile(
 """Names of one word each, or years, set side by side."""
 
 
-def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[frozenset[str]]:
+def pinned_by(question: str, evidence: Sequence[Evidence]) -> Pins:
     """Return the names and years of a question that some evidence has; a word also written small is no name.
 
     Names that a question sets side by side ("Germany and Austria") are one pin: a piece has to speak of one of them.
@@ -50,6 +59,11 @@ def pinned_by(question: str, evidence: Sequence[Evidence]) -> frozenset[frozense
     return frozenset(_side_by_side(question, name, found) for name in found)
 
 
+def with_last_year(question: str) -> str:
+    """Return a question that speaks of "last year" with that year."""
+    return f"{question} {now().year - 1}" if _LAST_YEAR.search(question) else question
+
+
 def _side_by_side(question: str, name: str, found: Set[str]) -> frozenset[str]:
     """Return a name with those that stand beside it in an enumeration."""
     beside = {name}
@@ -60,7 +74,7 @@ def _side_by_side(question: str, name: str, found: Set[str]) -> frozenset[str]:
     return frozenset(beside)
 
 
-def speaks_of(pins: frozenset[frozenset[str]], passage: Passage) -> bool:
+def speaks_of(pins: Pins, passage: Passage) -> bool:
     """Whether a piece has every name and year of the question that evidence has."""
     if not pins:
         return True

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
 from core.words import content_words, coverage
 from generation.alone import read_alone
-from generation.conflicts import opposing
+from generation.conflicts import latest_copy, with_rivals
 from generation.generators import unexplained
-from generation.passages import Passage, flat, passage_text, passages_of, rank_passages
-from generation.pinned import of_number, of_version, pinned_by, speaks_of
+from generation.parts import parts_of
+from generation.passages import Passage, explained, flat, passage_text, passages_of, rank_passages
+from generation.pinned import Pins, of_number, of_version, pinned_by, speaks_of, with_last_year
 from generation.ranges import fits
 from generation.rewrite import own_words
 from generation.table_filters import not_ordered, rows_meeting
@@ -32,6 +32,9 @@ SPEAKING = 0.5
 what reads best may be of the year before, and what reads far worse does not answer."""
 CONTRARY = 0.6
 """Share of the best score from which a sentence that disagrees with a chosen one is shown beside it."""
+GOOD_ENOUGH = 0.25
+"""Score from which a piece answers a part of a question: of thirty parts those that the documents answer had 0.25 and
+more, those that they do not at most 0.2. The best part is answered whatever it has, as the whole question would be."""
 LONGEST = 600
 """Characters of all quotes together."""
 LONGEST_LIST = 1200
@@ -63,47 +66,97 @@ class QuoteGenerator:
         """Yield the chosen sentences, the one that answers best first."""
         passages = passages_of(evidence)
         told: dict[str, None] = {}
-        for passage in self.choose(question, passages, history):
-            for line in _lines(question, passage, passages):
+        for asked, passage in self._chosen(question, passages, history):
+            for line in _lines(asked, passage, passages):
                 if line not in told:
                     yield ("\n" if told else "") + line
                     told[line] = None
 
     def choose(self, question: str, passages: Sequence[Passage], history: Sequence[Message] = ()) -> list[Passage]:
-        """Return the quotable pieces that answer best, the best first."""
+        """Return the quotable pieces that answer best, the best first; those of each part of a question after another.
+
+        A part of which nothing is good enough is left out: what is said of it would have no passage to stand on.
+        """
+        return [passage for _, passage in self._chosen(question, passages, history)]
+
+    def _chosen(
+        self, question: str, passages: Sequence[Passage], history: Sequence[Message]
+    ) -> list[tuple[str, Passage]]:
+        """Return the pieces that answer best, each with the part of the question that it answers."""
+        passages = of_number(question, of_version(question, passages))
+        if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
+            return [(question, row) for row in rows]
+        found = [(part, *self._answering(part, passages, history)) for part in parts_of(question, history)]
+        least = min(GOOD_ENOUGH, max(score for _, score, _ in found))
+        pieces: list[tuple[str, Passage]] = []
+        for part, score, chosen in found:
+            fresh = [new for new in chosen if not any(_same(new, other) for _, other in pieces)]
+            pieces += [(part, new) for new in fresh if score >= least]
+        if len(found) > 1 and not pieces:
+            return [(question, passage) for passage in self._answering(question, passages, history)[1]]
+        return pieces
+
+    def _answering(
+        self, question: str, passages: Sequence[Passage], history: Sequence[Message]
+    ) -> tuple[float, list[Passage]]:
+        """Return the pieces that answer one question best, with the score of the best; none where none does."""
         said = frozenset().union(*(content_words(message.content) for message in history))
         said -= own_words(question, history) if said else said
         terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
-        passages = of_number(question, of_version(question, passages))
-        if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
-            return rows
         ranked = rank_passages(question, passages, self._settings, history=history, said=said, terms=terms)
         ranked = [(score, passage) for score, passage in ranked if not _only_asks(passage, passages)]
         unordered = not_ordered(question, passages)
         if not ranked or id(ranked[0][1]) in unordered:
-            return []
+            return 0.0, []
         ranked = [(score, passage) for score, passage in ranked if id(passage) not in unordered]
+        before = ranked
         if not terms:  # the reader has learnt sentences, not what documents call a ratio
             ranked = read_alone(question, ranked, self._settings, history)
-        pins = pinned_by(question, list({id(p.evidence): p.evidence for p in passages}.values()))
+        pins, speaking = _speaking(question, passages, ranked)
+        if not speaking:
+            return 0.0, []
+        chosen = _on_the_point(question, said, _close(speaking))
+        # Only a few pieces were read alone, and what disagrees with a chosen one may not be among them.
+        well = {
+            id(passage) for found in (before, ranked) for score, passage in found if score >= CONTRARY * found[0][0]
+        }
+        candidates = [
+            passage
+            for _, passage in ranked
+            if (passage.unit.kind == "row" or id(passage) in well) and speaks_of(pins, passage)
+        ]
+        chosen = [latest_copy(passage, candidates) for passage in chosen]
+        return speaking[0][0], with_rivals(question, chosen, candidates)
+
+
+def _speaking(
+    question: str, passages: Sequence[Passage], ranked: Sequence[tuple[float, Passage]]
+) -> tuple[Pins, list[tuple[float, Passage]]]:
+    """Return what pins a question and the ranked pieces that speak of it; none where others answer far better.
+
+    "Last year" pins a question only where something speaks of that year.
+    """
+    evidence = list({id(passage.evidence): passage.evidence for passage in passages}.values())
+    for asked in dict.fromkeys((with_last_year(question), question)):
+        pins = pinned_by(asked, evidence)
         speaking = [(score, passage) for score, passage in ranked if speaks_of(pins, passage)]
-        if not speaking or speaking[0][0] < SPEAKING * ranked[0][0]:
-            return []
-        chosen: list[Passage] = []
-        for score, passage in speaking:
-            if score < CLOSE * speaking[0][0] or len(chosen) >= MOST:
-                break
-            if any(_same(passage, other) for other in chosen):
-                continue
-            if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
-                continue
-            chosen.append(passage)
-        chosen = _on_the_point(question, said, chosen)
-        opposite = opposing(chosen, [passage for score, passage in speaking if score >= CONTRARY * ranked[0][0]])
-        if opposite is not None:
-            chosen = [piece for piece in chosen if piece is not opposite] + [opposite]
-            chosen.sort(key=_in_force, reverse=True)  # what is in force now comes before what it replaced
-        return chosen
+        if speaking and speaking[0][0] >= SPEAKING * ranked[0][0]:
+            return pins, speaking
+    return frozenset(), []
+
+
+def _close(speaking: Sequence[tuple[float, Passage]]) -> list[Passage]:
+    """Return the best piece and the few further ones that are nearly as good and say another thing."""
+    chosen: list[Passage] = []
+    for score, passage in speaking:
+        if score < CLOSE * speaking[0][0] or len(chosen) >= MOST:
+            break
+        if any(_same(passage, other) for other in chosen):
+            continue
+        if chosen and sum(len(passage_text(other)) for other in [*chosen, passage]) > LONGEST:
+            continue
+        chosen.append(passage)
+    return chosen
 
 
 def _on_the_point(question: str, said: frozenset[str], chosen: Sequence[Passage]) -> list[Passage]:
@@ -112,7 +165,7 @@ def _on_the_point(question: str, said: frozenset[str], chosen: Sequence[Passage]
     The reader finds both limits of carrying leave over alike; only one of them names the leave that was asked about.
     """
     wanted = content_words(question) - said or content_words(question)
-    held = [coverage(wanted, content_words(passage_text(passage))) for passage in chosen]
+    held = [coverage(wanted, content_words(explained(passage))) for passage in chosen]
     order = sorted(range(len(chosen)), key=lambda index: -held[index])
     best = chosen[order[0]]
     return [
@@ -128,12 +181,6 @@ def _beside(best: Passage, other: Passage) -> bool:
     return rows and best.evidence is other.evidence and best.header == other.header
 
 
-def _in_force(passage: Passage) -> tuple[bool, date]:
-    """Return whether a piece says from when it is in force, and that day; the day it was read where it does not."""
-    hit = passage.evidence.hit
-    return hit.effective_from is not None, (hit.effective_from or hit.updated_at).date()
-
-
 def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list[str]:
     """Return a piece as lines with markers: a list that is asked for as a whole, a sentence after what it points to."""
     marker = f"[{passage.evidence.marker}]"
@@ -145,6 +192,9 @@ def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list
     headed = passage.brief and passage.lead[-1:].isalnum()
     if passage.unit.kind == "sentence" and not headed and 0 < len(passage.lead) <= LONGEST_LEAD:
         return [f"{flat(passage.lead)} {marker} {flat(passage.text)} {marker}"]
+    if passage.antecedent:
+        text = flat(passage.text)
+        return [f"{explained(passage).removesuffix(text).strip()} {marker} {text} {marker}"]
     return [f"{passage_text(passage)} {marker}"]
 
 
@@ -193,6 +243,8 @@ def _asks_for_all(question: str, passage: Passage, whole: Sequence[Passage]) -> 
     if _PROCEDURE.search(question) and sum(_step(item) is not None for item in whole) > 1:
         return True  # steps in order: one of them alone is no way to do it
     wanted = content_words(question)
+    if not passage.lead.rstrip(" *_").endswith(":") and wanted <= content_words(passage.text):
+        return False  # the rules of a section below its title are no list that the title leads into
     lead = content_words(passage.lead) & wanted
     others = frozenset().union(*(content_words(item.text) for item in whole if item is not passage))
     return bool(lead) and not (content_words(passage.text) & wanted) - lead - others
