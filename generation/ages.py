@@ -26,13 +26,13 @@ def standing(passage: Passage, beside: Passage) -> Standing:
     """
     hit, today = passage.evidence.hit, now().date()
     span = _span_of(hit)
-    first = span.first or (_year_of(hit) if _editions(passage, beside) else None)
+    first = span.first or (_year_of(hit) if editions(passage, beside) else None)
     if (first and first > today) or (span.last and span.last < today):
         return NOT_IN_FORCE, first or date.min
     return (IN_FORCE, first) if first else (UNDATED, hit.updated_at.date())
 
 
-def _editions(one: Passage, other: Passage) -> bool:
+def editions(one: Passage, other: Passage) -> bool:
     """Whether the titles of two pieces name the same but for numbers: a price list of one year and of another."""
     first, second = (
         frozenset(word for word in content_words(piece.evidence.hit.title) if word.isalpha()) for piece in (one, other)

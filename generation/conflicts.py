@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.numbers import lacks
 from core.words import content_words, negated
-from generation.ages import standing
+from generation.ages import IN_FORCE, editions, standing
 from generation.passages import Passage, flat, passage_text
 from generation.tables import cells
 
@@ -71,6 +71,36 @@ def with_rivals(question: str, chosen: Sequence[Passage], candidates: Sequence[P
             pair = [rival, piece] if standing(rival, piece) > standing(piece, rival) else [piece, rival]
         told += [new for new in pair if not any(new is other for other in told)]
     return told
+
+
+def without_replaced_tables(passages: Sequence[Passage]) -> list[Passage]:
+    """Return the pieces but for the rows of tables that a later edition of their document, in force now, has too.
+
+    What is the cheapest, or all that costs less than 20, is found among the rows of today.
+    """
+    namesakes: dict[str, list[Passage]] = {}
+    for row in passages:
+        if row.unit.kind == "row":
+            namesakes.setdefault(_name(row), []).append(row)
+    replaced = {
+        (_document(old), old.header)
+        for rows in namesakes.values()
+        for old in rows
+        if any(_replaces(new, old) for new in rows)
+    }
+    return [
+        passage
+        for passage in passages
+        if passage.unit.kind != "row" or (_document(passage), passage.header) not in replaced
+    ]
+
+
+def _replaces(new: Passage, old: Passage) -> bool:
+    """Whether a row is of a later edition of another's document."""
+    if _document(new) == _document(old) or not named_alike(new, old) or not editions(new, old):
+        return False
+    stands = standing(new, old)
+    return stands[0] == IN_FORCE and stands > standing(old, new)
 
 
 def latest_copy(piece: Passage, candidates: Sequence[Passage]) -> Passage:

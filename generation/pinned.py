@@ -64,6 +64,11 @@ def with_last_year(question: str) -> str:
     return f"{question} {now().year - 1}" if _LAST_YEAR.search(question) else question
 
 
+def names_a_year(question: str) -> bool:
+    """Whether a question says of which year it is."""
+    return bool(anchors(with_last_year(question))[1])
+
+
 def _side_by_side(question: str, name: str, found: Set[str]) -> frozenset[str]:
     """Return a name with those that stand beside it in an enumeration."""
     beside = {name}

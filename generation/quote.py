@@ -9,11 +9,11 @@ from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
 from core.words import content_words, coverage
 from generation.alone import read_alone
-from generation.conflicts import latest_copy, with_rivals
+from generation.conflicts import latest_copy, with_rivals, without_replaced_tables
 from generation.generators import unexplained
 from generation.parts import parts_of
 from generation.passages import Passage, explained, flat, passage_text, passages_of, rank_passages
-from generation.pinned import Pins, of_number, of_version, pinned_by, speaks_of, with_last_year
+from generation.pinned import Pins, names_a_year, of_number, of_version, pinned_by, speaks_of, with_last_year
 from generation.ranges import fits
 from generation.rewrite import own_words
 from generation.table_filters import not_ordered, rows_meeting
@@ -84,7 +84,8 @@ class QuoteGenerator:
     ) -> list[tuple[str, Passage]]:
         """Return the pieces that answer best, each with the part of the question that it answers."""
         passages = of_number(question, of_version(question, passages))
-        if (rows := rows_meeting(question, passages)) and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
+        rows = rows_meeting(question, passages if names_a_year(question) else without_replaced_tables(passages))
+        if rows and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return [(question, row) for row in rows]
         found = [(part, *self._answering(part, passages, history)) for part in parts_of(question, history)]
         least = min(GOOD_ENOUGH, max(score for _, score, _ in found))

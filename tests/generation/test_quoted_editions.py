@@ -119,3 +119,12 @@ def test_what_both_editions_say_is_quoted_from_the_one_in_force(settings: Settin
     evidence = editions(("Berths", told.format(2024)), ("Berths", told.format(2026)))
     found = quoted(settings, "What do visitors pay per night?", evidence)
     assert found == [(2, "Visitors pay 3.20 per metre and night.")]
+
+
+@pytest.mark.parametrize(
+    "question", ["Which services cost less than £20 for a cat?", "What is the cheapest service for a cat?"]
+)
+def test_rows_are_compared_within_the_edition_in_force(settings: Settings, question: str) -> None:
+    evidence = editions(("Prices", OLD), ("Prices", NEW))
+    assert [marker for marker, _ in quoted(settings, question, evidence)][:1] == [2]
+    assert {text for _, text in quoted(settings, question, evidence)} >= {"| Microchip | £19 | £19 |"}
