@@ -29,6 +29,16 @@ _TO = re.compile(
     rf"(?:(?:{_LESS})\s+{_NUMBER}{_UNIT})|(?:{_NUMBER}{_UNIT}\s+or\s+(?:less|fewer|under|shorter))", re.IGNORECASE
 )
 _PLAIN = re.compile(rf"{_NUMBER}{_UNIT}", re.IGNORECASE)
+_ALIASES = {
+    stem(spelling): stem(unit)
+    for unit, spellings in {
+        "m": "metre meter", "km": "kilometre kilometer", "cm": "centimetre centimeter", "l": "litre liter",
+        "kg": "kilo kilogram kilogramme", "g": "gram gramme", "hour": "h hr hrs stunde", "minute": "min mins",
+        "year": "yr yrs jahr", "week": "wk wks woche", "day": "tag", "month": "monat", "person": "people personen",
+    }.items()
+    for spelling in spellings.split()
+}  # fmt: skip
+"""Units by the stems of their other spellings."""
 _EDGE = 1e-6
 """What "after 15 years" is more than fifteen, and "under 3 weeks" less than three."""
 
@@ -109,7 +119,7 @@ def _tiers(text: str) -> list[tuple[str, float, float]]:
     found = []
     for match in _BETWEEN.finditer(text):
         low, high, unit = (part for part in match.groups())
-        found.append((stem(unit.lower()), _value(low), _value(high)))
+        found.append((_unit(unit), _value(low), _value(high)))
     rest = _BETWEEN.sub(" ", text)
     for pattern, without in ((_FROM, _ABOVE), (_TO, _BELOW)):
         for match in pattern.finditer(rest):
@@ -121,7 +131,12 @@ def _tiers(text: str) -> list[tuple[str, float, float]]:
 
 def _parts(match: re.Match[str]) -> tuple[float, str]:
     value, unit = (part for part in match.groups() if part is not None)
-    return _value(value), stem(unit.lower())
+    return _value(value), _unit(unit)
+
+
+def _unit(spelling: str) -> str:
+    unit = stem(spelling.lower())
+    return _ALIASES.get(unit, unit)
 
 
 def _value(text: str) -> float:

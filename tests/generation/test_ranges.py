@@ -40,3 +40,17 @@ def test_a_numbered_thing_is_told_from_others_of_its_kind(question: str, text: s
 )
 def test_an_amount_is_a_whole_number_with_its_thousands(question: str, tier: str, held: bool | None) -> None:
     assert fits(question, tier) is held
+
+
+@pytest.mark.parametrize(
+    ("question", "tier"),
+    [
+        ("What does a 9 metre boat pay?", "8 to 10 m"),
+        ("What is left after 3 hrs?", "2 to 4 hours"),
+        ("May a 12 yr old come?", "8 to 17 years"),
+        ("Was kosten 3 Tage?", "2 to 4 days"),
+        ("A dog of 20 kilos", "10 to 25 kg"),
+    ],
+)
+def test_a_unit_may_be_spelt_otherwise(question: str, tier: str) -> None:
+    assert fits(question, tier)
