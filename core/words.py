@@ -26,10 +26,15 @@ def words(text: str) -> list[str]:
     """Return the words of a text in lower case without accents; each ideograph counts as a word."""
     if text.isascii():  # nothing to fold: most passages, at a third of the time
         return _WORD.findall(text.lower())
-    plain = unicodedata.normalize("NFKD", _FOOTNOTE.sub("", text).casefold())
+    plain = unicodedata.normalize("NFKD", without_marks(text).casefold())
     plain = "".join(mark for mark in plain if not unicodedata.combining(mark))
     found = [word for word in _WORD.findall(plain) if not _CJK.search(word)]
     return found + _CJK.findall(plain)
+
+
+def without_marks(text: str) -> str:
+    """Return a text without the raised digits of notes and powers behind its numbers and words."""
+    return text if text.isascii() else _FOOTNOTE.sub("", text)
 
 
 @lru_cache(maxsize=1 << 15)

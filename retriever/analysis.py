@@ -36,7 +36,7 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 IDENTIFIER = r"[\p{L}\p{N}]+(?:[-_./:#@+][\p{L}\p{N}]+)+"
 """A compound such as `ISO-27001`, `v1.2.3` or `foo_bar`, found as one term besides its parts."""
 LONGEST_TERM = 80
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 """Goes up when terms change, so that older snapshots are rebuilt."""
 
 

@@ -183,7 +183,7 @@ class _Reader:
             self.hidden.append(text)
         elif text:
             text = spelled(text, look.font)
-            parts.append(raised(text, next((part for part in reversed(parts) if part), "")) if look.raised else text)
+            parts.append(raised(text) if look.raised else text)
 
     def _kind(self, properties: Any) -> tuple[Kind, int]:
         listed = False

@@ -35,7 +35,7 @@ def _piece(node: Any, name: str) -> str:
     if name in ("sSup", "sSub", "sSubSup", "limLow", "limUpp"):
         return _scripts(_part(node, "e"), node)
     if name == "rad":
-        return f"{raised(_plain(node, 'deg'), '')}√{_part(node, 'e')}"
+        return f"{raised(_plain(node, 'deg'))}√{_part(node, 'e')}"
     if name == "nary":
         return f"{_scripts(_property(node, 'chr', '∫'), node)} {_plain(node, 'e')}"
     if name == "func":
@@ -55,7 +55,7 @@ def _scripts(base: str, node: Any) -> str:
     if local(node) == "limUpp":
         below, above = "", below
     written = f"{base}_{below}" if below else base
-    power = raised(above, written)
+    power = raised(above)
     return f"{written}{power}" if power != above or not above else f"{written}^{_one(above)}"
 
 

@@ -267,7 +267,7 @@ def _is_raised(node: Any) -> bool:
 
 def _superscript(text: str) -> str:
     """Return a mark or power as raised digits, so that the figure before it stays what it is; brackets part it too."""
-    return text if text.lstrip()[:1] in ("(", "[") else raised(text, "")
+    return text if text.lstrip()[:1] in ("(", "[") else raised(text)
 
 
 def _note_hidden(node: Any, hidden: list[str]) -> None:

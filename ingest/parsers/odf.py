@@ -190,7 +190,6 @@ class _Reader:
 
     def _gather(self, node: Any, parts: list[str]) -> None:
         style, at = attribute(node, "style-name") or "", len(parts)
-        before = next((part for part in reversed(parts) if part), "")
         parts.append(node.text or "")
         for child in node:
             name = local(child)
@@ -208,7 +207,7 @@ class _Reader:
             self.hidden += [hidden] if hidden.strip() else []
             del parts[at:]
         elif style in self._looks.raised:
-            parts[at:] = [raised("".join(parts[at:]), before)]
+            parts[at:] = [raised("".join(parts[at:]))]
 
     def _add(self, kind: Any, text: str, level: int = 0) -> None:
         if text.strip():

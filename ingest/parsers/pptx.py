@@ -127,7 +127,7 @@ def _gather(node: Any, parts: list[str]) -> None:
         elif name == "oMath":
             parts.append(math_text(child))
         elif name == "r" and _is_raised(child):
-            parts.append(raised(_text(child), next((part for part in reversed(parts) if part), "")))
+            parts.append(raised(_text(child)))
         elif name and name != "Fallback":
             _gather(child, parts)
 

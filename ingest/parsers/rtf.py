@@ -250,8 +250,7 @@ class _Reader:
         elif self._state.hidden and not self._state.deleted:
             self.hidden += [text] if text.strip() else []
         elif not self._state.deleted:
-            before = self._at.text[-1] if self._at.text else ""
-            self._at.text.append(raised(text, before) if self._state.raised else text)
+            self._at.text.append(raised(text) if self._state.raised else text)
 
     def _paragraph(self) -> None:
         self._decode()

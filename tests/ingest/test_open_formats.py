@@ -65,7 +65,7 @@ def test_hidden_words_are_left_out_and_reported(read) -> None:
     )
     body += f'<text:section text:display="none">{p("Old rules.")}</text:section>'
     found = read("a.odt", document("text", body, styles))
-    assert found.text == "It is 28^1 days."
+    assert found.text == "It is 28¹ days."
     assert found.report["hidden_text"] == [" or 20", "Old rules."]
 
 

@@ -35,6 +35,13 @@ def test_words_match_by_their_stem_and_case(index):
     assert found(index, "APPROVING an expense") == [1]
 
 
+def test_a_raised_mark_is_no_part_of_a_number_or_word(index):
+    fill(index, ["The fee is 250¹ euros a berth².", "A hall of 2501 seats."])
+    assert found(index, "250") == [1]
+    assert found(index, "berth") == [1]
+    assert found(index, "2501") == [2]
+
+
 def test_stop_words_alone_find_nothing(index):
     fill(index, ["The committee approves expenses."])
     assert found(index, "the of and") == []
