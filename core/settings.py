@@ -14,19 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from core.environment import PREFIX, settings_of
 from core.errors import InvalidSetting
-
-ENV_PREFIX = "ATTEST_"
-PLAIN_ENV = {"ATTEST_HOME", "ATTEST_CONFIG", "ATTEST_FAILPOINT", "ATTEST_FILE_PASSWORD"}
-
-COMPOSE_ENV = {
-    *("ATTEST_BIND", "ATTEST_API_PORT", "ATTEST_UI_PORT"),
-    *("ATTEST_DOCUMENTS", "ATTEST_MODEL_DIR", "ATTEST_CPUS", "ATTEST_MEMORY"),
-}
-"""What docker-compose.yml reads, and a shell may therefore export."""
-SERVICE_ENV = re.compile(r"ATTEST_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
-"""What Kubernetes tells every container of a Service whose name begins with `attest`."""
 
 
 class Section(BaseModel):
@@ -266,7 +255,7 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
 
 def variable_of(section: str, key: str) -> str:
     """Return the variable of the environment that lies over a setting."""
-    return f"{ENV_PREFIX}{section}__{key}".upper()
+    return f"{PREFIX}{section}__{key}".upper()
 
 
 def _is_file(path: Path) -> bool:
@@ -285,10 +274,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _overlay(values: dict[str, Any], environ: Any) -> None:
     """Lay `ATTEST_<SECTION>__<KEY>` over the file's values; a value that is TOML is read as TOML."""
-    for name, text in environ.items():
-        if not name.startswith(ENV_PREFIX) or name in PLAIN_ENV or _is_of_others(name, text):
-            continue
-        section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+    for name, text in settings_of(environ).items():
+        section, separator, key = name.removeprefix(PREFIX).lower().partition("__")
         if not separator or section not in Settings.model_fields:
             raise InvalidSetting(f"{name} is not a setting: use ATTEST_<SECTION>__<KEY>, e.g. ATTEST_SERVER__PORT")
         if not isinstance(values.setdefault(section, {}), dict):
@@ -297,17 +284,6 @@ def _overlay(values: dict[str, Any], environ: Any) -> None:
             )
         read = _toml_or_text(text)
         values[section][key] = text if _is_text(section, key) and not isinstance(read, str) else read
-
-
-def _is_of_others(name: str, text: str) -> bool:
-    """Say whether a variable is Compose's or Kubernetes', which none of our settings is named like."""
-    if name in COMPOSE_ENV:
-        return True
-    if "__" in name:
-        return False
-    return SERVICE_ENV.fullmatch(name) is not None or (
-        name.endswith("_PORT") and SERVICE_ADDRESS.match(text) is not None
-    )
 
 
 def _is_text(section: str, key: str) -> bool:
