@@ -23,9 +23,9 @@ from core.errors import SourceUnavailable
 from core.failpoints import failpoint
 from ingest.amend import amend, current_version, set_access
 from ingest.prepared import Prepared
-from ingest.promote import leave_twins, remove_document
+from ingest.promote import indexed_twin, leave_twins, remove_document
 from ingest.report import IngestOptions
-from ingest.rows import add_chunks, add_version, attributes_of, document_columns, put_document
+from ingest.rows import HELD_OVER, add_chunks, add_version, attributes_of, document_columns, put_document
 from ingest.validity import refuse_circle, validity_of
 
 _DOCUMENTS, _VERSIONS = cast(Table, Document.__table__), cast(Table, DocumentVersion.__table__)
@@ -37,13 +37,6 @@ _KNOWN = Selection(
         _VERSIONS, (_VERSIONS.c.document_key == _DOCUMENTS.c.key) & (_VERSIONS.c.version == _DOCUMENTS.c.version)
     )
     .where(_DOCUMENTS.c.collection_id == bindparam("collection"), _DOCUMENTS.c.source == bindparam("source"))
-)
-_SAME_TEXT = Selection(
-    select(_DOCUMENTS.c.key)
-    .join(_VERSIONS, (_VERSIONS.c.document_key == _DOCUMENTS.c.key) & (_VERSIONS.c.version == _DOCUMENTS.c.version))
-    .where(_DOCUMENTS.c.collection_id == bindparam("collection"), _VERSIONS.c.text_sha256 == bindparam("text_sha256"))
-    .where(_DOCUMENTS.c.state == "live", _DOCUMENTS.c.duplicate_of.is_(None))
-    .order_by(_DOCUMENTS.c.key)
 )
 _FORGET_FAILURE = PreparedWrite(
     delete(cast(Table, IngestFailure.__table__)).where(
@@ -106,12 +99,11 @@ def _write(
             _adopt(session, known.key, collection_id, prepared)
         return Committed("amended" if amended else "unchanged", known.key, amended, 0)
     validity = validity_of(session, collection_id, prepared.document, prepared.terms)
-    if known is not None:
-        _supersede(session, known.key, generation_id, validity.effective_from)
+    before = _supersede(session, known.key, generation_id, validity.effective_from) if known is not None else {}
     own = known.key if known is not None else None
     canonical = None if prepared.quarantine else _canonical(session, collection_id, own, prepared)
     key = put_document(session, collection_id, known, document_columns(prepared, validity, options, canonical))
-    version_key = add_version(session, key, known.version + 1 if known is not None else 1, prepared, validity)
+    version_key = add_version(session, key, known.version + 1 if known is not None else 1, prepared, validity, before)
     refuse_circle(session, key, source, validity.supersedes)
     set_access(session, key, prepared.terms.allow)
     chunk_ids = add_chunks(session, generation_id, key, version_key, prepared)
@@ -155,22 +147,31 @@ def _same(known: Row[Any], prepared: Prepared) -> bool:
     return bool(known.text_sha256 == prepared.text_sha256 and known.blob_sha256 == prepared.blob_sha256)
 
 
-def _supersede(session: Session, key: int, generation_id: int, heir_from: datetime | None) -> None:
-    """End the old version when the new one comes into force; whoever was its twin stands on its own from now on."""
+def _supersede(session: Session, key: int, generation_id: int, heir_from: datetime | None) -> dict[str, Any]:
+    """End the old version when the new one comes into force; whoever was its twin stands on its own from now on.
+
+    Returns:
+        How the document stood before, or before the update that is still held.
+    """
     known = session.get_one(Document, key)
     current = current_version(session, known)
-    if current is not None and current.superseded_at is None:
-        current.superseded_at = max(now(), heir_from) if heir_from is not None else now()
+    before = {"state": known.state, "title": known.title}
+    before |= {"attributes": known.attributes, "supersedes": known.supersedes}
+    if current is not None:
+        if known.state == "quarantined":
+            before = current.report.get(HELD_OVER, {})
+        if current.superseded_at is None:
+            current.superseded_at = max(now(), heir_from) if heir_from is not None else now()
     leave_twins(session, known, generation_id)
     session.flush()
+    return before
 
 
 def _canonical(session: Session, collection_id: int, own: int | None, prepared: Prepared) -> int | None:
     """Return the key of the indexed document of the collection with the same cleaned text, if there is one."""
     if not prepared.document.text:  # archives have none, and what lies in them differs
         return None
-    same = _SAME_TEXT.rows(session, collection=collection_id, text_sha256=prepared.text_sha256)
-    return next((row.key for row in same if row.key != own), None)
+    return indexed_twin(session, collection_id, prepared.text_sha256, own)
 
 
 def _adopt(session: Session, key: int, collection_id: int, prepared: Prepared) -> None:

@@ -1,4 +1,4 @@
-"""The documents of the store, for a principal: list, show, read, delete, and the review of what is in quarantine."""
+"""The documents of the store, for a principal: list, show, read, delete."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from core.errors import Conflict, Forbidden, NotFound
 from core.settings import Settings
 from core.types import OPERATOR, Json, Principal
 from ingest.known import DELETED_BY
-from ingest.promote import current_chunks, remove_document
+from ingest.promote import remove_document
+from ingest.rows import HELD_OVER
 
 
 def list_documents(database: Database, principal: Principal, *, collection: str | None = None) -> list[Json]:
     """Return every document the principal may read, by collection and source; the operator sees quarantined ones."""
-    query = _newest().where(visible(principal)).order_by(Document.collection_id, Document.source)
+    query = newest_versions().where(visible(principal)).order_by(Document.collection_id, Document.source)
     if collection is not None:
         query = query.join(Collection, Collection.id == Document.collection_id).where(Collection.name == collection)
     row = load_only(DocumentVersion.blob_sha256, DocumentVersion.pages)
@@ -61,7 +62,7 @@ def show_document(database: Database, document_id: str, principal: Principal) ->
             "language": version.language,
             "characters": version.characters,
             "attributes": document.attributes,
-            "report": {name: value for name, value in version.report.items() if name != "minhash"},
+            "report": {name: value for name, value in version.report.items() if name not in ("minhash", HELD_OVER)},
             "versions": [_version(row) for row in versions],
             **relations,
         }
@@ -107,54 +108,6 @@ def delete_document(database: Database, document_id: str, principal: Principal) 
     return {"id": document_id, "deleted": True, "documents": removed, "verified": _left(database, document_id)}
 
 
-def list_quarantine(database: Database, principal: Principal) -> list[Json]:
-    """Return the documents that wait for a review, with the reason.
-
-    Raises:
-        Forbidden: only the operator reviews.
-    """
-    _require_operator(principal)
-    query = _newest().where(Document.state == "quarantined").order_by(Document.source)
-    with database.read() as session:
-        return [
-            {"id": document.id, "title": document.title, "source": document.source}
-            | {"collection": document.collection.name, "reason": version.report.get("quarantine", "")}
-            for document, version in session.execute(query)
-        ]
-
-
-def release_document(database: Database, document_id: str, principal: Principal) -> Json:
-    """Publish a quarantined document as it is.
-
-    Raises:
-        Forbidden: only the operator reviews.
-        Conflict: the document is not in quarantine.
-    """
-    with database.write() as session:
-        document = _quarantined(session, document_id, principal)
-        generation = live_generation(session)
-        document.state, document.updated_at = "live", now()
-        if generation is not None:
-            chunks = current_chunks(session, document, generation.id)
-            append_changes(session, "add", chunks, generation.id)
-        touch_access(session)
-    return {"id": document_id, "released": True}
-
-
-def reject_document(database: Database, settings: Settings, document_id: str, principal: Principal) -> Json:
-    """Remove a quarantined document for good.
-
-    Raises:
-        Forbidden: only the operator reviews.
-        Conflict: the document is not in quarantine.
-    """
-    from ingest.purge import purge_document
-
-    with database.read() as session:
-        _quarantined(session, document_id, principal)
-    return {"rejected": True} | purge_document(database, settings, document_id, principal)
-
-
 def visible(principal: Principal) -> ColumnElement[bool]:
     """Return what the principal may see in a list: what it may read, and for the operator what waits for a review."""
     return or_(readable(principal), Document.state == "quarantined") if principal.operator else readable(principal)
@@ -164,7 +117,7 @@ _WITHOUT_TEXT = (defer(DocumentVersion.text), defer(DocumentVersion.layout))
 """A list shows neither, and they are most of the store."""
 
 
-def _newest() -> Select[Document, DocumentVersion]:
+def newest_versions() -> Select[Document, DocumentVersion]:
     return (
         select(Document, DocumentVersion)
         .options(*_WITHOUT_TEXT)
@@ -174,7 +127,7 @@ def _newest() -> Select[Document, DocumentVersion]:
 
 
 def _one(session: Session, document_id: str, principal: Principal) -> tuple[Document, DocumentVersion]:
-    found = session.execute(_newest().where(Document.id == document_id, visible(principal))).first()
+    found = session.execute(newest_versions().where(Document.id == document_id, visible(principal))).first()
     if found is None:
         raise NotFound(f"no document {document_id}")
     return found[0], found[1]
@@ -250,18 +203,3 @@ def _left(database: Database, document_id: str) -> dict[str, int]:
             select(func.count()).select_from(Document).where(Document.id == document_id, readable(OPERATOR))
         )
     return {"readable": live or 0}
-
-
-def _quarantined(session: Session, document_id: str, principal: Principal) -> Document:
-    _require_operator(principal)
-    document = session.scalar(select(Document).where(Document.id == document_id))
-    if document is None:
-        raise NotFound(f"no document {document_id}")
-    if document.state != "quarantined":
-        raise Conflict(f"document {document_id} is not in quarantine but {document.state}")
-    return document
-
-
-def _require_operator(principal: Principal) -> None:
-    if not principal.operator:
-        raise Forbidden("only the operator reviews documents in quarantine")

@@ -18,6 +18,7 @@ from core.errors import NotFound
 from core.settings import Settings, load_settings
 from core.types import OPERATOR, Json
 from ingest import documents as stored
+from ingest import quarantine as held
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False)
 documents = typer.Typer(no_args_is_help=True, help="List, show, delete and purge documents.")
@@ -68,8 +69,7 @@ def documents_purge(document_id: Id, as_json: AsJson = False) -> None:
     from ingest.purge import purge_document
 
     with _store() as (settings, database):
-        with database.read() as session:
-            source = session.scalar(select(Document.source).where(Document.id == document_id)) or ""
+        source = _source(database, document_id)
         result = purge_document(database, settings, document_id, OPERATOR)
     if os.path.isabs(source) and os.path.isfile(source):  # nothing of it is known any more, its path neither
         sys.stderr.write(f"{source} still lies there: the next ingest of its folder brings it back\n")
@@ -115,8 +115,8 @@ def runs_failures(as_json: AsJson = False) -> None:
 def quarantine_list(as_json: AsJson = False) -> None:
     """List the documents that wait for a review."""
     with _store() as (_, database):
-        rows = stored.list_quarantine(database, OPERATOR)
-    lines = [f"{row['id']}  {row['source']}\n  {row['reason']}" for row in rows]
+        rows = held.list_quarantine(database, OPERATOR)
+    lines = [f"{row['id']}  {row['source']}\n  {row['reason']}{_update_words(row)}" for row in rows]
     _emit({"documents": rows}, "\n".join([*lines, f"{len(rows)} in quarantine"]), as_json)
 
 
@@ -124,16 +124,33 @@ def quarantine_list(as_json: AsJson = False) -> None:
 def quarantine_release(document_id: Id, as_json: AsJson = False) -> None:
     """Publish a document as it is."""
     with _store() as (_, database):
-        result = stored.release_document(database, document_id, OPERATOR)
+        result = held.release_document(database, document_id, OPERATOR)
     _emit(result, f"released {document_id}", as_json)
 
 
 @quarantine.command("reject")
 def quarantine_reject(document_id: Id, as_json: AsJson = False) -> None:
-    """Remove a document for good."""
+    """Remove for good what is held: the document, or only its update where an earlier version had got in."""
     with _store() as (settings, database):
-        result = stored.reject_document(database, settings, document_id, OPERATOR)
-    _emit(result, f"rejected {document_id}", as_json)
+        source = _source(database, document_id)
+        result = held.reject_document(database, settings, document_id, OPERATOR)
+    if os.path.isabs(source) and os.path.isfile(source):
+        sys.stderr.write(
+            f"{source} still lies there: unless it is mended, the next ingest of its folder holds it again\n"
+        )
+    before = result["restored_version"]
+    _emit(result, f"rejected {document_id}" + (f"; version {before} stands again" if before else ""), as_json)
+
+
+def _update_words(row: Json) -> str:
+    before = row["version_before"]
+    return f"; an update: rejected, version {before} stands again" if before else ""
+
+
+def _source(database: Database, document_id: str) -> str:
+    """Return where a document came from, "" where there is no such document."""
+    with database.read() as session:
+        return session.scalar(select(Document.source).where(Document.id == document_id)) or ""
 
 
 @contextmanager

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from core.clock import now
 from core.db.changes import append_changes, touch_access
 from core.db.generations import live_generation
 from core.db.models import ChunkRow, Document, DocumentAccess, DocumentVersion
+from core.db.prepared import Prepared as Selection
+
+
+_SAME_TEXT = Selection(
+    select(Document.key)
+    .join(
+        DocumentVersion,
+        (DocumentVersion.document_key == Document.key) & (DocumentVersion.version == Document.version),
+    )
+    .where(Document.collection_id == bindparam("collection"), DocumentVersion.text_sha256 == bindparam("text_sha256"))
+    .where(Document.state == "live", Document.duplicate_of.is_(None))
+    .order_by(Document.key)
+)
+
+
+def indexed_twin(session: Session, collection_id: int, text_sha256: str, own: int | None) -> int | None:
+    """Return the key of the indexed document of a collection with the same cleaned text, other than `own`."""
+    same = _SAME_TEXT.rows(session, collection=collection_id, text_sha256=text_sha256)
+    return next((row.key for row in same if row.key != own), None)
 
 
 def leave_twins(session: Session, document: Document, generation_id: int) -> None:

@@ -36,6 +36,8 @@ _CHUNK_IDS = Selection(
     .where(_CHUNKS.c.version_key == bindparam("version"), _CHUNKS.c.generation_id == bindparam("generation"))
     .order_by(_CHUNKS.c.ordinal)
 )
+HELD_OVER = "held_over"
+"""In the report of a held version: how the document stood before, for the day the version is thrown out."""
 ROWS_AT_ONCE = 4096
 """Passages written by one statement: the rows of a table of millions are never all held as parameters."""
 
@@ -70,12 +72,19 @@ def attributes_of(document: ParsedDocument, options: IngestOptions, own: Mapping
     return {**document.metadata, **options.attributes, **own}
 
 
-def add_version(session: Session, document_key: int, number: int, prepared: Prepared, validity: Validity) -> int:
-    """Write a document's text as a version of a number, and return its key."""
+def add_version(
+    session: Session,
+    document_key: int,
+    number: int,
+    prepared: Prepared,
+    validity: Validity,
+    before: Mapping[str, Any],
+) -> int:
+    """Write a document's text as a version of a number, and return its key; `before` is how the document stood."""
     parsed = prepared.document
     report: dict[str, Any] = {**parsed.report, "warnings": parsed.warnings}
     if prepared.quarantine:
-        report["quarantine"] = prepared.quarantine
+        report |= {"quarantine": prepared.quarantine, HELD_OVER: dict(before)}
     columns = {
         "document_key": document_key,
         "version": number,

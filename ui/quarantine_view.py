@@ -51,12 +51,18 @@ def _show_held(row: HeldRow) -> None:
         if not opened.open:
             return
         st.html(markup.callout_html("refused", "Why it is held", held_words(row.reason)))
+        if row.version_before:
+            st.caption(
+                f"This is an update. Thrown out, version {row.version_before} is answered from again; until you "
+                "decide, neither is."
+            )
         show_document(row.id, key)
         with st.container(horizontal=True):
             if st.button("Let it in", type="primary", icon=":material/check:", key=f"{key}-release"):
                 _review(row, "release", "Let in: it is answered from now on.")
             if st.button("Throw it out for good", icon=":material/delete:", key=f"{key}-reject"):
-                _review(row, "reject", "Thrown out.")
+                again = f": version {row.version_before} stands again" if row.version_before else ""
+                _review(row, "reject", f"Thrown out{again}.")
 
 
 def _review(row: HeldRow, verdict: Literal["release", "reject"], done: str) -> None:

@@ -47,6 +47,8 @@ class HeldRow:
     source: str
     collection: str = "default"
     reason: str = ""
+    version_before: int | None = None
+    """The version that stands again if this one is thrown out; `None` where the document goes whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.auth import Operating, Parts
 from core.types import Json
-from ingest.documents import list_quarantine, reject_document, release_document
+from ingest.quarantine import list_quarantine, reject_document, release_document
 
 router = APIRouter(prefix="/v1/quarantine", tags=["documents"])
 
@@ -25,5 +25,5 @@ def released(document_id: str, operator: Operating, runtime: Parts) -> Json:
 
 @router.post("/{document_id}/reject")
 def rejected(document_id: str, operator: Operating, runtime: Parts) -> Json:
-    """Remove a document for good."""
+    """Remove for good what is held: the document, or only its update where an earlier version had got in."""
     return reject_document(runtime.database, runtime.settings, document_id, operator)

@@ -11,7 +11,8 @@ from sqlalchemy import event
 
 from core.db.session import Database
 from core.types import OPERATOR
-from ingest.documents import document_text, list_documents, list_quarantine, show_document
+from ingest.documents import document_text, list_documents, show_document
+from ingest.quarantine import list_quarantine
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 from core.db.session import Database
 from core.settings import Settings
 from core.types import OPERATOR, Verdict
-from ingest.documents import list_documents, list_quarantine, show_document
+from ingest.documents import list_documents, show_document
+from ingest.quarantine import list_quarantine
 from ingest.failures import failed_rows
 from ingest.records import read_records
 from ingest.report import Failure, IngestOptions, IngestReport, TextRecord

@@ -24,10 +24,9 @@ from ingest.documents import (
     delete_document,
     document_text,
     list_documents,
-    list_quarantine,
-    release_document,
     show_document,
 )
+from ingest.quarantine import list_quarantine, release_document
 from ingest.report import IngestOptions, IngestReport, TextRecord
 from ingest.retry import failed_places
 from ingest.run import ingest, ingest_texts
