@@ -14,7 +14,7 @@ from core.settings import Settings
 from core.types import Message
 from core.words import content_words
 from generation.passages import Passage, explained
-from generation.readings import reads_again
+from generation.readings import in_tiers, read_each, reads_again
 from generation.rewrite import heard
 from generation.tables import named_rows
 
@@ -42,9 +42,11 @@ def read_alone(
         return list(ranked)
     first, rest = ranked[:READ], ranked[READ:]
     reader = load_second_reader(settings.embedder)
-    read = reader.read(heard(question, history), [_alone(passage) for _, passage in first])
-    best = first[0][0]
+    asked = heard(question, history)
+    asks = [in_tiers(asked, passage.evidence) for _, passage in first]
+    read = read_each(asks, [_alone(passage) for _, passage in first], reader.read)
     logits = _together(question, [passage for _, passage in first], [reading.logit for reading in read])
+    best = first[0][0]
     scores = [
         (1 - SHARE) * score + SHARE * best / (1 + math.exp(-logit / SPREAD))
         for (score, _), logit in zip(first, logits, strict=True)

@@ -13,7 +13,7 @@ from core.types import Evidence, Message
 from core.words import content_words, coverage
 from generation.ranges import fits, holds
 from generation.reading_scores import read_scores
-from generation.tables import cells, match, named_rows, names_a_column, row_holds, tier_of
+from generation.tables import cells, head_of, match, named_rows, names_a_column, row_holds, tier_of
 
 _SENDER = re.compile(r"(?:Subject: [^\n]*\n)?From: ([^<\n]*)")
 _FIRST_PERSON = re.compile(r"\b(?:I|we|my|our|ich|wir|mein\w*|unser\w*)\b")
@@ -86,9 +86,9 @@ class Passage:
 
     @property
     def header(self) -> str:
-        """What names the cells of a table row: the header that a chunk cut from a longer table has in its headings."""
-        above = [line for line in self.evidence.hit.chunk.heading.splitlines() if line.lstrip().startswith("|")]
-        return above[-1] if above else self.lead
+        """What names the cells of a table row."""
+        chunk = self.evidence.hit.chunk
+        return head_of(chunk.text, chunk.heading, self.unit)
 
     @property
     def section(self) -> str:

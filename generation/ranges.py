@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 from core.numbers import DIGITS, RAISED, SPELLED, readings
@@ -95,37 +96,61 @@ def _numbered(text: str) -> list[tuple[str, list[tuple[float, float]]]]:
 
 def fits(question: str, tier: str) -> bool | None:
     """Whether a tier holds the amount a question gives in the same unit; `None` where they name none together."""
-    asked = _asked(question)
-    for unit, low, high in _tiers(tier):
-        for value, of in asked:
-            if of == unit:
-                return low <= value <= high
+    asked: dict[str, float] = {}
+    for value, unit, _ in _amounts(question):
+        asked.setdefault(unit, value)
+    for unit, low, high, _ in _tiers(tier):
+        if unit in asked:
+            return low <= asked[unit] <= high
     return None
 
 
-def _asked(question: str) -> list[tuple[float, str]]:
+def gives_an_amount(question: str) -> bool:
+    """Whether a question gives an amount that a tier may hold."""
+    return any(_amounts(question))
+
+
+def restated(question: str, tiers: Iterable[str]) -> str:
+    """Return a question with each amount told as the one tier that holds it, as it was where none or several do.
+
+    A reader finds "8 to 10 m" where it is asked for, and does not see that 9 metres lie in it.
+    """
+    told = [found for tier in tiers for found in _tiers(tier)]
+    for value, unit, (start, end) in sorted(_amounts(question), key=lambda amount: -amount[2][0]):
+        holding = {words for of, low, high, words in told if of == unit and low <= value <= high}
+        if len(holding) == 1:
+            question = question[:start] + holding.pop() + question[end:]
+    return question
+
+
+def _amounts(question: str) -> Iterator[tuple[float, str, tuple[int, int]]]:
+    """Yield each amount of a question, its unit, and where number and unit stand; none where it gives a range."""
     if _BETWEEN.search(question):
-        return []
-    found: list[tuple[float, str]] = []
+        return
+    taken: set[int] = set()
     for pattern, edge in ((_FROM, _EDGE), (_TO, -_EDGE), (_PLAIN, 0.0)):
         for match in pattern.finditer(question):
             value, unit = _parts(match)
-            if unit not in {known for _, known in found}:
-                found.append((value + edge, unit))
-    return found
+            groups = [group for group in range(1, pattern.groups + 1) if match[group] is not None]
+            place = match.start(groups[0]), match.end(groups[-1])
+            if place[0] not in taken:
+                taken.add(place[0])
+                yield value + edge, unit, place
 
 
-def _tiers(text: str) -> list[tuple[str, float, float]]:
+def _tiers(text: str) -> list[tuple[str, float, float, str]]:
+    """Return each tier of a text: its unit, from which to which amount it goes, and its words."""
     found = []
     for match in _BETWEEN.finditer(text):
         low, high, unit = (part for part in match.groups())
-        found.append((_unit(unit), _value(low), _value(high)))
+        found.append((_unit(unit), _value(low), _value(high), match[0]))
     rest = _BETWEEN.sub(" ", text)
     for pattern, without in ((_FROM, _ABOVE), (_TO, _BELOW)):
         for match in pattern.finditer(rest):
             value, unit = _parts(match)
             edge = _EDGE / 2 if without.match(match.group()) else 0.0
-            found.append((unit, value + edge, math.inf) if pattern is _FROM else (unit, -math.inf, value - edge))
+            low, high = (value + edge, math.inf) if pattern is _FROM else (-math.inf, value - edge)
+            found.append((unit, low, high, match[0]))
     return found
 
 

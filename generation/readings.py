@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from core.settings import Settings
 from core.types import Evidence, Message
+from generation.ranges import gives_an_amount, restated
 from generation.rewrite import heard
+from generation.tables import tiers_of
 
 if TYPE_CHECKING:
     from models.pointer import SecondReading
@@ -38,13 +40,14 @@ class _Kept(Generic[Read]):
     def read(
         self, question: str, evidence: Sequence[Evidence], reader: Callable[[str, Sequence[str]], Sequence[Read]]
     ) -> list[Read]:
-        """Return one reading an evidence; only those not kept are read."""
-        keys = [(question, item.hit.chunk.id, context_of(item)) for item in evidence]
+        """Return one reading an evidence, of the question in its own tiers; only those not kept are read."""
+        keys = [(in_tiers(question, item), item.hit.chunk.id, context_of(item)) for item in evidence]
         with self._lock:
             known = {key: self._found[key] for key in keys if key in self._found}
         missing = [key for key in dict.fromkeys(keys) if key not in known]
         if missing:
-            known |= zip(missing, reader(question, [context for _, _, context in missing]), strict=True)
+            asks, _, contexts = zip(*missing, strict=True)
+            known |= zip(missing, read_each(asks, contexts, reader), strict=True)
         with self._lock:
             for key in keys:
                 self._found[key] = known[key]
@@ -97,6 +100,24 @@ def read_again(
     read = _second.read(asked, [evidence[index] for index in shown], load_second_reader(settings.embedder).read)
     found = dict(zip(shown, read, strict=True))
     return [found.get(index) for index in range(len(evidence))]
+
+
+def read_each(
+    asks: Sequence[str], contexts: Sequence[str], reader: Callable[[str, Sequence[str]], Sequence[Read]]
+) -> list[Read]:
+    """Return the reading of each context for its own question; those of one question are read together."""
+    found: dict[int, Read] = {}
+    for asked in dict.fromkeys(asks):
+        places = [place for place, other in enumerate(asks) if other == asked]
+        found |= zip(places, reader(asked, [contexts[place] for place in places]), strict=True)
+    return [found[place] for place in range(len(asks))]
+
+
+def in_tiers(question: str, item: Evidence) -> str:
+    """Return a question with its amounts told as the tiers of a passage's tables and lists that hold them."""
+    if not gives_an_amount(question):
+        return question
+    return restated(question, tiers_of(item.hit.chunk.text, item.hit.chunk.heading))
 
 
 def context_of(item: Evidence) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from core.numbers import measured
+from core.sentences import Unit, split_units
 from core.words import content_words, words
 from generation.ranges import fits, holds_number
 
@@ -90,6 +91,22 @@ def named_rows(own: frozenset[str], rows: Sequence[tuple[object, str] | None]) -
         if row:
             most[row[0]] = max(most.get(row[0], 0), held[-1])
     return [count == most[row[0]] if row and most[row[0]] else None for row, count in zip(rows, held, strict=True)]
+
+
+def head_of(text: str, heading: str, unit: Unit) -> str:
+    """Return what names the cells of a row of a passage: a chunk cut from a longer table has it in its headings."""
+    above = [line for line in heading.splitlines() if line.lstrip().startswith("|")]
+    return above[-1] if above else text[slice(*unit.lead)] if unit.lead else ""
+
+
+def tiers_of(text: str, heading: str) -> list[str]:
+    """Return the words of a passage that may name a tier: of each row of its tables, and each item of its lists."""
+    units = [(unit, text[unit.start : unit.end]) for unit in split_units(text)]
+    return [
+        tier_of(own, head_of(text, heading, unit)) if unit.kind == "row" else own
+        for unit, own in units
+        if unit.kind in ("row", "item")
+    ]
 
 
 def tier_of(row: str, header: str) -> str:

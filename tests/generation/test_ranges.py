@@ -1,6 +1,6 @@
 import pytest
 
-from generation.ranges import fits, holds_number
+from generation.ranges import fits, holds_number, restated
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,22 @@ def test_an_amount_is_a_whole_number_with_its_thousands(question: str, tier: str
 )
 def test_a_unit_may_be_spelt_otherwise(question: str, tier: str) -> None:
     assert fits(question, tier)
+
+
+TIERS = ("up to 6 m", "6 to 8 m", "8 to 10 m", "over 12 m")
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("What does a 9 metre boat pay on pontoon A?", "What does a 8 to 10 m boat pay on pontoon A?"),
+        ("And for 7 m or 13 m?", "And for 6 to 8 m or over 12 m?"),
+        ("And for boats longer than 13 m?", "And for boats longer than over 12 m?"),
+        ("And for 6 m?", "And for 6 m?"),  # two tiers hold it
+        ("And for 11 m?", "And for 11 m?"),  # none does
+        ("And for 9 tons?", "And for 9 tons?"),
+        ("And from 7 to 9 m?", "And from 7 to 9 m?"),
+    ],
+)
+def test_an_amount_is_told_as_its_tier(question: str, asked: str) -> None:
+    assert restated(question, TIERS) == asked

@@ -202,3 +202,28 @@ def test_both_packaged_calibrations_weigh_what_is_given(tmp_path: Path) -> None:
     assert one is not None
     assert "second" in two.names
     assert "second" not in one.names
+
+
+FEES = (
+    "Fees are per season and include water.\n\n| Length of boat | Pontoon A | Swing mooring |\n|---|---|---|\n"
+    "| up to 6 m | 420 € | 190 € |\n| 6 to 8 m | 560 € | 240 € |\n| 8 to 10 m | 780 € | 310 € |\n"
+    "| 10 to 12 m | 990 € | 390 € |\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "row"),
+    [
+        ("What does a 9 metre boat pay on pontoon A?", "8 to 10 m"),
+        ("How much is a berth on pontoon A for a boat of 7 m?", "6 to 8 m"),
+        ("What is the fee for a swing mooring for a boat of 11 metres?", "10 to 12 m"),
+        ("What does a 5 m boat pay on pontoon C?", None),
+    ],
+)
+def test_a_table_of_tiers_is_read_for_the_one_asked_for(settings: Settings, question: str, row: str | None) -> None:
+    evidence = evidence_of(FEES, "Quiet hours are from 22:00 to 07:00. Dogs are kept on a lead.")
+    reason = Answerability(settings).reason(question, evidence)
+    assert reason == (None if row else "insufficient_evidence")
+    if row:
+        (answer,) = QuoteGenerator(settings).draft(question, evidence)
+        assert row in answer
