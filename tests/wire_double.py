@@ -10,14 +10,17 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
+from unittest.mock import patch
 
 Mode = Literal["cite", "obedient", "say", "decline", "error", "error_once", "stall", "drop", "too_long"]
 MODEL = "double-1"
+PATIENCE = ("generation.connections.CONNECT_S", "generation.vllm.LISTING_S", "generation.tokenizing.WAIT_S")
+"""How long this process waits for a model server: a double may be held up on a busy machine, and is not given up."""
 PASSAGE = re.compile(r'<passage id="(\d+)"[^>]*>\n(.*?)\n</passage>', re.DOTALL)
 
 
@@ -37,6 +40,8 @@ class WireDouble:
     counts: bool = True
     """Whether it counts tokens: a word is one."""
     counted: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set at the end of the test: what stalls or streams gives up then."""
 
     def reply(self, request: dict[str, Any]) -> str:
         """Return what the model says to a request."""
@@ -63,10 +68,21 @@ def wire_double(**script: Any) -> Iterator[WireDouble]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield double
+        with ExitStack() as patient:
+            for name in PATIENCE:
+                patient.enter_context(patch(name, 60.0))
+            yield double
     finally:
+        double.over.set()
         server.shutdown()
         server.server_close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         double.requests.append(request)
         if double.mode == "stall":
-            time.sleep(5)
+            double.over.wait()
+            self.close_connection = True
+            return
         if double.mode == "too_long":
             self._error(400, "This model's maximum context length is 4096 tokens.")
         elif double.mode == "error" or (double.mode == "error_once" and not double.failures):
@@ -114,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
             pieces = pieces[: len(pieces) // 2]
         try:
             for piece in pieces:
-                time.sleep(double.pause_s)
+                if double.over.wait(double.pause_s):
+                    break
                 self._event(_body("chat.completion.chunk", {"delta": {"role": "assistant", "content": piece}}))
             if double.mode == "drop":
                 self.connection.close()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -22,6 +23,13 @@ from tests.conftest import KnowledgeBase
 NO_RAILS = RailSettings(enabled=False)
 """The rails have tests of their own; here each would cost a model's pass on every question."""
 ROLES = ("operator", "ana", "hana", "stranger")
+
+
+@pytest.fixture(autouse=True)
+def patient() -> Iterator[None]:
+    """Readers held up on a busy machine are not taken for gone."""
+    with patch("app.streams.RESUME_S", 60.0):
+        yield
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def serving(settings: Settings, ids: dict[str, str], keys: dict[str, str] | None
         yield api
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         listener.close()
         assert not thread.is_alive(), "the server did not shut down"
 
@@ -94,7 +102,7 @@ def runtime(own_knowledge_base: KnowledgeBase) -> Iterator[Runtime]:
 
 def with_model(settings: Settings, url: str, **more: object) -> Settings:
     """Return settings whose answers come from a model server."""
-    generation = GenerationSettings(vllm_urls=(url,), timeout_s=10, retries=1, **more)  # type: ignore[arg-type]
+    generation = GenerationSettings(vllm_urls=(url,), timeout_s=60, retries=1, **more)  # type: ignore[arg-type]
     return settings.model_copy(update={"generation": generation})
 
 

@@ -215,7 +215,8 @@ def test_errors_are_problems(client: httpx.Client, method: str, path: str, body:
     assert response.json()["status"] == status
 
 
-def test_health_and_metrics(client: httpx.Client) -> None:
+def test_health_and_metrics(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.readiness.ANSWER_S", 60.0)
     client.post("/v1/ask", json={"question": QUESTION})
     assert client.get("/healthz").json() == {"ok": True}
     assert client.get("/readyz").json()["ready"] is True
@@ -227,6 +228,7 @@ def test_health_and_metrics(client: httpx.Client) -> None:
 
 
 def test_ready_says_when_the_index_is_not_followed(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.readiness.ANSWER_S", 60.0)
     assert client.get("/readyz").json()["reasons"] == {}
     monkeypatch.setattr(Follower, "following", False)
     response = client.get("/readyz")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import statistics
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -30,12 +29,13 @@ def test_help_names_every_command() -> None:
 
 
 def test_help_takes_a_fraction_of_a_second() -> None:
-    times = []
+    spent = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run("--help")
-        times.append(time.perf_counter() - began)
-    assert statistics.median(times) < 1.0  # 0.06 s on a quiet machine; the bar of 0.3 s is measured there
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.6  # of processor time; 0.06 s on a quiet machine, the bar of 0.3 s is measured there
 
 
 @pytest.mark.parametrize("line", ["import app.cli", "import app.cli; app.cli.help_text()"])

@@ -42,9 +42,9 @@ def test_a_text_without_footnotes_stays_whole(text: str) -> None:
 
 def test_a_text_made_to_look_like_footnotes_is_read_at_once() -> None:
     text = "x\n\n" + "[1] “”" * 20_000 + "x"
-    began = time.monotonic()
+    began = time.thread_time()
     assert without_footnotes(text) == text
-    assert time.monotonic() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_an_export_loads_and_follows_nothing_but_what_is_cited() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from core.errors import GeneratorTimeout, GeneratorUnavailable
 from core.types import OPERATOR, Answer, Filters, Question, Style
 from tests.app.conftest import NO_RAILS, serving, with_model
 from tests.conftest import KnowledgeBase
-from tests.wire_double import WireDouble, wire_double
+from tests.wire_double import WireDouble, until, wire_double
 
 ASKED = Question("How many hours of annual leave may full-time staff carry over?", OPERATOR)
 
@@ -122,17 +121,14 @@ def test_errors_keep_their_status_over_rest(own_knowledge_base: KnowledgeBase, d
 
 def test_the_model_stops_when_the_reader_says_stop(own_knowledge_base: KnowledgeBase, double: WireDouble) -> None:
     settings = with_model(own_knowledge_base.settings.model_copy(update={"rails": NO_RAILS}), double.url)
-    double.mode, double.say, double.pause_s = "say", "word " * 400, 0.02
+    double.mode, double.say, double.pause_s = "say", "word " * 20_000, 0.02
     with serving(settings, own_knowledge_base.ids) as api, api.client() as client:
         with client.stream("POST", "/v1/ask/stream", json={"question": ASKED.text}) as response:
             stream_id = response.headers["x-attest-stream"]
-            while not double.requests:
-                time.sleep(0.02)
+            until(lambda: bool(double.requests))
             assert client.delete(f"/v1/ask/stream/{stream_id}").status_code == 204
             told = response.read().decode()
-        deadline = time.monotonic() + 5
-        while not double.broken_off and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: bool(double.broken_off))
     assert double.broken_off == 1, "the model went on writing"
     assert "event: answer" not in told
     assert "urn:attest:Stopped" in told, "a stream that was stopped ends in words"

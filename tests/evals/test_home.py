@@ -72,7 +72,7 @@ def test_an_address_of_a_database_in_the_environment_is_not_used(operator_home, 
 def test_a_measurement_told_to_stop_leaves_no_documents(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "tmp").mkdir()
-    for number in range(2000):
+    for number in range(5000):  # many enough not to be done before it is told
         (tmp_path / "docs" / f"{number}.md").write_text(f"Rule {number} on annual leave holds in room {number}.")
     command = [sys.executable, "-m", "app.cli", "eval", "make", "--docs", tmp_path / "docs", "--out", tmp_path / "q"]
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "ATTEST_HOME": str(tmp_path / "home")}

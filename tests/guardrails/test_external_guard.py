@@ -65,8 +65,10 @@ UNSAFE = {
 
 
 @pytest.fixture
-def guard():
+def guard(monkeypatch):
     """A server that calls the texts of `UNSAFE` so, as Llama Guard would, and answers nonsense to `nonsense`."""
+
+    monkeypatch.setattr("guardrails.external_guard.TIMEOUT_S", 60.0)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -56,9 +56,9 @@ def test_secrets_are_left_out(url: str, kept: str) -> None:
 
 @pytest.mark.parametrize("part", ["x", "a:", "a://", "http://", "?sig", "http://a:"])
 def test_an_address_of_any_length_is_told_at_once(part: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     without_secrets(part * 100_000 + "://")
-    assert time.perf_counter() - began < 2  # seconds; looking again from every character would take minutes
+    assert time.thread_time() - began < 2  # seconds; looking again from every character would take minutes
 
 
 class Locked(BaseHTTPRequestHandler):

@@ -102,6 +102,6 @@ def test_front_matter_that_cannot_be_read_stays_text(read, head: str) -> None:
     ],
 )
 def test_a_line_made_to_be_slow_is_read_at_once(line: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     read_markdown(f"a | b\n{line}\n")
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2

@@ -11,8 +11,8 @@ from core.db.session import Database
 from core.settings import Settings
 from core.types import OPERATOR, Verdict
 from ingest.documents import list_documents, show_document
-from ingest.quarantine import list_quarantine
 from ingest.failures import failed_rows
+from ingest.quarantine import list_quarantine
 from ingest.records import read_records
 from ingest.report import Failure, IngestOptions, IngestReport, TextRecord
 from ingest.run import ingest_texts
@@ -103,6 +103,9 @@ def test_what_was_mended_and_what_stands_unchanged_leave_the_list(feed: Feed, da
         b'{"source": "a", "text": "x", "allow": 5}',
         b'{"source": "a", "text": "x", "allow": [5]}',
         b'{"source": "a", "text": "x", "allow": "staff"}',
+        b'{"source": "a", "text": "x", "expires_at": "31.12.2020"}',
+        b'{"source": "a", "text": "x", "effective_from": 2020}',
+        b'{"source": "a", "text": "x", "supersedes": ["b"]}',
         b'{"source": "\\ud800", "text": "x"}',
         b'{"source": {"a": 1}, "text": "x"}',
         b'{"source": "a", "title": ["x"], "text": "x"}',
@@ -121,3 +124,28 @@ def test_a_line_that_is_no_record_says_why(line: bytes) -> None:
 def test_records_are_read_whatever_program_wrote_them() -> None:
     lines = [b'\xef\xbb\xbf{"id": 0, "text": "x"}\r\n', b'{"source": "", "id": 1.5, "text": "y", "title": 7}']
     assert list(read_records(lines)) == [TextRecord("0", "x"), TextRecord("1.5", "y", "7")]
+
+
+def test_the_dates_of_a_record_count_and_so_does_what_it_replaces(feed: Feed, database: Database) -> None:
+    old = {"id": "old", "text": "A visit costs 40 euros."}
+    feed(old)
+    dated = {**old, "effective_from": "2019-01-01", "expires_at": "2020-12-31", "owner": "HR"}
+    assert feed(dated, {"id": "new", "text": "A visit costs 44 euros.", "supersedes": "old"}).failed == []
+    assert feed(dated).unchanged == 1
+    (version,) = show_document(database, document(database, "old").id, OPERATOR)["versions"]
+    assert [version[name][:10] for name in ("effective_from", "expires_at")] == ["2019-01-01", "2020-12-31"]
+    assert document(database, "new").supersedes == document(database, "old").key
+    assert document(database, "old").attributes["expires_at"] == "2020-12-31"  # it can be filtered by, as before
+
+
+def test_a_record_that_replaces_what_is_not_there_costs_no_other(feed: Feed, database: Database) -> None:
+    report = feed({"id": "a", "text": "Text of A.", "supersedes": "nowhere"}, {"id": "b", "text": "Text of B."})
+    assert [(failure.source, failure.error) for failure in report.failed] == [("a", "NotFound")]
+    assert sources(database) == ["b"]
+
+
+def test_two_records_with_one_source_are_told(feed: Feed, database: Database) -> None:
+    report = feed({"id": "a", "text": "First."}, {"id": "b", "text": "Another."}, {"id": "a", "text": "Second."})
+    assert (report.seen, report.added) == (3, 2)
+    assert report.warnings == [{"source": "a", "message": "2 records have this source; the last of them counts"}]
+    assert document(database, "a").version == 1

@@ -8,7 +8,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import pytest
 
@@ -16,7 +20,8 @@ from core.errors import ParseTimeout, SourceUnavailable, StoreUnavailable, TooLa
 from core.settings import IngestSettings
 from ingest import worker
 from ingest.parsed import ParsedDocument
-from ingest.parser_process import ParseJob, typed_error
+from ingest.parser_process import ParseJob, ParserProcess, typed_error
+from ingest.parsers.request import PATIENCE
 from ingest.process import ROOT, Usage, usage, worker_environment
 from ingest.sandbox import ParserPool
 
@@ -77,8 +82,7 @@ def pool_with(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **limi
     [
         ("    os._exit(3)\n", {}, Unparseable),
         ("    os.kill(os.getpid(), 11)\n", {}, Unparseable),
-        ("    time.sleep(60)\n", {"parse_timeout_s": 0.5}, ParseTimeout),
-        ("    hoard = bytearray(200 * 2**20); time.sleep(60)\n", {"parse_memory_mb": 64}, TooLarge),
+        ("    hoard = bytearray(200 * 2**20); time.sleep(600)\n", {"parse_memory_mb": 64}, TooLarge),
         ("    print(json.dumps({'document': {'text': 1}}), flush=True)\n", {}, Unparseable),
     ],
 )
@@ -90,9 +94,56 @@ def test_a_worker_that_misbehaves_costs_one_file(
     with pool_with(code, tmp_path, monkeypatch, **limits) as pool:
         for _ in range(2):
             with pytest.raises(error):
-                pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
         monkeypatch.undo()
-        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=60).document.text == "text"
+
+
+LIMIT_S, PASSED_S = 60.0, 80.0
+"""The time for a file, and how much goes by while a test watches it: the clock is the test's own."""
+HELD = "time.sleep(600)"
+
+
+def let_time_pass(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    waited_share: float = 0.0,
+    from_when: Callable[[], bool] = lambda: True,
+    then: Callable[[], object] = lambda: None,
+) -> None:
+    """Stop the clock of whoever watches a parser; let `PASSED_S` pass between two looks, then call `then` once."""
+    now, looks = time.monotonic(), count()
+    began = now
+
+    def look(pid: int) -> Usage:
+        nonlocal now
+        if from_when():
+            number = next(looks)
+            if number == 1:
+                now += PASSED_S
+            if number == 2:
+                then()
+        return Usage(waited_s=waited_share * (now - began))
+
+    monkeypatch.setattr("ingest.parser_process.usage", look)
+    monkeypatch.setattr("ingest.parser_process.time", SimpleNamespace(monotonic=lambda: now))
+
+
+def until_told(go: Path) -> str:
+    """Return the line of a worker that waits until a file is there."""
+    return f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+
+
+def test_a_worker_that_takes_too_long_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text")
+    with pool_with(f"    {HELD}\n", tmp_path, monkeypatch, parse_timeout_s=LIMIT_S) as pool:
+        for _ in range(2):
+            let_time_pass(monkeypatch)
+            with pytest.raises(ParseTimeout):
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
+        monkeypatch.undo()
+        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=60).document.text == "text"
 
 
 DOCUMENT = ParsedDocument("text", [], "t", "text/plain", "x").to_json()
@@ -103,31 +154,30 @@ REPLY = f"print(json.dumps({{'document': {DOCUMENT!r}}}), flush=True)"
 def test_waiting_for_a_busy_machine_is_not_the_files_fault(
     waited_share: float, in_time: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = time.monotonic()
-    waiting = lambda pid: Usage(waited_s=waited_share * (time.monotonic() - began))  # noqa: E731
-    monkeypatch.setattr("ingest.parser_process.usage", waiting)
-    file = tmp_path / "a.txt"
+    file, go = tmp_path / "a.txt", tmp_path / "go"
     file.write_text("text")
-    with pool_with(f"    time.sleep(1.5); {REPLY}\n", tmp_path, monkeypatch, parse_timeout_s=0.6) as pool:
+    let_time_pass(monkeypatch, waited_share=waited_share, then=go.touch)
+    code = f"    {until_told(go)}\n    {REPLY}\n"
+    with pool_with(code, tmp_path, monkeypatch, parse_timeout_s=LIMIT_S) as pool:
         if in_time:
-            assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+            assert pool.submit(ParseJob(file, "a.txt")).result(timeout=60).document.text == "text"
         else:
             with pytest.raises(ParseTimeout):
-                pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
 
 
 def test_a_machine_too_busy_for_too_long_is_a_transient_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    began = time.monotonic()
-    monkeypatch.setattr("ingest.parser_process.usage", lambda pid: Usage(waited_s=time.monotonic() - began))
+    let_time_pass(monkeypatch, waited_share=1.0)
     file = tmp_path / "a.txt"
     file.write_text("text")
+    limit_s = 0.9 * PASSED_S / PATIENCE
     with (
-        pool_with("    time.sleep(60)\n", tmp_path, monkeypatch, parse_timeout_s=0.1) as pool,
-        pytest.raises(SourceUnavailable),
+        pool_with(f"    {HELD}\n", tmp_path, monkeypatch, parse_timeout_s=limit_s) as pool,
+        pytest.raises(SourceUnavailable, match="too busy"),
     ):
-        pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+        pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
 
 
 def test_processor_time_of_children_counts(tmp_path: Path) -> None:
@@ -147,12 +197,12 @@ def test_a_file_beyond_the_limit_is_not_even_copied(tmp_path: Path) -> None:
     with big.open("wb") as file:
         file.truncate(2 * 2**20)
     with ParserPool(IngestSettings(max_file_mb=1), workers=1) as pool, pytest.raises(TooLarge):
-        pool.submit(ParseJob(big, "big.txt")).result(timeout=30)
+        pool.submit(ParseJob(big, "big.txt")).result(timeout=60)
 
 
 def test_a_file_that_is_gone_is_a_transient_failure(pool: ParserPool, tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable):
-        pool.submit(ParseJob(tmp_path / "gone", "gone")).result(timeout=30)
+        pool.submit(ParseJob(tmp_path / "gone", "gone")).result(timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +259,18 @@ def test_a_worker_knows_no_secret_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (ROOT / "ingest").is_dir()
 
 
-SAY = "print(json.dumps({'scans': %s}), flush=True); time.sleep(1.5)"
+SAY = "print(json.dumps({'scans': %s}), flush=True)"
+
+
+class Replies:
+    """A parser's replies, with a count of the lines that were asked for."""
+
+    def __init__(self, replies: IO[bytes]) -> None:
+        self._readline, self.asked_for = replies.readline, 0
+
+    def readline(self) -> bytes:
+        self.asked_for += 1
+        return self._readline()
 
 
 @pytest.mark.parametrize(
@@ -218,16 +279,25 @@ SAY = "print(json.dumps({'scans': %s}), flush=True); time.sleep(1.5)"
 def test_a_worker_gets_time_for_scans_once_and_within_the_limit(
     said: str, most_s: float, in_time: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "a.txt"
+    file, go = tmp_path / "a.txt", tmp_path / "go"
     file.write_text("text")
-    code = f"    {SAY % said}; {REPLY}\n"
-    with pool_with(code, tmp_path, monkeypatch, parse_timeout_s=0.5, ocr_timeout_s=most_s) as pool:
+    answer, replies = ParserProcess._answer, list[Replies]()
+
+    def noted(process: ParserProcess, lines: IO[bytes]) -> bytes:
+        replies.append(Replies(lines))
+        return answer(process, replies[0])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ParserProcess, "_answer", noted)
+    heard = lambda: bool(replies) and replies[0].asked_for == 2  # noqa: E731  what the first line says is settled
+    let_time_pass(monkeypatch, from_when=heard, then=go.touch)
+    code = f"    {SAY % said}\n    {until_told(go)}\n    {REPLY}\n"
+    with pool_with(code, tmp_path, monkeypatch, parse_timeout_s=LIMIT_S, ocr_timeout_s=most_s) as pool:
         waiting = pool.submit(ParseJob(file, "a.txt"))
         if in_time:
-            assert waiting.result(timeout=30).document.text == "text"
+            assert waiting.result(timeout=60).document.text == "text"
         else:
             with pytest.raises(ParseTimeout):
-                waiting.result(timeout=30)
+                waiting.result(timeout=60)
 
 
 def test_a_worker_that_asks_for_time_twice_is_malformed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +305,7 @@ def test_a_worker_that_asks_for_time_twice_is_malformed(tmp_path: Path, monkeypa
     file.write_text("text")
     code = f"    {SAY % 1}; {SAY % 1}; {REPLY}\n"
     with pool_with(code, tmp_path, monkeypatch) as pool, pytest.raises(Unparseable):
-        pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+        pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
 
 
 def test_a_reply_with_half_a_character_is_refused() -> None:

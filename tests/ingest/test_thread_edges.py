@@ -83,9 +83,9 @@ def test_a_malformed_reply_costs_one_file(reply: str, tmp_path: Path, monkeypatc
     with pool_with(code, tmp_path, monkeypatch) as pool:
         for _ in range(2):
             with pytest.raises(Unparseable, match="malformed"):
-                pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+                pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
         monkeypatch.undo()
-        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=60).document.text == "text"
 
 
 def test_a_parser_that_cannot_be_warmed_is_still_given_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +98,9 @@ def test_a_parser_that_cannot_be_warmed_is_still_given_files(tmp_path: Path, mon
         patch.setattr("ingest.parser_process.subprocess.Popen", refuse)
         pool = ParserPool(IngestSettings(), workers=1, warm=1)
         with pytest.raises(Odd):
-            pool.submit(ParseJob(file, "a.txt")).result(timeout=30)
+            pool.submit(ParseJob(file, "a.txt")).result(timeout=60)
     with pool:
-        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=30).document.text == "text"
+        assert pool.submit(ParseJob(file, "a.txt")).result(timeout=60).document.text == "text"
 
 
 def test_a_reply_from_a_cluster_that_cannot_be_had_costs_one_file() -> None:

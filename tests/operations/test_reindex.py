@@ -210,10 +210,10 @@ def test_a_process_that_serves_follows_the_switch(
     try:
         former = switch(database, settings, NEW, build(database, settings, NEW))
         fill(database, settings, NEW, ("silver",))
-        assert within(5, lambda: serving.encoder is NEW and serving.seq == newest(database))
+        assert within(60, lambda: serving.encoder is NEW and serving.seq == newest(database))
         assert serving.retrieve(Query("silver windows"), OPERATOR, mode="dense").hits[0].source == "/silver"
         switch(database, settings, OLD, former)
-        assert within(5, lambda: serving.encoder is OLD)
+        assert within(60, lambda: serving.encoder is OLD)
         assert serving.retrieve(Query("silver windows"), OPERATOR, mode="dense").hits[0].source == "/silver"
     finally:
         serving.close()

@@ -199,7 +199,7 @@ def test_an_empty_snapshot_is_as_good_as_another(filled, settings, open_retrieve
     assert names(again) == []
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

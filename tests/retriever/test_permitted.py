@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +12,25 @@ from retriever import permitted as subject
 from retriever.permitted import PermittedCache
 
 READERS = 6
+
+
+@pytest.fixture
+def others_wait(monkeypatch):
+    """Return what waits until all readers but the one that computes wait for its set."""
+    waiting = threading.Semaphore(0)
+
+    class Pending(Future):
+        def result(self, timeout=None):
+            waiting.release()
+            return super().result(timeout)
+
+    monkeypatch.setattr(subject, "Future", Pending)
+
+    def wait():
+        for _ in range(READERS - 1):
+            assert waiting.acquire(timeout=60), "not all of them wait for the one that computes"
+
+    return wait
 
 
 @pytest.fixture
@@ -33,12 +51,13 @@ def ask_together(database, cache, principals):
         return [pool.submit(ask, principal) for principal in principals]
 
 
-def test_threads_that_need_the_same_set_compute_it_once(filled, database, monkeypatch):
+def test_threads_that_need_the_same_set_compute_it_once(filled, database, monkeypatch, others_wait):
     computed, whole = [], subject._compute
 
     def slowly(session, principal, *rest):
         computed.append(principal.name)
-        time.sleep(0.2)
+        if principal is OPERATOR:
+            others_wait()
         return whole(session, principal, *rest)
 
     monkeypatch.setattr(subject, "_compute", slowly)
@@ -51,9 +70,9 @@ def test_threads_that_need_the_same_set_compute_it_once(filled, database, monkey
     assert len(sets[READERS].versions) == 0
 
 
-def test_an_error_reaches_everybody_and_is_not_kept(filled, database, monkeypatch):
+def test_an_error_reaches_everybody_and_is_not_kept(filled, database, monkeypatch, others_wait):
     def failing(*_):
-        time.sleep(0.2)
+        others_wait()
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(subject, "_compute", failing)

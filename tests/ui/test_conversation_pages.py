@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import KnowledgeBase
 from tests.ui.browsing import ANSWER_MS, IN_BROWSER, ask, begin_to_ask, settle, watched
 from tests.ui.conftest import Site, installation
-from tests.wire_double import WireDouble, wire_double
+from tests.wire_double import WireDouble, until, wire_double
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'attest[dev]'")
 pytestmark = IN_BROWSER
@@ -52,10 +52,7 @@ def test_an_answer_can_be_stopped_and_the_model_is_told(
         playwright.expect(page.locator(".asking")).to_contain_text("Writing an answer", timeout=ANSWER_MS)
         page.get_by_role("button", name="Stop script").click()
         page.get_by_text("Stopped before it was finished.").wait_for()
-        for _ in range(100):
-            if slow_model.broken_off:
-                break
-            page.wait_for_timeout(100)
+        until(lambda: bool(slow_model.broken_off))
         assert slow_model.broken_off == 1
         page.get_by_role("button", name="New conversation").wait_for()
         records = httpx.get(f"{slow_site.api}/v1/audit").json()["records"]
