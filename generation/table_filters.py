@@ -2,7 +2,8 @@
 
 A reader finds one row that is like the question; which rows meet it is a comparison, and either all of them are the
 answer or none is. A condition is a bound ("less than 20", "at least two"), the most or least of a column ("cheapest"),
-a column of yes and no ("which include a loan machine?"), or the value of another column ("which are in shed 1?").
+a column of yes and no ("which include a loan machine?"), the number of what a column counts ("which have 3 rooms?"),
+or the value of another column ("which are in shed 1?").
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from generation.languages import language_of
 from generation.passages import Passage
 from generation.tables import cells
 
-_ASKS = re.compile(r"\b(?:which|what|list|show|name|welche[rns]?|was)\b", re.IGNORECASE)
+_ASKS = re.compile(r"\b(?:which|what|list|show|name|how many|welche[rns]?|was|wie viele)\b", re.IGNORECASE)
 NEAR = 3
 """Words behind "which" among which stands what is asked for, and before a value those that may deny it."""
 _AMOUNT = rf"(?:[€$£]\s?)?({DIGITS}|{'|'.join(SPELLED)})\b"
@@ -27,8 +28,16 @@ Meets: TypeAlias = Callable[[float, float], bool]
 _BOUNDS: tuple[tuple[str, Meets], ...] = (
     (r"(?:no more than|nicht mehr als|at most|up to|höchstens|bis zu|maximal)", operator.le),
     (r"(?:no less than|no fewer than|nicht weniger als|at least|mindestens)", operator.ge),
-    (r"(?:(?:less|fewer|cheaper|lower) than|under|below|weniger als|unter)", operator.lt),
-    (r"(?:(?:more|higher|dearer) than|more expensive than|over|above|mehr als|über)", operator.gt),
+    (
+        r"(?:(?:less|fewer|cheaper|lower|smaller|shorter|lighter) than|under|below"
+        r"|(?:weniger|kleiner|kürzer|leichter|billiger) als|unter)",
+        operator.lt,
+    ),
+    (
+        r"(?:(?:more|higher|dearer|larger|bigger|greater|longer|heavier) than|more expensive than|over|above"
+        r"|(?:mehr|größer|länger|schwerer|teurer) als|über)",
+        operator.gt,
+    ),
 )
 _COMPLEMENT: dict[Meets, Meets] = {
     operator.le: operator.gt,
@@ -52,6 +61,10 @@ _QUANTITIES = tuple(
             r"\b(?:cost|price|cheap|expensive|dear(?:er|est)|pay|fee|euro|dollar|pound|kost|preis|teuer|günstig|billig)|[€$£]",
             r"\b(?:cost|price|fee|eur|euro|dollar|usd|pound|gbp|kosten|preis)|[€$£]",
         ),
+        (
+            r"\b(?:large|big|small|size|square|groß|größ|klein|quadrat)",
+            r"\b(?:size|area|größe|fläche|sq(?:uare)?|m2|qm)\b|m²",
+        ),
         (r"\b(?:weigh|heav|light(?:er|est)|wieg|schwer|leicht)", r"\b(?:weight|gewicht|mass|kg|g|lbs?)\b"),
         (
             r"\b(?:long|short)(?:er|est)\b|\b(?:läng|kürz)",
@@ -64,6 +77,13 @@ _ORDINAL = re.compile(
     r"\b(?:second|third|fourth|fifth|next|\d+(?:st|nd|rd|th)|zweit|dritt|viert)[ -]?(?:most|least|\w+est|\w+te\w?)\b",
     re.IGNORECASE,
 )
+_ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "sixth": "6", "seventh": "7"}
+_COUNTED = re.compile(
+    rf"(?:(?P<joined>\b(?:and|or|to|und|oder|bis)|[-–])\s*)?\b(?P<number>{DIGITS}|{'|'.join((*SPELLED, *_ORDINALS))})"
+    r"(?:st|nd|rd|th)?(?=[-\s]+(?P<of>[^\W\d]+))",
+    re.IGNORECASE,
+)
+"""A number and what it counts: "3 rooms", "the first floor", and whether it ends a range or a choice."""
 _YES = {"yes", "ja", "✓", "✔", "x", "included", "oui", "sí"}
 _NO = {"no", "nein", "–", "-", "✗", "✘", "none", "non", ""}
 _WITHOUT = re.compile(
@@ -133,7 +153,7 @@ def _of_words(column: Sequence[str]) -> bool:
 
 
 def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
-    among = _placed(question, names, lines)
+    among = [at for at in _placed(question, names, lines) if at in _counted(question, names, lines)]
     for said, meets in _BOUNDS:
         if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
             meant = _meant(question, match, meets)
@@ -191,6 +211,27 @@ def _placed(question: str, names: Sequence[str], lines: Sequence[Sequence[str]])
         if given := [at for at, value in enumerate(values) if _gives(question, value)]:
             return given
     return list(range(len(lines)))
+
+
+def _counted(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+    """Return the rows with the number that a question gives of what a column counts; all where it gives none.
+
+    "Which flats have 3 rooms?", "on the first floor"; a bound ("at least 3 rooms") is another thing.
+    """
+    for said, _ in _BOUNDS:
+        question = re.sub(rf"\b{said}\s+{_AMOUNT}", " ", question, flags=re.IGNORECASE)
+    kept = list(range(len(lines)))
+    asked = [] if _WITHOUT.search(question) else list(_COUNTED.finditer(question))
+    for column in range(1, len(names)):
+        head, figures = content_words(names[column]), [measured(line[column]) for line in lines]
+        if not all(figure and not figure[1] for figure in figures):
+            continue
+        for match in asked:
+            number = match["number"].casefold()
+            wanted = readings(_ORDINALS.get(number, number))
+            if content_words(match["of"]) & head and not match["joined"]:
+                kept = [at for at in kept if any(value in wanted for value in readings(lines[at][column]))]
+    return kept
 
 
 def _gives(question: str, value: str) -> bool:

@@ -159,3 +159,35 @@ def test_figures_are_read_as_their_column_and_the_question_write_them(
 ) -> None:
     table = f"| Plan Tarif | Price Preis |\n|---|---|\n| Small | {small} |\n| Large | {large} |\n"
     assert met(question.replace("Tarife", "Tarif"), table) == expected
+
+
+FLATS = """| Flat | Rooms | Size in m² | Floor | Rent |
+|---|---|---|---|---|
+| A-207 | 2 | 54 | 2 | 780 € |
+| A-301 | 3 | 71 | 3 | 990 € |
+| B-104 | 3 | 68 | 1 | 940 € |
+| B-110 | 1 | 33 | 1 | 520 € |
+| C-401 | 4 | 96 | 4 | 1,290 € |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which flats have 3 rooms?", ["A-301", "B-104"]),
+        ("Which flats have three rooms and cost less than 950 €?", ["B-104"]),
+        ("Which flats are on the first floor?", ["B-104", "B-110"]),
+        ("Which 3-room flat is the cheapest?", ["B-104"]),
+        ("Which flats have at least 3 rooms?", ["A-301", "B-104", "C-401"]),
+        ("Which flats are larger than 60 square metres?", ["A-301", "B-104", "C-401"]),
+        ("Which flats are no larger than 54 m²?", ["A-207", "B-110"]),
+        ("How many flats have 3 rooms?", ["A-301", "B-104"]),
+        ("How many rooms does flat A-207 have?", []),
+        ("Which flats have 2 or 3 rooms?", []),  # left to the reader
+        ("Which flats have 5 rooms?", []),
+        ("Which flats do not have 3 rooms?", []),
+        ("Which flat has 3 bathrooms?", []),
+    ],
+)
+def test_rows_are_chosen_by_what_they_count(question: str, expected: list[str]) -> None:
+    assert met(question, FLATS) == expected
