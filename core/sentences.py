@@ -31,6 +31,13 @@ _POINTS_BACK = re.compile(
     r"if (?:so|not|it|this|that|these|those|they)|in (?:this|that|such|these|those) cases?)\b",
     re.IGNORECASE,
 )
+_POINTS_AT_A_TIME = re.compile(
+    r"\b(?:in|on|at|during|by|until|after|before|from|for) (?:that|those|the same) "
+    r"(?:day|week|weekend|month|quarter|year|time|period|date|morning|afternoon|evening|night)s?\b"
+    r"|\b(?:an|in|zu|bis zu|während|ab) (?:jene[mrs]|diese[mrsn]) (?:Tag|Woche|Monat|Jahr|Zeit|Datum|Abend|Zeitraum)",
+    re.IGNORECASE,
+)
+"""A time that the sentence before tells: "The sauna stays closed in that week."."""
 _REPLY = re.compile(r"(?:yes|no)\b(?=\s*(?:[,.;:!]|[–—-]\s))", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:A|Answer|Antwort):\s")
 _BREAK = re.compile(r"""(?<![.!?…])[.!?…]++["'”’)\]*_]*+(?=\s)|[。！？]+["”’」』）]*""")
@@ -147,7 +154,8 @@ def _leans(text: str, unit: Unit, before: Unit) -> bool:
         return True
     if text[before.end - 1] == "?" and (brief or _REPLY.match(text, unit.start) or _ANSWER.match(text, unit.start)):
         return True
-    return before.kind != "heading" and _POINTS_BACK.match(text, unit.start) is not None
+    points = _POINTS_BACK.match(text, unit.start) or _POINTS_AT_A_TIME.search(text, unit.start, unit.end)
+    return before.kind != "heading" and points is not None
 
 
 def is_brief(text: str) -> bool:

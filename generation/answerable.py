@@ -15,6 +15,7 @@ from core.words import content_words, coverage
 from generation.anchors import anchored, figures
 from generation.calibration import Calibration, load_calibration
 from generation.identifiers import stranger
+from generation.named_rows import rows_named
 from generation.passages import names_a_row, passages_of, rank_passages
 from generation.readings import read_again, read_evidence, reads_again
 from generation.table_filters import rows_meeting
@@ -124,7 +125,8 @@ class Answerability:
             return "no_evidence"
         if stranger(question, evidence) or self._unreadable(question, evidence):
             return "insufficient_evidence"
-        if rows_meeting(question, passages_of(evidence)):
+        passages = passages_of(evidence)
+        if rows_meeting(question, passages) or rows_named(question, passages):
             return None
         sure = self.score(question, evidence, history) >= self.threshold
         return None if sure else "insufficient_evidence"

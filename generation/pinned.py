@@ -32,6 +32,17 @@ _LAST_YEAR = re.compile(
     r"|\baño pasado\b",
     re.IGNORECASE,
 )
+_WEEKS = (
+    ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    ("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"),
+)
+_DAY = (
+    r"\b((?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:days?)?"
+    r"|(?:mon|diens|donners|frei|sams|sonn)tags?|mittwochs?|(?-i:Mo|Di|Mi|Do|Fr|Sa|So))\b\.?"
+)
+_DAYS = re.compile(rf"{_DAY}\s*(?:to|through|until|till|bis|[-–])\s*{_DAY}", re.IGNORECASE)
+_EVERY_DAY = re.compile(r"\b(?:daily|every day|all week|seven days a week|täglich|jeden Tag)\b", re.IGNORECASE)
+_WORKDAYS = re.compile(r"\b(?:weekdays|working days|werktags|wochentags)\b", re.IGNORECASE)
 _PARTS = re.compile(r"[-/_–]")
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
 """Where words and numbers meet in a file's name: BestBuy_2024Q2."""
@@ -84,8 +95,21 @@ def speaks_of(pins: Pins, passage: Passage) -> bool:
     if not pins:
         return True
     own = f"{_around(passage.evidence)}{passage.header}\n{passage.in_context}\n{_before(passage)}"
-    have, filed = _stems(own), frozenset(words(_PARTS.sub(" ", _file_name(passage.evidence))))
+    have = _stems(own) | _weekdays(own)
+    filed = frozenset(words(_PARTS.sub(" ", _file_name(passage.evidence))))
     return all(any(_held(name, have) or _filed(name, filed) for name in alike) for alike in pins)
+
+
+def _weekdays(text: str) -> frozenset[str]:
+    """Return the stems of the weekdays that a text spans: "Monday to Friday" speaks of Tuesday."""
+    found: set[str] = set()
+    for week in _WEEKS:
+        for ends in _DAYS.findall(text):
+            places = [at for end in ends for at, day in enumerate(week) if day.startswith(end.lower()[:SHORTEST])]
+            if len(places) == 2:
+                found |= {week[(places[0] + step) % 7] for step in range((places[1] - places[0]) % 7 + 1)}
+        found |= set(week if _EVERY_DAY.search(text) else week[:5] if _WORKDAYS.search(text) else ())
+    return frozenset(map(stem, found))
 
 
 def _around(item: Evidence) -> str:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 from core.settings import Settings
 from core.types import Evidence, GeneratorName, Message
-from core.words import content_words, coverage
+from core.words import content_words, coverage, words
 from generation.alone import read_alone
 from generation.conflicts import latest_copy, with_rivals, without_replaced_tables
 from generation.generators import unexplained
+from generation.named_rows import rows_named
 from generation.parts import parts_of
 from generation.passages import Passage, explained, flat, passage_text, passages_of, rank_passages
 from generation.pinned import Pins, names_a_year, of_number, of_version, pinned_by, speaks_of, with_last_year
 from generation.ranges import fits
 from generation.rewrite import own_words
 from generation.table_filters import not_ordered, rows_meeting
+from generation.tables import cells
 
 MOST = 3
 """Sentences in a quote answer: enough for an answer with its condition, few enough to read at a glance."""
@@ -84,7 +86,8 @@ class QuoteGenerator:
     ) -> list[tuple[str, Passage]]:
         """Return the pieces that answer best, each with the part of the question that it answers."""
         passages = of_number(question, of_version(question, passages))
-        rows = rows_meeting(question, passages if names_a_year(question) else without_replaced_tables(passages))
+        current = passages if names_a_year(question) else without_replaced_tables(passages)
+        rows = rows_meeting(question, current) or rows_named(question, current)
         if rows and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return [(question, row) for row in rows]
         found = [(part, *self._answering(part, passages, history)) for part in parts_of(question, history)]
@@ -116,7 +119,7 @@ class QuoteGenerator:
         pins, speaking = _speaking(question, passages, ranked)
         if not speaking:
             return 0.0, []
-        chosen = _on_the_point(question, said, _close(speaking))
+        chosen = _with_namesakes(question, _on_the_point(question, said, _close(speaking)), passages)
         # Only a few pieces were read alone, and what disagrees with a chosen one may not be among them.
         well = {
             id(passage) for found in (before, ranked) for score, passage in found if score >= CONTRARY * found[0][0]
@@ -176,6 +179,30 @@ def _on_the_point(question: str, said: frozenset[str], chosen: Sequence[Passage]
     ]
 
 
+def _with_namesakes(question: str, chosen: Sequence[Passage], passages: Sequence[Passage]) -> list[Passage]:
+    """Return the chosen pieces, the best row with the others of its table that have its name: a course on two days.
+
+    Only those that hold what the question says of it: "spinning on Thursday" is one of them.
+    """
+    best, *rest = chosen
+    if best.unit.kind != "row" or not cells(best.header)[0]:
+        return list(chosen)
+    name, said = cells(best.text)[0].casefold(), content_words(question) & content_words(best.text)
+    same = [
+        row
+        for row in passages
+        if row.unit.kind == "row"
+        and (row.evidence.hit.chunk.document_id, row.header) == (best.evidence.hit.chunk.document_id, best.header)
+        and cells(row.text)[0].casefold() == name
+        and said <= content_words(row.text)
+        and not _same(row, best)
+    ]
+    together = [best, *same]
+    if not name or not content_words(name) & said or sum(len(passage_text(row)) for row in together) > LONGEST_LIST:
+        return list(chosen)
+    return together + [piece for piece in rest if not any(_same(piece, row) for row in together)]
+
+
 def _beside(best: Passage, other: Passage) -> bool:
     """Whether a piece is another row of the table of the best one: it is another thing where it is named less well."""
     rows = best.unit.kind == other.unit.kind == "row"
@@ -187,8 +214,9 @@ def _lines(question: str, passage: Passage, passages: Sequence[Passage]) -> list
     marker = f"[{passage.evidence.marker}]"
     whole = _list_of(passage, passages)
     if whole and _asks_for_all(question, passage, whole):
-        led = passage.unit.lead is not None or passage not in whole
-        lead = f"{flat(passage.lead or passage.text)} {marker}\n" if led else ""
+        led = passage.lead or ("" if passage in whole else passage.text)
+        told = passage.unit.lead is None and passage in whole and set(words(led)) <= set(words(question))
+        lead = f"{flat(led)} {marker}\n" if led and not told else ""  # a heading that the question repeats says nothing
         return (lead + "\n".join(f"{text} {marker}" for text in _items(whole))).split("\n")
     headed = passage.brief and passage.lead[-1:].isalnum()
     if passage.unit.kind == "sentence" and not headed and 0 < len(passage.lead) <= LONGEST_LEAD:

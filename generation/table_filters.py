@@ -52,6 +52,8 @@ _EXTREMES: tuple[tuple[str, Callable[..., float]], ...] = (
     (r"(?:highest|largest|biggest|longest|heaviest|höchste\w*|größte\w*|längste\w*|schwerste\w*)", max),
     (r"(?:costs?|weighs?|kostet|wiegt) (?:the |am )?(?:least|wenigsten)", min),
     (r"(?:costs?|weighs?|kostet|wiegt) (?:the |am )?(?:most|meisten)", max),
+    (r"(?<=the )(?:least|smallest number of) \w+|(?<=die )wenigsten \w+", min),
+    (r"(?<=the )(?:most|largest number of) \w+|(?<=die )meisten \w+", max),
 )
 """Words, and which value they mean."""
 _QUANTITIES = tuple(
@@ -153,10 +155,12 @@ def _of_words(column: Sequence[str]) -> bool:
 
 
 def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
-    among = [at for at in _placed(question, names, lines) if at in _counted(question, names, lines)]
+    ticked = _ticked(question, names, lines)
+    conditions = (_placed(question, names, lines), _counted(question, names, lines))
+    among = [at for at in ticked or range(len(lines)) if all(at in rows for rows in conditions)]
     for said, meets in _BOUNDS:
         if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
-            meant = _meant(question, match, meets)
+            meant = None if ticked and _WITHOUT.search(_without_bounds(question)) else _meant(question, match, meets)
             return [at for at in _compared(question, match[1], meant, names, lines) if at in among] if meant else []
     if _ORDINAL.search(question):
         return []  # "the second largest": neither the largest nor a list
@@ -165,8 +169,6 @@ def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]
             values = [] if _WITHOUT.search(question) else _values(question, names, lines)
             found = [[at for at in among if row[at] == most(row[place] for place in among)] for row in values]
             return found[0] if found and all(rows == found[0] for rows in found) else []
-    if ticked := _ticked(question, names, lines):
-        return [at for at in ticked if at in among]
     return among if len(among) < len(lines) else []
 
 
@@ -218,8 +220,7 @@ def _counted(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]
 
     "Which flats have 3 rooms?", "on the first floor"; a bound ("at least 3 rooms") is another thing.
     """
-    for said, _ in _BOUNDS:
-        question = re.sub(rf"\b{said}\s+{_AMOUNT}", " ", question, flags=re.IGNORECASE)
+    question = _without_bounds(question)
     kept = list(range(len(lines)))
     asked = [] if _WITHOUT.search(question) else list(_COUNTED.finditer(question))
     for column in range(1, len(names)):
@@ -232,6 +233,12 @@ def _counted(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]
             if content_words(match["of"]) & head and not match["joined"]:
                 kept = [at for at in kept if any(value in wanted for value in readings(lines[at][column]))]
     return kept
+
+
+def _without_bounds(question: str) -> str:
+    for said, _ in _BOUNDS:
+        question = re.sub(rf"\b{said}\s+{_AMOUNT}", " ", question, flags=re.IGNORECASE)
+    return question
 
 
 def _gives(question: str, value: str) -> bool:
@@ -286,11 +293,12 @@ def _tells(question: str, column: str) -> bool:
 
 
 def _ticked(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+    """Return the rows with a yes in the column that a question names, or with a no; nothing where it names none."""
     wanted = content_words(question)
     for column in range(1, len(names)):
         told = [line[column].casefold().strip() for line in lines]
         named = content_words(names[column])
         if named and named <= wanted and set(told) <= _YES | _NO and set(told) & _YES:
-            meant = _NO if _WITHOUT.search(question) else _YES
+            meant = _NO if _WITHOUT.search(_without_bounds(question)) else _YES
             return [at for at, value in enumerate(told) if value in meant]
     return []
