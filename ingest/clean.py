@@ -12,6 +12,8 @@ from ingest.parsed import Block, Line, ParsedDocument, RawDocument, Span
 
 BLOCK_BREAK = "\n\n"
 ITEM_BREAK = "\n"
+ITEM_INDENT = "  "
+"""Before an item for each that it lies in: "a)" says little where it does not stand below its "1."."""
 MAX_TITLE_CHARACTERS = 200
 MAX_EDGE_SHARE = 0.25
 """Headers and footers are a small part of a document; what repeats beyond it is the document."""
@@ -170,7 +172,9 @@ def assemble(raw: RawDocument, name: str) -> ParsedDocument:
         if not text.strip():
             continue
         if parts:
-            parts.append(ITEM_BREAK if block.kind == "list" == document.spans[-1].kind else BLOCK_BREAK)
+            listed = block.kind == "list"
+            parts.append(ITEM_BREAK if listed and document.spans[-1].kind == "list" else BLOCK_BREAK)
+            parts[-1] += ITEM_INDENT * block.level if listed else ""
             length += len(parts[-1])
         document.spans.append(Span(block.kind, block.level, length, length + len(text), block.page))
         for line, (start, end) in zip(block.lines, places, strict=True):

@@ -44,7 +44,7 @@ def ingest_command(
         str | None, typer.Option(help="The collection they belong to, `default` without it; of --retry, all.")
     ] = None,
     allow: Annotated[list[str] | None, typer.Option(help=ALLOW)] = None,
-    sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file is gone.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Delete documents whose file or object is gone.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed; all of it, without paths.")] = False,
     watch: Annotated[
@@ -117,22 +117,26 @@ def _run(
         return run(paths, options)
     if len(paths) > 1:
         raise typer.BadParameter("- stands alone")
+    if options.sync:
+        raise typer.BadParameter("--sync follows folders and object stores; what is missing from the input stays")
     return ingest_texts(read_records(sys.stdin.buffer), options, **parts, progress=make_progress())
 
 
 def _watch(paths: list[str], options: IngestOptions, database: Database, settings: Settings) -> None:
+    from ingest.walk import within_reach
     from ingest.watch import Writing, watch
 
     if not paths:
         raise typer.BadParameter("name the folders to watch")
     models, told, writing = _Lazy(settings), set[tuple[str, str]](), Writing()
     options = replace(options, busy=writing)
-    reports = watch(
-        [Path(path) for path in paths],
-        lambda: _run(paths, None, options, database, settings, models),
-        writing,
-        home=settings.home,
-    )
+    folders = [Path(path) for path in paths]
+
+    def run() -> IngestReport:
+        there, _ = within_reach(folders)
+        return _run([str(path) for path in there or folders], None, options, database, settings, models)
+
+    reports = watch(folders, run, writing, home=settings.home)
     kept = "" if options.sync else "; what is deleted there stays here, unless --sync is given"
     sys.stderr.write(f"watching{kept}; Ctrl-C stops\n")
     try:

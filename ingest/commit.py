@@ -155,7 +155,7 @@ def _supersede(session: Session, key: int, generation_id: int, heir_from: dateti
     """
     known = session.get_one(Document, key)
     current = current_version(session, known)
-    before = {"state": known.state, "title": known.title}
+    before: dict[str, Any] = {"state": known.state, "title": known.title}
     before |= {"attributes": known.attributes, "supersedes": known.supersedes}
     if current is not None:
         if known.state == "quarantined":

@@ -57,7 +57,7 @@ class Containers:
             Source(
                 f"{source.source}{INSIDE}{name}",
                 Path(attachment.path),
-                PurePosixPath(name).name,
+                PurePosixPath(_clean(attachment.name)).name,
                 source.source,
                 source.depth + 1,
             )
@@ -115,8 +115,7 @@ def _names(names: list[str]) -> list[str]:
     seen: Counter[str] = Counter()
     unique: dict[str, None] = {}
     for name in names:
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        clean = "/".join(parts).encode("utf-8", "backslashreplace").decode() or "unnamed"  # tar keeps any bytes
+        clean = _clean(name)
         seen[clean] += 1
         own = clean if seen[clean] == 1 else f"{clean} ({seen[clean]})"
         while own in unique:  # a member may have the very name that another was given
@@ -124,3 +123,9 @@ def _names(names: list[str]) -> list[str]:
             own = f"{clean} ({seen[clean]})"
         unique[own] = None
     return list(unique)
+
+
+def _clean(name: str) -> str:
+    """Return a name that leads nowhere and can be stored."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts).encode("utf-8", "backslashreplace").decode() or "unnamed"  # tar keeps any bytes

@@ -7,14 +7,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased, defer, load_only
 
-from core.clock import now
 from core.db.access import readable
-from core.db.changes import append_changes, touch_access
-from core.db.generations import live_generation
 from core.db.models import ChunkRow, Collection, Document, DocumentAccess, DocumentVersion, Generation
 from core.db.session import Database
-from core.errors import Conflict, Forbidden, NotFound
-from core.settings import Settings
+from core.errors import Forbidden, NotFound
 from core.types import OPERATOR, Json, Principal
 from ingest.known import DELETED_BY
 from ingest.promote import remove_document
@@ -118,6 +114,7 @@ _WITHOUT_TEXT = (defer(DocumentVersion.text), defer(DocumentVersion.layout))
 
 
 def newest_versions() -> Select[Document, DocumentVersion]:
+    """Select documents with their newest versions, without what takes long to load."""
     return (
         select(Document, DocumentVersion)
         .options(*_WITHOUT_TEXT)

@@ -20,6 +20,7 @@ import httpx
 
 from core.errors import (
     AttestError,
+    EmptyDocument,
     Forbidden,
     InvalidInput,
     SourceUnavailable,
@@ -27,6 +28,7 @@ from core.errors import (
     UnsupportedFormat,
 )
 from ingest.patience import patiently
+from ingest.walk import LeftOut
 
 AGENT = "attest"
 MAX_REDIRECTS = 5
@@ -37,6 +39,12 @@ _TYPES = (
     *("text/", "application/pdf", "application/xhtml", "application/xml", "application/json"),
     *("application/vnd.", "application/msword", "application/rtf"),
 )
+
+_ENDINGS = {
+    **{"text/html": ".html", "application/xhtml+xml": ".xhtml", "text/markdown": ".md", "text/csv": ".csv"},
+    **{"application/json": ".json", "application/xml": ".xml", "text/xml": ".xml"},
+}
+"""How the names of texts end that are read otherwise than plain text; an address that ends so keeps its ending."""
 
 _PASSING = (408, 425, 429)
 """What a server answers that may answer otherwise soon."""
@@ -61,6 +69,16 @@ class Page:
     url: str
     path: Path
     name: str
+    final: str
+    """The address it was moved to, or its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """The last address of a page that was written, and what the server calls it."""
+
+    url: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +96,16 @@ class Fetcher:
         self._robots: dict[str, RobotFileParser] = {}
         self._count = 0
 
-    def pages(self, url: str) -> Iterator[Page | tuple[str, AttestError]]:
+    def pages(self, url: str) -> Iterator[Page | LeftOut | tuple[str, AttestError]]:
         """Yield the page of an address, or those a sitemap lists on its own site, or why one of those was not had.
+
+        Its site is where it was asked for and where that led to: many an address only leads to one with `www.`.
 
         Raises:
             Forbidden: the address, or one it leads to, is not public, or the site's robots file says no.
             SourceUnavailable: it cannot be reached.
         """
-        site, cut = urlsplit(url).netloc, False
+        sites, cut = {urlsplit(url).netloc}, False
         waiting, seen = [url], {url}
         while waiting:
             location = waiting.pop()
@@ -100,7 +120,13 @@ class Fetcher:
             if listed is None:
                 yield page
                 continue
-            new = [one for one in dict.fromkeys(listed) if one not in seen and urlsplit(one).netloc == site]
+            if not listed:
+                yield location, EmptyDocument("the sitemap lists no pages")
+            if location == url:
+                sites.add(urlsplit(page.final).netloc)
+            new = [one for one in dict.fromkeys(listed) if one not in seen and urlsplit(one).netloc in sites]
+            elsewhere = [one for one in dict.fromkeys(listed) if urlsplit(one).netloc not in sites]
+            yield from (LeftOut(one, "of another site than the sitemap") for one in elsewhere)
             room = MAX_PAGES - len(seen)
             cut = cut or len(new) > room
             seen.update(new[:room])
@@ -114,9 +140,8 @@ class Fetcher:
             raise Forbidden(f"the robots file of {urlsplit(url).netloc} does not allow {url}")
         self._count += 1
         path = self._folder / f"{self._count:06d}"
-        final = self._get(url, path)
-        name = urlsplit(final).path.rpartition("/")[2] or "index.html"
-        return Page(url, path, name if "." in name else f"{name}.html")
+        arrived = self._get(url, path)
+        return Page(url, path, _name(arrived), arrived.url)
 
     def _permitted(self, url: str) -> bool:
         parts = urlsplit(url)
@@ -126,14 +151,14 @@ class Fetcher:
             path = self._folder / "robots.txt"
             try:
                 self._get(f"{site}/robots.txt", path)
-                robots.parse(path.read_text(encoding="utf-8", errors="replace").splitlines())
+                robots.parse(path.read_text(encoding="utf-8-sig", errors="replace").splitlines())
             except (SourceUnavailable, UnsupportedFormat):
                 robots.parse([])
             self._robots[site] = robots
         return self._robots[site].can_fetch(AGENT, url)
 
-    def _get(self, url: str, target: Path) -> str:
-        """Follow redirects by hand, each address checked anew, and write the body; return the last address."""
+    def _get(self, url: str, target: Path) -> _Arrived:
+        """Follow redirects by hand, each address checked anew, and write the body."""
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -142,8 +167,8 @@ class Fetcher:
             moved = patiently(partial(self._request, url, parts.hostname, address, target))
             if isinstance(moved, _Refused):
                 raise SourceUnavailable(f"{url} answered {moved.status}")
-            if moved is None:
-                return url
+            if isinstance(moved, _Arrived):
+                return moved
             url = urljoin(url, moved)
         raise SourceUnavailable(f"{url} redirects more than {MAX_REDIRECTS} times")
 
@@ -157,8 +182,8 @@ class Fetcher:
             raise Forbidden(f"{host} is not an address on the open internet")
         return addresses[0]
 
-    def _request(self, url: str, host: str, address: Address, target: Path) -> str | _Refused | None:
-        """Ask the checked address for a page; return where it moved, a refusal, `None` once its body is written."""
+    def _request(self, url: str, host: str, address: Address, target: Path) -> str | _Refused | _Arrived:
+        """Ask the checked address for a page; return where it moved, a refusal, or what was written."""
         pinned = httpx.URL(url).copy_with(host=str(address))
         headers = {"Host": urlsplit(url).netloc.rpartition("@")[2], "User-Agent": AGENT}
         deadline = time.monotonic() + TIMEOUT_S
@@ -167,19 +192,19 @@ class Fetcher:
                 httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client,
                 client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": host}) as response,
             ):
-                if response.is_redirect:
+                if response.has_redirect_location:
                     return str(response.headers.get("location", ""))
                 if response.status_code != 200:
                     if response.status_code in _PASSING or response.status_code >= 500:
                         raise SourceUnavailable(f"{url} answered {response.status_code}")
                     return _Refused(response.status_code)
-                kind = response.headers.get("content-type", "text/html").lower()
-                if not kind.startswith(_TYPES):
-                    raise UnsupportedFormat(f"{url} is {kind}")
+                kind = response.headers.get("content-type", "").lower()
+                if kind and not kind.startswith(_TYPES):
+                    raise UnsupportedFormat(f"{url} is {kind}: not read from an address; save it and name the file")
                 self._write(response.iter_bytes(), target, url, deadline)
         except httpx.HTTPError as error:
             raise SourceUnavailable(f"{url} cannot be read: {error}") from error
-        return None
+        return _Arrived(url, kind.partition(";")[0].strip())
 
     def _write(self, pieces: Iterator[bytes], target: Path, url: str, deadline: float) -> None:
         size = 0
@@ -193,6 +218,17 @@ class Fetcher:
                 file.write(piece)
 
 
+def _name(arrived: _Arrived) -> str:
+    """Return a name by whose ending a page is read as what the server says that it is: addresses end in anything."""
+    name = urlsplit(arrived.url).path.rpartition("/")[2] or "index"
+    if Path(name).suffix.lower() in _ENDINGS.values():
+        return name
+    if arrived.kind in _ENDINGS:
+        return name + _ENDINGS[arrived.kind]
+    plain = arrived.kind == "text/plain"
+    return name if "." in name else f"{name}{'.txt' if plain else '.html'}"
+
+
 def _sitemap(content: bytes) -> list[str] | None:
     """Return the addresses in a sitemap or an index of sitemaps, `None` where the content is neither.
 
@@ -202,5 +238,5 @@ def _sitemap(content: bytes) -> list[str] | None:
 
     if b"<urlset" not in content[:4096] and b"<sitemapindex" not in content[:4096]:
         return None
-    found = re.findall(rb"<loc>\s*([^<\s]+)\s*</loc>", content)
+    found = re.findall(rb"<loc>\s*(?:<!\[CDATA\[\s*)?([^<\s\]]+)\s*(?:\]\]>\s*)?</loc>", content)
     return [item.decode("utf-8", "replace").replace("&amp;", "&") for item in found]

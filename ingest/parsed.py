@@ -28,7 +28,7 @@ class Block:
     kind: Kind
     text: str = ""
     level: int = 0
-    """1 is the outermost heading; 0 for what is no heading."""
+    """1 is the outermost heading; of a list item, how many it lies in; 0 for all else."""
     page: int | None = None
     lines: list[Line] = field(default_factory=list)
     """Where known, the printed lines; they replace `text`."""

@@ -28,11 +28,11 @@ from ingest.parser_process import ParseJob
 from ingest.prepare import Preparer
 from ingest.prepared import Prepared
 from ingest.quality import Scan, judge
-from ingest.remote import Missed
+from ingest.remote import Listed, Missed
 from ingest.report import IngestOptions, IngestReport, Progress
 from ingest.sandbox import KEEPERS, ParseResult, ParserPool
 from ingest.sketch import sketch_of
-from ingest.sync import delete_sources, forget_opened, move_documents, moves, vanished
+from ingest.sync import delete_sources, forget_opened, move_documents, moves, vanished, vanished_objects
 from ingest.triage import Triage
 from ingest.walk import Source
 
@@ -76,8 +76,16 @@ class Pipeline:
         self._cutting: Cutting | None = None
         self._stage: EmbeddingStage | None = None
 
-    def run(self, files: Sequence[Source], roots: Sequence[Path] = (), missed: Sequence[Missed] = ()) -> None:
+    def run(
+        self,
+        files: Sequence[Source],
+        roots: Sequence[Path] = (),
+        missed: Sequence[Missed] = (),
+        listed: Sequence[Listed] = (),
+    ) -> None:
         """Bring the files in and list what was missed; with `sync`, what vanished from below the roots goes.
+
+        So does what vanished from the `listed` folders of object stores.
 
         Raises:
             IndexMismatch: the store was built with another embedder or chunker.
@@ -88,7 +96,7 @@ class Pipeline:
         for one in missed:
             self._committer.fail(one.source, one.error)
         shut = [one.source.source for one in missed]
-        gone = self._follow_moves(files, roots, shut) if self._options.sync else []
+        gone = self._follow_moves(files, roots, shut, listed) if self._options.sync else []
         if self._options.dry_run:
             self._plan(files, gone)
         else:
@@ -104,9 +112,11 @@ class Pipeline:
         self._committer.failures.forget(*set(self._origins.values()) - failed)
         self._committer.failures.forget_gone(roots)
 
-    def _follow_moves(self, files: Sequence[Source], roots: Sequence[Path], shut: Sequence[str]) -> list[str]:
+    def _follow_moves(
+        self, files: Sequence[Source], roots: Sequence[Path], shut: Sequence[str], listed: Sequence[Listed]
+    ) -> list[str]:
         """Keep the identity of files that were moved, and return the sources that are gone."""
-        gone = vanished(roots, files, self._known, shut)
+        gone = vanished(roots, files, self._known, shut) + vanished_objects(listed, files, self._known)
         moved = moves(gone, files, self._known)
         self._report.moved = len(moved)
         if moved and not self._options.dry_run:

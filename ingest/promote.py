@@ -11,7 +11,6 @@ from core.db.generations import live_generation
 from core.db.models import ChunkRow, Document, DocumentAccess, DocumentVersion
 from core.db.prepared import Prepared as Selection
 
-
 _SAME_TEXT = Selection(
     select(Document.key)
     .join(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from core.db.grants import require_principal
 from core.errors import InvalidInput
 from ingest.failures import LINE
 from ingest.report import Failure, TextRecord
+from ingest.validity import read_moment
 
 KNOWN = frozenset({"source", "id", "_id", "text", "title", "allow"})
 
 
 def read_records(lines: Iterable[bytes]) -> Iterator[TextRecord | Failure]:
     """Yield the documents of JSON Lines: `source` (or `id`, `_id`), `text`, and optionally `title`, `allow`, more.
+
+    Of what more there is, `effective_from`, `expires_at` and `supersedes` count as in the front matter of a file.
 
     A line that is no such object is a failure of its own, and costs no other.
     """
@@ -38,7 +42,16 @@ def _record(line: bytes) -> TextRecord:
     if isinstance(title, bool) or not isinstance(title, str | int | float | None):
         raise InvalidInput("its `title` is no string")
     attributes = {key: value for key, value in row.items() if key not in KNOWN}
-    return TextRecord(str(source), text, str(title or ""), attributes, _readers(row.get("allow")))
+    return TextRecord(
+        str(source),
+        text,
+        str(title or ""),
+        attributes,
+        _readers(row.get("allow")),
+        _moment(row, "effective_from"),
+        _moment(row, "expires_at"),
+        _superseded(row.get("supersedes")),
+    )
 
 
 def _row(line: bytes) -> dict[str, Any]:
@@ -60,3 +73,22 @@ def _readers(allow: Any) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidInput("its `allow` is no list of principals")
     return tuple(map(require_principal, names))
+
+
+def _moment(row: dict[str, Any], name: str) -> datetime | None:
+    """Return a date; one that cannot be read would leave in force what has ended, or what has not begun."""
+    value = row.get(name)
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str):
+        raise InvalidInput(f"its `{name}` is no string; write it as 2026-01-31")
+    try:
+        return read_moment(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"its `{name}`: {error}") from error
+
+
+def _superseded(name: Any) -> str | None:
+    if isinstance(name, bool) or not isinstance(name, str | int | None):
+        raise InvalidInput("its `supersedes` is no string: it names one document by its id or source")
+    return None if name is None else str(name) or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,11 @@ def is_remote(source: Path | str | Source) -> bool:
     return isinstance(source, str) and "://" in source
 
 
+def is_web(source: Path | str | Source) -> bool:
+    """Tell whether a source names a page or a sitemap by its address."""
+    return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
+
+
 @dataclass(frozen=True, slots=True)
 class Missed:
     """A page or object that was named and could not be had."""
@@ -36,12 +41,22 @@ class Missed:
     error: AttestError
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A folder of an object store, all of whose objects were listed."""
+
+    prefix: str
+    """How the sources of what lies in it begin."""
+    lacks: Callable[[str], bool]
+    """Whether an object is surely no longer there, by its source."""
+
+
 def bring(
     urls: Sequence[str], folder: Path, settings: IngestSettings, home: Path | None = None
-) -> Iterator[Source | Missed | LeftOut]:
+) -> Iterator[Source | Missed | LeftOut | Listed]:
     """Yield a file for every page or object that some URLs name; the URL, without its secrets, stays its source.
 
-    Of what lies below a URL the same is left out as of a folder, the `home` too.
+    Of what lies below a URL the same is left out as of a folder, the `home` too. A folder that was listed comes last.
 
     Raises:
         Forbidden: the settings do not allow addresses.
@@ -50,7 +65,7 @@ def bring(
         raise Forbidden("reading from addresses is off; set ingest.allow_urls = true to allow it")
     for url in urls:
         try:
-            if url.lower().startswith(("http://", "https://")):
+            if is_web(url):
                 yield from _pages(url, folder, settings)
             else:
                 yield from _objects(url, folder, settings, home)
@@ -68,24 +83,26 @@ def _missed(url: str, error: AttestError) -> Missed:
     return Missed(Source(source, Path(), source.rstrip("/").rpartition("/")[2]), error)
 
 
-def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed]:
+def _pages(url: str, folder: Path, settings: IngestSettings) -> Iterator[Source | Missed | LeftOut]:
     from ingest.fetch import Fetcher, Page
 
     for found in Fetcher(folder, settings.max_file_mb).pages(url):
         if isinstance(found, Page):
             yield Source(without_secrets(found.url), found.path, found.name)
+        elif isinstance(found, LeftOut):
+            yield LeftOut(without_secrets(found.source), found.reason)
         else:
             yield _missed(*found)
 
 
 def _objects(
     url: str, folder: Path, settings: IngestSettings, home: Path | None
-) -> Iterator[Source | Missed | LeftOut]:
+) -> Iterator[Source | Missed | LeftOut | Listed]:
     system, root, found = _listed(url)
     if not found:
         raise SourceUnavailable(f"{url} holds nothing, or is not there")
     for number, (name, info) in enumerate(sorted(found.items())):
-        path, full = folder / f"object-{number:06d}", without_secrets(spelt_out(str(system.unstrip_protocol(name))))
+        path, full = folder / f"object-{number:06d}", _source(system, name)
         reason = why_no_member(name.removeprefix(root)) or _why_not_here(system, name, root, home)
         if reason is not None:
             yield LeftOut(full, reason)
@@ -97,6 +114,27 @@ def _objects(
             yield Source(full, path, full.rpartition("/")[2])
         except AttestError as error:
             yield _missed(full, error)
+    if root not in found:
+        present = frozenset(_source(system, name) for name in found)
+        yield Listed(_source(system, root).rstrip("/") + "/", partial(_lacks, system, present))
+
+
+def _source(system: Any, name: str) -> str:
+    """Return what an object is known by."""
+    return without_secrets(spelt_out(str(system.unstrip_protocol(name))))
+
+
+def _lacks(system: Any, present: Collection[str], source: str) -> bool:
+    """Tell whether an object is surely gone: a listing may leave out in silence what could not be looked at."""
+    if source in present:
+        return False
+    try:
+        system.info(system._strip_protocol(source))
+    except FileNotFoundError:
+        return True
+    except Exception:  # noqa: BLE001  each driver has errors of its own, and none of them says that it is gone
+        return False
+    return False
 
 
 def _listed(url: str) -> tuple[Any, str, dict[str, Any]]:

@@ -20,7 +20,7 @@ class IngestOptions:
     allow: tuple[str, ...] | None = None
     """Who may read the documents; `None` leaves it to the collection's list."""
     sync: bool = False
-    """Delete documents whose file is gone from below the given paths."""
+    """Delete documents whose file or object is gone from below the given paths and object stores."""
     dry_run: bool = False
     retry: bool = False
     """Try again what failed before."""
@@ -55,6 +55,14 @@ class TextRecord:
     title: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     allow: tuple[str, ...] | None = None
+    effective_from: datetime | None = None
+    expires_at: datetime | None = None
+    supersedes: str | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """What it asks for itself."""
+        return Terms(self.allow, self.effective_from, self.expires_at, self.supersedes)
 
 
 @dataclass(frozen=True, slots=True)

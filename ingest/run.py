@@ -14,7 +14,7 @@ from core.settings import Settings
 from ingest.addresses import without_secrets
 from ingest.pipeline import Pipeline
 from ingest.quality import Scan
-from ingest.remote import Missed, bring, is_remote
+from ingest.remote import Listed, Missed, bring, is_remote, is_web
 from ingest.report import Failure, IngestOptions, IngestReport, Progress, Silent, TextRecord
 from ingest.runs import RunRecord
 from ingest.texts import Records
@@ -57,15 +57,17 @@ def ingest(
     brought, origins = _brought([str(source) for source in sources if is_remote(source)], folder.name, settings)
     files += [one for one in brought if isinstance(one, Source)]
     passed_over += [one for one in brought if isinstance(one, LeftOut)]
+    listed = [one for one in brought if isinstance(one, Listed)]
     missed = [one for one in brought if isinstance(one, Missed)]
     missed += [Missed(_folder(one), SourceUnavailable(one.reason)) for one in passed_over if one.shut]
     run = RunRecord.start(database, settings, options)
     run.report.left_out = [{"source": one.source, "reason": one.reason} for one in passed_over if not one.shut]
     provider, progress = _provider(encoder), progress or Silent()
     run.report.failed += left
+    run.report.warnings += [_kept(str(source)) for source in sources if options.sync and is_web(source)]
     pipeline = Pipeline(run.report, options, database, settings, provider, progress, scan, origins)
     try:
-        pipeline.run(files, _roots(sources), missed)
+        pipeline.run(files, _roots(sources), missed, listed)
         run.report.state = "done"
     except KeyboardInterrupt:
         run.report.state = "interrupted"
@@ -117,9 +119,9 @@ def ingest_texts(
 
 def _brought(
     urls: Sequence[str], folder: str, settings: Settings
-) -> tuple[list[Source | Missed | LeftOut], dict[str, str]]:
+) -> tuple[list[Source | Missed | LeftOut | Listed], dict[str, str]]:
     """Return what addresses name, brought into a folder for each, and by source the address that led to it."""
-    brought: list[Source | Missed | LeftOut] = []
+    brought: list[Source | Missed | LeftOut | Listed] = []
     origins: dict[str, str] = {}
     for number, url in enumerate(urls):
         own = Path(folder) / str(number)
@@ -142,6 +144,12 @@ def _roots(sources: Sequence[Path | str | Source]) -> list[Path]:
 def _folder(shut: LeftOut) -> Source:
     """Return a folder that could not be opened as a source that failed."""
     return Source(shut.source, Path(shut.source), Path(shut.source).name)
+
+
+def _kept(url: str) -> dict[str, str]:
+    """Return the warning that --sync does not reach an address."""
+    message = "pages that are gone there stay here: --sync follows folders and object stores"
+    return {"source": without_secrets(url), "message": message}
 
 
 def _provider(encoder: EncoderSource) -> Callable[[], Encoder]:

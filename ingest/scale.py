@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import AttestError, MissingExtra, SourceUnavailable, TooLarge, Unparseable
+from core.errors import AttestError, InvalidInput, MissingExtra, SourceUnavailable, TooLarge, Unparseable
 from core.settings import EmbedderSettings, IngestSettings, Settings
 from ingest.chunk import ChunkDraft, chunk
 from ingest.cutting import Cut, Cutting
@@ -41,6 +41,7 @@ class DaskPool:
         """`scheduler` is an address, or `local` for a cluster of `workers` processes on this machine.
 
         Raises:
+            InvalidInput: it is no address.
             MissingExtra: Dask is not installed.
             SourceUnavailable: the scheduler does not answer.
         """
@@ -64,6 +65,8 @@ class DaskPool:
             self._client: Any = Client(self._cluster or scheduler, timeout=START_TIMEOUT)
         except (OSError, TimeoutError) as error:
             raise SourceUnavailable(f"the Dask scheduler {scheduler} does not answer") from error
+        except ValueError as error:
+            raise InvalidInput(f"{scheduler} is no Dask scheduler; name tcp://HOST:PORT, or `local`") from error
 
     def submit(self, job: ParseJob) -> Future[ParseResult]:
         """Start a job on the cluster."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,10 @@ import numpy as np
 
 from core.blobs import NO_BLOB
 from core.db.session import Database
-from core.errors import EmptyDocument
+from core.errors import Conflict, EmptyDocument, NotFound
 from core.settings import Settings
 from ingest.clean import assemble
-from ingest.commit import commit_documents
+from ingest.commit import Committed, commit_documents
 from ingest.committing import tally
 from ingest.containers import Containers
 from ingest.failures import NO_TEXT, FailureList
@@ -69,10 +70,22 @@ class Records:
             self._failures.forget_lines()
         for group in _groups(records):
             self._report.seen += len(group)
+            group = self._latest(group)
             ready = [prepared for record in group if (prepared := self._taken(record)) is not None]
             if ready:
                 self._commit(ready)
         self._progress.finish()
+
+    def _latest(self, group: list[TextRecord | Failure]) -> list[TextRecord | Failure]:
+        """Return the later one of two records with one source, and tell of it."""
+        latest = {record.source: record for record in group}
+        if len(latest) < len(group):
+            times = Counter(record.source for record in group)
+            said = "records have this source; the last of them counts"
+            self._report.warnings += [
+                {"source": source, "message": f"{count} {said}"} for source, count in times.items() if count > 1
+            ]
+        return list(latest.values())
 
     def _taken(self, record: TextRecord | Failure) -> Prepared | None:
         """Return a record ready to be embedded, `None` where nothing is to be committed."""
@@ -80,7 +93,7 @@ class Records:
             self._fail(record, Terms())
             return None
         source = Source(record.source, _NOWHERE, record.source)
-        document, terms = document_of(record), Terms(record.allow).over(self._asked.of(source))
+        document, terms = document_of(record), record.terms.over(self._asked.of(source))
         if not document.text:
             self._fail(Failure.of(record.source, EmptyDocument(NO_TEXT)), terms)
         elif self._unchanged(record, document, terms):
@@ -118,11 +131,25 @@ class Records:
 
     def _commit(self, ready: list[Prepared]) -> None:
         self._embed(ready)
-        done = commit_documents(self._database, self._preparer.spec, ready, self._options)
-        for prepared, committed in zip(ready, done, strict=True):
+        for prepared, committed in self._committed(ready):
             tally(self._report, prepared, committed)
             self._known.add_text(prepared.text_sha256)
             self._progress.committed(prepared.source.source)
+
+    def _committed(self, ready: Sequence[Prepared]) -> Iterator[tuple[Prepared, Committed]]:
+        """Commit records; where what one of them is to supersede stands in the way, each by itself."""
+        try:
+            done = commit_documents(self._database, self._preparer.spec, ready, self._options)
+        except (Conflict, NotFound) as error:
+            if self._options.supersedes:
+                raise  # it was asked for all of them
+            if len(ready) == 1:
+                self._fail(Failure.of(ready[0].source.source, error), ready[0].terms)
+                return
+            for prepared in ready:
+                yield from self._committed([prepared])
+        else:
+            yield from zip(ready, done, strict=True)
 
     def _embed(self, ready: list[Prepared]) -> None:
         places = [(prepared, number) for prepared in ready for number in prepared.missing]
@@ -143,5 +170,4 @@ def document_of(record: TextRecord) -> ParsedDocument:
 def _groups(records: Iterable[TextRecord | Failure]) -> Iterator[list[TextRecord | Failure]]:
     iterator = iter(records)
     while group := list(islice(iterator, RECORDS_A_COMMIT)):
-        # Two records of one source: the later one counts.
-        yield list({record.source: record for record in group}.values())
+        yield group

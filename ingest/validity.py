@@ -45,6 +45,10 @@ def validity_of(session: Session, collection_id: int, document: ParsedDocument, 
         warning = f"it says that it supersedes {name!r}, and the collection has no such document"
         if supersedes is None and warning not in document.warnings:
             document.warnings.append(warning)
+    for name in ("effective_from", "expires_at"):
+        warning = f"its {name} is no date: {metadata.get(name)!r}; write it as 2026-01-31"
+        if metadata.get(name) and _moment(metadata[name]) is None and warning not in document.warnings:
+            document.warnings.append(warning)
     return Validity(
         terms.effective_from or _moment(metadata.get("effective_from")) or _spoken(document),
         terms.expires_at or _moment(metadata.get("expires_at")),

@@ -77,6 +77,24 @@ def walk(
                 yield Source(source, file, source.rpartition("/")[2], found=found)
 
 
+def within_reach(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return those of some paths that can be reached, and of each of the others why it cannot.
+
+    Raises:
+        InvalidInput: a path is neither a file nor a folder.
+    """
+    there: list[Path] = []
+    away: list[str] = []
+    for path in paths:
+        try:
+            _root(path)
+        except (NotFound, SourceUnavailable) as error:
+            away.append(str(error))
+        else:
+            there.append(path)
+    return there, away
+
+
 def source_of(path: Path) -> str:
     """Return what a path is known by; names on old shares may be no UTF-8."""
     return spelt_out(str(path))

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from core.errors import InvalidInput, NotFound, TransientIngestError
 from ingest.report import IngestReport
-from ingest.walk import walk
+from ingest.walk import walk, within_reach
 
 POLL_S = 1.0
 """Listing a hundred thousand files takes about a second; changes are picked up within two polls, the rest and a run."""
@@ -19,6 +19,8 @@ REST_S = 2.0
 """A file written to since is taken for unfinished: programs that save piece by piece pause less than this."""
 LONGEST_S = 600.0
 """A file that never rests, as a log, is read after so long as it stands."""
+POLLS_AFTER_TROUBLE = 30
+"""A run that failed is tried again after so many, or at once where something changed: each leaves a record."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """How a URL begins that was taken for a path, which has no two slashes in a row."""
@@ -66,8 +68,9 @@ def watch(
 ) -> Iterator[IngestReport]:
     """Return the reports of a run at the start and after every change, for ever; a source that is away is waited for.
 
-    `run` leaves out the files of which `writing` says so; what had been seen of them counts until they rest. What
-    changes in the `home`, as it does with every run, is no change. `tell` is told once what is waited for.
+    The others are followed meanwhile: `run` takes what is within reach. It leaves out the files of which `writing`
+    says so; what had been seen of them counts until they rest. What changes in the `home`, as it does with every run,
+    is no change. `tell` is told once what is waited for.
 
     Raises:
         InvalidInput: a path can never be watched: standard input or a web address, told before anything is read; a
@@ -88,19 +91,26 @@ def _follow(
     tell: Callable[[str], None],
 ) -> Iterator[IngestReport]:
     seen: dict[str, Stamp] | None = None
-    missed = ""
+    tried: dict[str, Stamp] | None = None
+    polls, trouble, missed = 0, "", list[str]()
     while True:
+        there, away = within_reach(paths)
+        for reason in (one for one in away if one not in missed):
+            tell(f"waiting: {reason}")
+        missed = away
         try:
-            now = _resting(snapshot(paths, home), seen or {}, writing)
-            if now != seen:
+            now = _resting(snapshot(there, home), seen or {}, writing)
+            polls = polls + 1 if now == tried else POLLS_AFTER_TROUBLE
+            if there and now != seen and polls >= POLLS_AFTER_TROUBLE:
+                tried, polls = now, 0
                 report = run()
-                seen, missed = now, ""
+                seen, tried, trouble = now, None, ""
                 yield report
         except (TransientIngestError, NotFound) as error:
             seen = None
-            if str(error) != missed:
-                missed = str(error)
-                tell(f"waiting: {missed}")
+            if str(error) != trouble:
+                trouble = str(error)
+                tell(f"waiting: {trouble}")
         wait(POLL_S)
 
 

@@ -31,8 +31,11 @@ def parse_html(content: bytes, *, of_book: bool = False) -> RawDocument:
     from lxml import html as lxml_html
 
     content = _without_wide_characters(content)
+    encoding = _encoding(content)
+    if encoding not in (None, "utf-8"):  # libxml2 goes by other names than Python, and lacks some encodings
+        content, encoding = content.decode(encoding, errors="replace").encode("utf-8"), "utf-8"
     parser = lxml_html.HTMLParser(
-        encoding=_encoding(content), no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
+        encoding=encoding, no_network=True, remove_comments=True, remove_pis=True, huge_tree=True
     )
     root = lxml_html.document_fromstring(content or b"<html/>", parser=parser)
     title = root.findtext(".//title")
@@ -59,7 +62,7 @@ def _without_wide_characters(content: bytes) -> bytes:
 
 
 def _encoding(content: bytes) -> str | None:
-    """Return the encoding for lxml, `None` to let it read the page's own declaration.
+    """Return the encoding, `None` to let lxml read the page's own declaration.
 
     What is UTF-8 beyond ASCII is UTF-8 whatever the page says: chance makes no such bytes, and mail is recoded.
     """

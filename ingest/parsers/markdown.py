@@ -20,6 +20,10 @@ _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _NAMED = re.compile(r"\s*(?:\*\*|__)?[^\W\d_][^.!?:]{0,40}:(?:\*\*|__)?\s+\S")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"^\s*(?:[-*+]|\d{1,4}[.)])\s+")
+_LETTERED = re.compile(r"^\s{2,}\(?[a-z][.)]\s+\S")
+"""An item below another that Markdown does not know, and people write: `a) when it rains`."""
+_NESTED = 2
+"""Spaces by which an item stands further in than the one it lies in."""
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
 _RULE = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$")
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)\s*$")
@@ -179,6 +183,8 @@ class _Reader:
         self.blocks: list[Block] = []
         self._pending: list[str] = []
         self._kind: Any = "text"
+        self._around: list[int] = []
+        """How far in the items stand that the next one may lie in."""
 
     def read(self, text: str) -> list[Block]:
         """Return the blocks of a text."""
@@ -214,13 +220,23 @@ class _Reader:
             self._rule(line)
         elif _ROW.match(line) or ("|" in line and self._pending and self._kind == "table"):
             self._start("table", line)
-        elif _ITEM.match(line):
+        elif _ITEM.match(line) or (self._around and _LETTERED.match(line)):
             self._flush()
-            self._start("list", line)
+            self._item(line)
         elif not _DEFINITION.match(line):
             if _FOOTNOTE.match(line):
                 self._flush()
-            self._start(self._kind if self._pending and self._kind == "list" else "text", line)
+            in_item = self._pending and self._kind == "list"
+            if not in_item and not line[0].isspace():
+                self._around.clear()
+            self._start("list" if in_item else "text", line)
+
+    def _item(self, line: str) -> None:
+        stands = len(line.expandtabs(4)) - len(line.lstrip())
+        while self._around and stands < self._around[-1] + _NESTED:
+            self._around.pop()
+        self._start("list", line)
+        self._around.append(stands)
 
     def _rule(self, line: str) -> None:
         """Take the rule of a table, which makes its head of the line above."""
@@ -230,6 +246,7 @@ class _Reader:
 
     def _heading(self, text: str, level: int) -> None:
         self._flush()
+        self._around.clear()
         self.blocks.append(Block("heading", inline(text), level=level))
 
     def _start(self, kind: Any, line: str) -> None:
@@ -245,5 +262,6 @@ class _Reader:
                 text = "\n".join(_framed(inline(_BAR.sub("/", line)).strip()) for line in self._pending)
             else:
                 text = "\n".join(map(inline, _printed_lines(self._pending)))
-            self.blocks.append(Block(self._kind, text))
+            level = len(self._around) - 1 if self._kind == "list" else 0
+            self.blocks.append(Block(self._kind, text, level=level))
         self._pending, self._kind = [], "text"

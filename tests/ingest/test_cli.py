@@ -15,3 +15,11 @@ def test_verbose_is_heard(options: list[str], level: int, docs: Path, monkeypatc
     monkeypatch.setenv("ATTEST_HOME", str(docs.parent / "home"))
     assert attest([*options, "ingest", str(docs), "--dry-run", "--json"]) == 0
     assert logging.getLogger("ingest").level == level
+
+
+def test_what_no_run_would_keep_in_step_is_not_taken_with_sync(
+    docs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ATTEST_HOME", str(docs.parent / "home"))
+    assert attest(["ingest", "-", "--sync"]) == 2
+    assert "--sync follows folders and object stores" in capsys.readouterr().err

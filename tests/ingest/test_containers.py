@@ -30,3 +30,15 @@ def test_a_container_says_why_nothing_of_it_got_in() -> None:
         inside = containers.open(prepared, ParseResult(document, "", None))
         assert bool(inside) is (depth == 0)
         assert reason in containers.why_empty(prepared)
+
+
+def test_a_second_member_of_a_name_is_read_as_what_its_name_says() -> None:
+    attachments = [Attachment("prices.csv", "0"), Attachment("prices.csv", "1"), Attachment("../b\\c.md", "2")]
+    document = ParsedDocument("", [], "a", "message/rfc822", "mail", attachments=attachments)
+    prepared = Prepared(Source("a.eml", Path(), "a.eml"), document, "", [], np.zeros((0, 1), np.float32), [])
+    inside = Containers().open(prepared, ParseResult(document, "", None))
+    assert [(source.source, source.name) for source in inside] == [
+        ("a.eml!/prices.csv", "prices.csv"),
+        ("a.eml!/prices.csv (2)", "prices.csv"),
+        ("a.eml!/b/c.md", "c.md"),
+    ]

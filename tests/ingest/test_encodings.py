@@ -115,3 +115,12 @@ def test_a_long_text_of_one_line_may_be_cut_within_a_character() -> None:
     assert decode(text.encode("cp932")) == text
     many = "plain words\n" * 80_000 + JAPANESE * 3_000
     assert decode(many.encode("cp932")) == many
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(POLISH, "iso8859_2"), (RUSSIAN, "koi8_r"), (GREEK, "iso8859_7"), (GERMAN, "mac_roman"), (JAPANESE, "euc_jp")],
+)
+def test_a_page_that_does_not_say_its_encoding_is_read_in_whichever_it_is(text: str, encoding: str) -> None:
+    (block,) = parse_html(f"<html><body><p>{text}</p></body></html>".encode(encoding)).blocks
+    assert block.text == text

@@ -27,8 +27,22 @@ class Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         port = self.server.server_address[1]
         here = f"http://127.0.0.1:{port}"
+        mark = b"\xef\xbb\xbf" if self.headers["Host"].startswith("localhost") else b""
         pages = {
-            "/robots.txt": ("text/plain", b"User-agent: *\nDisallow: /private"),
+            "/robots.txt": ("text/plain", mark + b"User-agent: *\nDisallow: /private"),
+            "/notes": ("text/plain; charset=utf-8", b"a < b"),
+            "/notes.md": ("text/plain", b"# A"),
+            "/readme": ("text/markdown", b"# A"),
+            "/index.php": ("text/html", b"<h1>A</h1>"),
+            "/release/v1.2": ("text/html", b"<h1>A</h1>"),
+            "/rates": ("application/json", b"{}"),
+            "/untyped.md": ("", b"# A"),
+            "/listed": ("text/xml", f"<urlset><url><loc>{here}/page</loc></url></urlset>".encode()),
+            "/marked.xml": (
+                "application/xml",
+                f"<urlset><url><loc> <![CDATA[{here}/page]]> </loc></url></urlset>".encode(),
+            ),
+            "/bare.xml": ("application/xml", b"<urlset></urlset>"),
             "/page": ("text/html", b"<h1>Page</h1><p>Words.</p>"),
             "/private/x": ("text/html", b"secret"),
             "/big": ("text/html", b"x" * 3 * 2**20),
@@ -38,6 +52,10 @@ class Site(BaseHTTPRequestHandler):
                 f"<urlset><url><loc>{here}/page</loc></url><url><loc>http://other.example/x</loc></url></urlset>".encode(),
             ),
         }
+        if self.path == "/same":
+            self.send_response(304)
+            self.end_headers()
+            return
         index = "<sitemapindex>{}</sitemapindex>"
         if self.path.startswith(("/round", "/deep", "/twice")) and self.path.endswith(".xml"):
             round_about = {"/round.xml": ["round.xml", "twice.xml"], "/twice.xml": ["page", "page", "round.xml"]}
@@ -47,7 +65,12 @@ class Site(BaseHTTPRequestHandler):
             pages[self.path] = ("application/xml", index.format(listed).encode())
         elif self.path.startswith("/page?"):
             pages[self.path] = pages["/page"]
-        moved = {"/moved": "/page", "/inward": "http://169.254.169.254/latest", "/round": "/round"}
+        moved = {
+            "/www.xml": f"{here}/listed",
+            "/moved": "/page",
+            "/inward": "http://169.254.169.254/latest",
+            "/round": "/round",
+        }
         if self.path in moved:
             self.send_response(302)
             self.send_header("Location", moved[self.path])
@@ -55,7 +78,8 @@ class Site(BaseHTTPRequestHandler):
             return
         kind, body = pages.get(self.path, ("text/html", b""))
         self.send_response(200 if self.path in pages else 404)
-        self.send_header("Content-Type", kind)
+        if kind:
+            self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(body)
 
@@ -101,7 +125,56 @@ def test_a_local_server_is_refused_by_default(site: str, tmp_path: Path) -> None
 
 def test_pages_and_sitemaps_are_read(site: str, fetcher: Fetcher) -> None:
     assert fetcher.fetch(f"{site}/moved").path.read_bytes() == b"<h1>Page</h1><p>Words.</p>"
-    assert [page.url for page in fetcher.pages(f"{site}/sitemap.xml")] == [f"{site}/page"]
+    other, page = fetcher.pages(f"{site}/sitemap.xml")
+    assert other == LeftOut("http://other.example/x", "of another site than the sitemap")
+    assert isinstance(page, Page)
+    assert page.url == f"{site}/page"
+
+
+def test_a_sitemap_that_was_moved_lists_pages_of_where_it_lies(site: str, tmp_path: Path) -> None:
+    fetcher = Fetcher(tmp_path, max_mb=1, allowed=lambda address: address.is_loopback)
+    found = list(fetcher.pages(f"{site.replace('127.0.0.1', 'localhost')}/www.xml"))
+    assert [page.url for page in found if isinstance(page, Page)] == [f"{site}/page"]
+
+
+@pytest.mark.parametrize("path", ["/listed", "/marked.xml"])
+def test_a_sitemap_is_known_by_what_it_is_and_its_addresses_however_written(
+    site: str, fetcher: Fetcher, path: str
+) -> None:
+    assert [page.url for page in fetcher.pages(site + path) if isinstance(page, Page)] == [f"{site}/page"]
+
+
+def test_a_sitemap_without_pages_is_told(site: str, fetcher: Fetcher) -> None:
+    ((url, error),) = fetcher.pages(f"{site}/bare.xml")  # type: ignore[misc]
+    assert (url, error.kind) == (f"{site}/bare.xml", "EmptyDocument")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/page", "page.html"),
+        ("/notes", "notes.txt"),
+        ("/notes.md", "notes.md"),
+        ("/readme", "readme.md"),
+        ("/index.php", "index.php.html"),
+        ("/release/v1.2", "v1.2.html"),
+        ("/rates", "rates.json"),
+        ("/untyped.md", "untyped.md"),
+    ],
+)
+def test_a_page_is_read_as_what_the_server_says_that_it_is(site: str, fetcher: Fetcher, path: str, name: str) -> None:
+    assert fetcher.fetch(site + path).name == name
+
+
+def test_an_answer_that_leads_nowhere_is_told_as_what_it_is(site: str, fetcher: Fetcher) -> None:
+    with pytest.raises(SourceUnavailable, match="answered 304"):
+        fetcher.fetch(f"{site}/same")
+
+
+def test_a_robots_file_with_a_mark_at_its_head_is_obeyed(site: str, tmp_path: Path) -> None:
+    host = site.replace("127.0.0.1", "localhost")
+    with pytest.raises(Forbidden):
+        Fetcher(tmp_path, max_mb=1, allowed=lambda address: address.is_loopback).fetch(f"{host}/private/x")
 
 
 def test_an_index_of_sitemaps_that_lists_itself_comes_to_an_end(site: str, fetcher: Fetcher) -> None:

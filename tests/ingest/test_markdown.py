@@ -105,3 +105,26 @@ def test_a_line_made_to_be_slow_is_read_at_once(line: str) -> None:
     began = time.thread_time()
     read_markdown(f"a | b\n{line}\n")
     assert time.thread_time() - began < 2
+
+
+def test_an_item_stands_further_in_than_the_one_it_lies_in(read) -> None:
+    document = read(
+        "a.md",
+        "# Rules\n\n1. Leave is granted:\n   a) when it rains\n   b) when it\n      snows hard\n2. Step two\n\n"
+        "   1. A sub step\n\n      A paragraph of it.\n\n      - deep\n   2. Another\n3. Last\n\n"
+        "Prose.\n\n  - no longer below\n- beside it\n",
+    )
+    assert document.text == (
+        "Rules\n\n1. Leave is granted:\n  a) when it rains\n  b) when it snows hard\n2. Step two\n  1. A sub step\n\n"
+        "A paragraph of it.\n\n    - deep\n  2. Another\n3. Last\n\nProse.\n\n- no longer below\n- beside it"
+    )
+    assert all(not document.text[span.start].isspace() for span in document.spans)
+
+
+def test_a_letter_that_lies_in_no_item_begins_none(read) -> None:
+    text = (
+        "The rules:\n   a) when it rains\n   b) when it snows\n\n- One item\n- Another that goes\n  on as a list does"
+    )
+    assert read("a.md", text).text == (
+        "The rules: a) when it rains b) when it snows\n\n- One item\n- Another that goes on as a list does"
+    )

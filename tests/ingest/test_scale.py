@@ -11,9 +11,11 @@ from sqlalchemy import select
 
 from core.db.models import ChunkRow, Document, EmbeddingRow
 from core.db.session import Database
+from core.errors import InvalidInput
 from core.settings import Settings, load_settings
 from ingest.report import IngestOptions, Silent
 from ingest.run import ingest
+from ingest.scale import DaskPool
 from models.encoder import Encoder
 
 distributed = pytest.importorskip("distributed", reason="the dask extra is not installed")
@@ -29,6 +31,11 @@ def content(database: Database) -> set[tuple[str, str, str]]:
         ).all()
         assert len(session.scalars(select(EmbeddingRow.chunk_id)).all()) == len(rows)
         return {(source, heading, text) for source, heading, text in rows}
+
+
+def test_what_is_no_address_of_a_scheduler_is_refused(settings: Settings) -> None:
+    with pytest.raises(InvalidInput, match="tcp://HOST:PORT"):
+        DaskPool(settings, "nonsense", 1, str)
 
 
 @pytest.mark.slow

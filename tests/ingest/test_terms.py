@@ -266,6 +266,13 @@ def test_a_predecessor_that_is_not_there_is_refused_where_asked_and_told_of_wher
     ]
 
 
+def test_a_date_of_the_front_matter_that_is_none_is_told(run: Run, docs: Path, database: Database) -> None:
+    (docs / "a.md").write_text("---\nexpires_at: 31.12.2020\neffective_from: 2019-01-01\n---\n\nText of A.\n")
+    assert [item["message"] for item in run().warnings] == [
+        "its expires_at is no date: '31.12.2020'; write it as 2026-01-31"
+    ]
+
+
 def test_a_record_that_failed_keeps_its_list_too(database: Database, settings: Settings, encoder: Encoder) -> None:
     for record in (TextRecord("a", " ", allow=("group:hr",)), TextRecord("a", "What each is paid.")):
         ingest_texts([record], IngestOptions(), database=database, settings=settings, encoder=encoder)

@@ -15,8 +15,8 @@ from core.errors import InvalidInput, SourceUnavailable
 from core.settings import Settings
 from ingest.cli import cli
 from ingest.report import IngestReport
-from ingest.walk import LeftOut, walk
-from ingest.watch import LONGEST_S, POLL_S, REST_S, Writing, watch
+from ingest.walk import LeftOut, walk, within_reach
+from ingest.watch import LONGEST_S, POLL_S, POLLS_AFTER_TROUBLE, REST_S, Writing, watch
 from tests.ingest.conftest import Run
 
 
@@ -133,6 +133,50 @@ def test_what_is_waited_for_is_told_once(docs: Path) -> None:
     steps = once(lambda: None, lambda: None, folder.mkdir)
     next(watch([folder], lambda: IngestReport("r"), at_rest, steps, tell=told.append))
     assert told == [f"waiting: no such file or folder: {folder}"]
+
+
+def test_the_others_are_followed_while_one_folder_is_away(run: Run, tmp_path: Path) -> None:
+    here, share, told = tmp_path / "here", tmp_path / "share", list[str]()
+    for folder in (here, share):
+        folder.mkdir()
+        (folder / "a.md").write_text(f"# In {folder.name}\n")
+
+    def run_what_is_there() -> IngestReport:
+        return run(*within_reach([here, share])[0], sync=True)
+
+    steps = once(
+        lambda: share.rename(tmp_path / "away"),
+        lambda: (here / "b.md").write_text("# B\n"),
+        lambda: (tmp_path / "away").rename(share),
+    )
+    reports = list(islice(watch([here, share], run_what_is_there, at_rest, steps, tell=told.append), 4))
+    assert [(report.seen, report.added, report.deleted) for report in reports] == [
+        (2, 2, 0),
+        (1, 0, 0),
+        (2, 1, 0),
+        (3, 0, 0),
+    ]
+    assert told == [f"waiting: no such file or folder: {share}"]
+
+
+def test_a_run_that_failed_is_not_tried_again_with_every_poll(docs: Path) -> None:
+    (docs / "a.md").write_text("# A\n")
+    runs, polls, told = list[int](), list[float](), list[str]()
+
+    def run() -> IngestReport:
+        runs.append(len(polls))
+        if not (docs / "b.md").exists():
+            raise SourceUnavailable("the share is empty")
+        return IngestReport("r")
+
+    def wait(seconds: float) -> None:
+        polls.append(seconds)
+        if len(polls) == POLLS_AFTER_TROUBLE + 5:
+            (docs / "b.md").write_text("# B\n")
+
+    next(watch([docs], run, at_rest, wait, tell=told.append))
+    assert runs == [0, POLLS_AFTER_TROUBLE, POLLS_AFTER_TROUBLE + 5]
+    assert told == ["waiting: the share is empty"]
 
 
 @pytest.mark.parametrize("path", ["-", "https:/example.org/news", "s3:/bucket"])
