@@ -1,6 +1,6 @@
 """The pipeline that answers a question.
 
-authorise → input rails (a greeting is told what can be asked) → rewrite → retrieve (permitted rows only) → rerank
+authorise (a greeting is told what can be asked) → input rails → rewrite → retrieve (permitted rows only) → rerank
 → retrieval rails → generate (or quote) → cite and verify each claim → output rails → answered | refused | blocked
 """
 
@@ -71,12 +71,13 @@ def _conclude(
     """Lead one question through the pipeline; `None` where the reader went away."""
     require_task(runtime.settings, trace.question.style)
     trace.question = yield from trace.step("authorise", recall, runtime.database, trace.question)
+    # Before the rails: every word of a greeting is known, and they, who read English, took "Guten Morgen" for abuse.
+    if language := greeting_language(trace.question.text, trace.question.history):
+        return greeted(runtime, trace, language)
     verdicts = yield from trace.step("input_rails", check_input, runtime, trace.question)
     redact(runtime, trace, verdicts)
     if blocking := trace.judged(verdicts):
         return blocked(runtime, trace, blocking)
-    if language := greeting_language(trace.question.text, trace.question.history):
-        return greeted(runtime, trace, language)
 
     query = yield from trace.step("rewrite", rewrite_question, runtime, trace)
     retrieval = yield from trace.step("retrieve", retrieve, runtime, trace, query)

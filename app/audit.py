@@ -2,8 +2,10 @@
 
 A record names documents, versions, spans and hashes, never the documents' words: those lie beside it in
 `content`, whose hashes the record holds, so that a purge of a document clears them and leaves the chain whole. What
-earlier answers may have lent words to (`core.stored_answers.LENT`) is hashed by itself, so that it can go alone.
-Records of earlier versions hold the query itself and one hash of the whole content; `app.chain` checks both.
+earlier answers may have lent words to (`core.stored_answers.LENT`) is hashed by itself, so that it can go alone. What
+was asked lies beside it too, in `question`, so that `app.forget` can clear it.
+Records of earlier versions hold the question and the query themselves and one hash of the whole content; `app.chain`
+checks all of these.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ from core.stored_answers import LENT, documents_of, parsed
 from core.types import Answer, Citation, Claim, Json, Question
 
 GENESIS = "0" * 64
+ERASURE = "erasure"
+"""The kind of a record that says what was forgotten; its id begins with it."""
 _AS_TEXT = (
     AuditRow.seq,
     AuditRow.answer_id,
+    AuditRow.previous,
     AuditRow.sha256,
     cast(AuditRow.record, String).label("record"),
     cast(AuditRow.content, String).label("content"),
+    AuditRow.question,
 )
 """Of a row that may have been changed to hold no JSON."""
 HEAD = Prepared(select(AuditRow.sha256).order_by(AuditRow.seq.desc()).limit(1))
@@ -47,6 +53,7 @@ class Unlinked:
     content: Json
     canonical: str
     """The record's one JSON text, which the chain binds."""
+    question: str | None
 
     @classmethod
     def of(cls, settings: Settings, trace: Trace, answer: Answer) -> Unlinked:
@@ -54,14 +61,15 @@ class Unlinked:
         content = answer.to_json() | _clients_own(trace.question)
         record = make_record(settings, trace, answer) | content_hashes(content)
         record |= {"id": answer.id, "documents": sorted(documents_of(content))}
-        return cls(answer.id, record, content, canonical(record))
+        return cls(answer.id, record, content, canonical(record), trace.question.text)
 
 
 def append_record(session: Session, row: Unlinked, content: Json | None) -> None:
     """Append a row, with what is kept of its content, in the caller's transaction, which holds the writer's place."""
     found = HEAD.rows(session)
     previous = found[0].sha256 if found else GENESIS
-    values = {"answer_id": row.answer_id, "record": row.record, "content": content, "previous": previous}
+    values = {"answer_id": row.answer_id, "record": row.record, "question": row.question, "content": content}
+    values["previous"] = previous
     session.execute(insert(AuditRow), values | {"sha256": bound(previous, row.canonical)})
 
 
@@ -92,7 +100,7 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
         "principal": question.principal.name,
         "groups": sorted(question.principal.groups),
         "operator": question.principal.operator,
-        "question": question.text,
+        "question_sha256": digest(question.text),
         "carry": list(trace.query.carry) if trace.query else [],
         "conversation_id": question.conversation_id,
         "filters": _plain(filters),
@@ -117,31 +125,43 @@ def make_record(settings: Settings, trace: Trace, answer: Answer) -> Json:
 
 
 def find_record(database: Database, answer_id: str) -> AuditRow:
-    """Return the row of an answer; its `content` is `None` once something it cites was purged.
+    """Return the row of an answer; its `content` is `None` once something it cites was purged, or it was forgotten.
 
     Raises:
         NotFound: no answer has this id.
-        Conflict: its row is broken.
+        Conflict: its row is broken, or says something else than when it was written.
     """
     with database.read() as session:
         found = session.execute(select(*_AS_TEXT).where(AuditRow.answer_id == answer_id)).one_or_none()
         if found is None:
             raise NotFound(f"no answer {answer_id}")
-        if not isinstance(parsed(found.record), dict) or not isinstance(parsed(found.content), dict | None):
+        record = parsed(found.record)
+        if not isinstance(record, dict) or not isinstance(parsed(found.content), dict | None):
             raise Conflict(f"record {found.seq} (answer {answer_id}) cannot be read: see attest audit verify")
+        if link(found.previous, record) != found.sha256:
+            raise Conflict(f"record {found.seq} (answer {answer_id}) was changed: see attest audit verify")
         return session.get_one(AuditRow, found.seq)
 
 
-def list_records(database: Database, limit: int) -> list[Json]:
-    """Return the newest records, newest first; of one that cannot be read there is only `error` beside its place."""
+def list_records(database: Database, limit: int, before: int | None = None) -> list[Json]:
+    """Return the newest records, newest first; of one that cannot be read there is only `error` beside its place.
+
+    With `before`, those below that `seq`: the page after one that ended there.
+    """
+    newest = select(*_AS_TEXT).order_by(AuditRow.seq.desc()).limit(limit)
     with database.read() as session:
-        rows = session.execute(select(*_AS_TEXT).order_by(AuditRow.seq.desc()).limit(limit)).all()
-    return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **_readable(row.record)} for row in rows]
+        rows = session.execute(newest if before is None else newest.where(AuditRow.seq < before)).all()
+    return [{"seq": row.seq, "id": row.answer_id, "sha256": row.sha256, **_readable(row)} for row in rows]
 
 
-def _readable(text: str) -> Json:
-    record = parsed(text)
-    return record if isinstance(record, dict) else {"error": "its record cannot be read"}
+def _readable(row: Any) -> Json:
+    record = parsed(row.record)
+    return with_question(record, row.question) if isinstance(record, dict) else {"error": "its record cannot be read"}
+
+
+def with_question(record: Json, question: str | None) -> Json:
+    """Return a record with what was asked, `None` where that was forgotten; earlier versions kept it in the record."""
+    return {"question": question, **record}
 
 
 def content_hashes(content: Json) -> Json:

@@ -1,6 +1,7 @@
 """The chain of audit rows, walked: every row hangs on the one before it, and every content is what was recorded.
 
-A content, or what was lent to it, may be missing where a purge took it, and only there. Rows are read as text, so that
+A content, or what was lent to it, may be missing where a purge or an erasure took it, and only there; a question where
+an erasure did. Rows are read as text, so that
 one that nobody can read is named like any other that was changed.
 """
 
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import String, cast, select
 
-from app.audit import GENESIS, canonical, content_hashes, digest, link
+from app.audit import ERASURE, GENESIS, canonical, content_hashes, digest, link
 from core.db.models import AuditRow, Purge
 from core.db.session import Database
 from core.stored_answers import LENT, parsed
@@ -42,10 +43,10 @@ def verify_chain(database: Database, expect: str | None = None) -> ChainReport:
     A row removed from the end leaves a chain that holds: note the head elsewhere to notice that.
     """
     previous, rows, broken, seen = GENESIS, 0, [], expect in (None, GENESIS)
-    purged = _Purged.of(database)
+    taken = _Purged.of(database), _Erased.of(database)
     for row in _walk(database):
         rows += 1
-        for why in _faults(row, previous, purged):
+        for why in _faults(row, previous, *taken):
             broken.append({"seq": row.seq, "answer_id": row.answer_id, "why": why})
         previous = row.sha256
         seen = seen or row.sha256 == expect
@@ -59,6 +60,7 @@ class _Row(NamedTuple):
     answer_id: str
     record: str
     content: str | None
+    question: str | None
     previous: str
     sha256: str
 
@@ -94,7 +96,33 @@ class _Purged:
         return self.latest is not None and datetime.fromisoformat(record["at"]) <= self.latest
 
 
-def _faults(row: _Row, previous: str, purged: _Purged) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Erased:
+    """What was forgotten, as records of the chain say; one that was changed excuses nothing."""
+
+    upto: dict[str | None, datetime]
+    """By principal, `None` standing for everybody: the moment before which all was forgotten."""
+
+    @classmethod
+    def of(cls, database: Database) -> _Erased:
+        columns = (cast(AuditRow.record, String), AuditRow.previous, AuditRow.sha256)
+        with database.read() as session:
+            rows = session.execute(select(*columns).where(AuditRow.answer_id.startswith(f"{ERASURE}-"))).all()
+        upto: dict[str | None, datetime] = {}
+        for text, previous, sha256 in rows:
+            record = parsed(text)
+            if isinstance(record, dict) and link(previous, record) == sha256 and record.get("kind") == ERASURE:
+                before = datetime.fromisoformat(record["before"])
+                upto[record["of"]] = max(before, upto.get(record["of"], before))
+        return cls(upto)
+
+    def took(self, record: Json) -> bool:
+        """Whether an erasure is why the words of an answer are gone."""
+        at = datetime.fromisoformat(record["at"])
+        return any(at < self.upto[of] for of in (None, record.get("principal")) if of in self.upto)
+
+
+def _faults(row: _Row, previous: str, purged: _Purged, erased: _Erased) -> Iterator[str]:
     """Yield what is wrong with a row."""
     if row.previous != previous:
         yield "the row before it was changed or removed"
@@ -104,10 +132,17 @@ def _faults(row: _Row, previous: str, purged: _Purged) -> Iterator[str]:
     elif link(row.previous, record) != row.sha256:
         yield "its record was changed"
     else:  # it says what it said when it was written
-        yield from _content_faults(row, record, purged)
+        forgotten = row.content is None and row.question is None and erased.took(record)
+        if not forgotten and record.get("question_sha256") != _digest_of(row.question):
+            yield "its question was changed or removed"
+        yield from _content_faults(row, record, purged, forgotten=forgotten)
 
 
-def _content_faults(row: _Row, record: Json, purged: _Purged) -> Iterator[str]:
+def _digest_of(question: str | None) -> str | None:
+    return None if question is None else digest(question)
+
+
+def _content_faults(row: _Row, record: Json, purged: _Purged, *, forgotten: bool) -> Iterator[str]:
     content = parsed(row.content)
     bound = record if "id" in record else content
     if isinstance(bound, dict) and bound.get("id", row.answer_id) != row.answer_id:
@@ -116,7 +151,7 @@ def _content_faults(row: _Row, record: Json, purged: _Purged) -> Iterator[str]:
     if record.get("conversation_id") is not None and taken and (content is None or "documents" in record):
         purged.conversations.add(record["conversation_id"])
     if content is None:
-        if not taken:
+        if not (taken or forgotten or record.get("kind") == ERASURE):
             yield "its answer was removed"
     elif not isinstance(content, dict) or not _holds(content, record, purged):
         yield "its answer was changed"
@@ -138,7 +173,7 @@ def _holds(content: Json, record: Json, purged: _Purged) -> bool:
 def _walk(database: Database) -> Iterator[_Row]:
     last = 0
     record, content = cast(AuditRow.record, String), cast(AuditRow.content, String)
-    columns = (AuditRow.seq, AuditRow.answer_id, record, content, AuditRow.previous, AuditRow.sha256)
+    columns = (AuditRow.seq, AuditRow.answer_id, record, content, AuditRow.question, AuditRow.previous, AuditRow.sha256)
     while True:
         with database.read() as session:
             found = session.execute(select(*columns).where(AuditRow.seq > last).order_by(AuditRow.seq).limit(PAGE))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from core.db.models import AuditRow, Feedback
+from app.audit import find_record
+from core.clock import now
+from core.db.models import Feedback
 from core.db.session import Database
 from core.errors import NotFound
 from core.types import Json, Principal
@@ -15,17 +17,18 @@ def give_feedback(database: Database, principal: Principal, answer_id: str, rati
 
     Raises:
         NotFound: there is no such answer, or it was given to somebody else.
+        Conflict: its record is broken, so that nobody can tell whose it is.
     """
+    row = find_record(database, answer_id)
+    if row.record["principal"] != principal.name and not principal.operator:
+        raise NotFound(f"no answer {answer_id}")
     with database.write() as session:
-        row = session.scalar(select(AuditRow).where(AuditRow.answer_id == answer_id))
-        if row is None or (row.record["principal"] != principal.name and not principal.operator):
-            raise NotFound(f"no answer {answer_id}")
         mine = select(Feedback).where(Feedback.answer_id == answer_id, Feedback.principal == principal.name)
         opinion = session.scalar(mine)
         if opinion is None:
             opinion = Feedback(answer_id=answer_id, principal=principal.name, rating=rating)
             session.add(opinion)
-        opinion.rating, opinion.comment = rating, comment
+        opinion.rating, opinion.comment, opinion.created_at = rating, comment, now()
         session.flush()
         return {"answer_id": answer_id, "rating": rating, "comment": comment}
 
@@ -33,7 +36,7 @@ def give_feedback(database: Database, principal: Principal, answer_id: str, rati
 def list_feedback(database: Database, limit: int) -> list[Json]:
     """Return the newest opinions, newest first."""
     with database.read() as session:
-        rows = session.scalars(select(Feedback).order_by(Feedback.id.desc()).limit(limit))
+        rows = session.scalars(select(Feedback).order_by(Feedback.created_at.desc(), Feedback.id.desc()).limit(limit))
         return [
             {
                 "answer_id": row.answer_id,

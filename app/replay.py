@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import select
 
 from app.ask import ask
-from app.audit import digest, find_record, prompt_hashes
+from app.audit import digest, find_record, prompt_hashes, with_question
 from app.conversations import REMEMBERED_TURNS, messages_of
 from app.runtime import Runtime
 from app.steps import judges_in_force
 from core.db.models import AuditRow, Turn
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from core.types import Answer, Filters, Json, Message, Principal, Question, Style
 from generation.greetings import without_greetings
 
@@ -50,19 +50,24 @@ def replay(runtime: Runtime, answer_id: str) -> Replay:
 
     Raises:
         NotFound: no answer has this id.
-        InvalidInput: it is the record of a summary, which has no question to ask again.
+        InvalidInput: it is the record of a summary or an erasure, which has no question to ask again.
+        Conflict: its record is broken, or what was asked was forgotten.
     """
     row = find_record(runtime.database, answer_id)
-    if row.record.get("kind", "answer") != "answer":
-        raise InvalidInput("this is the record of a summary; only answers to questions are replayed")
+    if (kind := row.record.get("kind", "answer")) != "answer":
+        raise InvalidInput(f"this is the record of {_a(kind)}; only answers to questions are replayed")
     answer = ask(runtime, _question(runtime, row), recorded=False)
-    return Replay(
-        answer_id, row.content, answer, tuple(_differences(runtime, row.record, answer)), row.record["index_seq"]
-    )
+    return Replay(answer_id, row.content, answer, tuple(_differences(runtime, row, answer)), row.record["index_seq"])
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _question(runtime: Runtime, row: AuditRow) -> Question:
-    record = row.record
+    record = with_question(row.record, row.question)
+    if record["question"] is None:
+        raise Conflict(f"what was asked in answer {row.answer_id} was forgotten, so it cannot be asked again")
     filters = dict(record["filters"])
     for name in ("updated_after", "updated_before", "as_of"):
         if name in filters:
@@ -104,9 +109,18 @@ def _history(runtime: Runtime, row: AuditRow) -> tuple[Message, ...]:
         return without_greetings(messages_of(session, principal, earlier[::-1]))
 
 
-def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
+def _conversation(runtime: Runtime, row: AuditRow) -> str | None:
+    """Return the conversation of an answer, `None` once its asker deleted it: the question is then read alone."""
+    with runtime.database.read() as session:
+        turn = session.get(Turn, row.answer_id)
+        return None if turn is None else turn.conversation_id
+
+
+def _differences(runtime: Runtime, row: AuditRow, answer: Answer) -> list[Json]:
     """Return each thing that is not as it was, with both values."""
+    record = row.record
     now: dict[str, Any] = {
+        "conversation": _conversation(runtime, row),
         "outcome": answer.outcome,
         "reason": answer.reason,
         "query_sha256": digest(answer.query),
@@ -123,6 +137,7 @@ def _differences(runtime: Runtime, record: Json, answer: Answer) -> list[Json]:
         "query_sha256": record.get("query_sha256") or digest(record["query"]),  # earlier versions kept the query
         "citations": [_place(c["document_id"], c["version"], c["start"], c["end"]) for c in record["citations"]],
         "verdicts": [claim["verdict"] for claim in record["claims"]],
+        "conversation": record.get("conversation_id"),
         "rails": sorted({(v["rail"], v["stage"], v["action"]) for v in record["rails"]}),
     }
     if judged := record.get("judges"):  # records of earlier versions do not say

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from anyio import to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app import problems
-from app.api import health, routers
+from app.api import chat, health, reference, routers
 from app.api.description import PROBLEMS, Described
+from app.api.known import only_known
 from app.auth import KeysFirst
 from app.limits import Guard, RateLimiter
 from app.metrics import Measured, Metrics
@@ -27,6 +28,8 @@ THREADS = RUNNING + 16
 """Requests that are worked on at once; the framework's 40 would hold back whole answers that the model could draft."""
 DRAIN_S = 10.0
 """How long shutdown waits for answers and uploads in the making."""
+FOREIGN = (chat.router, health.router, reference.router)
+"""Whose clients are not ours: they send along what they like, such as `api-version`."""
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
@@ -49,7 +52,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> FastAPI:
     app.state.uploads = Uploads(app.state.runtime, app.state.metrics)
     problems.install(app)
     for router in routers():
-        app.include_router(router, responses={} if router is health.router else PROBLEMS)
+        known = [] if router in FOREIGN else [Depends(only_known)]
+        app.include_router(router, responses={} if router is health.router else PROBLEMS, dependencies=known)
     app.add_middleware(KeysFirst)
     app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(Guard, upload_bytes=settings.server.max_upload_mb * 1024 * 1024)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.ask import never
 from app.citations import Locator
 from app.events import Event
 from app.extract import spread
@@ -15,6 +16,7 @@ from app.refusals import blocked, refused
 from app.runtime import Runtime
 from app.summary_evidence import Subject, subject_evidence
 from app.trace import Conclusion, Trace
+from core.errors import Stopping
 from core.types import Answer, Draft, Evidence, GeneratorChoice, Question, Retrieval
 
 if TYPE_CHECKING:
@@ -28,15 +30,23 @@ LONGEST = 400
 ENDS = (".", "!", "?", "…", "。", "！", "？")
 
 
-def summarize(runtime: Runtime, subject: Subject, *, generator: GeneratorChoice = "auto", sentences: int = 8) -> Answer:
+def summarize(
+    runtime: Runtime,
+    subject: Subject,
+    *,
+    generator: GeneratorChoice = "auto",
+    sentences: int = 8,
+    stopped: Callable[[], bool] = never,
+) -> Answer:
     """Summarise a document or a collection in at most `sentences` sentences.
 
     Raises:
         NotFound: the principal may read nothing of the subject.
+        Stopping: `stopped` came true before the model was done.
     """
     question = Question(f"Summary of {subject.name}", subject.principal, filters=subject.filters, generator=generator)
     trace = Trace(question, kind="summary")
-    steps = _conclude(runtime, trace, subject, sentences)
+    steps = _conclude(runtime, trace, subject, sentences, stopped)
     while True:
         try:
             next(steps)
@@ -44,7 +54,9 @@ def summarize(runtime: Runtime, subject: Subject, *, generator: GeneratorChoice 
             return record(runtime, trace, stop.value)
 
 
-def _conclude(runtime: Runtime, trace: Trace, subject: Subject, sentences: int) -> Generator[Event, None, Conclusion]:
+def _conclude(
+    runtime: Runtime, trace: Trace, subject: Subject, sentences: int, stopped: Callable[[], bool]
+) -> Generator[Event, None, Conclusion]:
     """Read, write and check one summary."""
     trace.index_seq = runtime.retriever.seq
     evidence = yield from trace.step("retrieve", subject_evidence, runtime, subject)
@@ -52,7 +64,7 @@ def _conclude(runtime: Runtime, trace: Trace, subject: Subject, sentences: int) 
     if not evidence:
         return refused(runtime, trace, "no_evidence")
     drafter = runtime.generator(trace.question.generator)
-    draft, verified = yield from trace.step("generate", _write, runtime, drafter, evidence, sentences)
+    draft, verified = yield from trace.step("generate", _write, runtime, drafter, evidence, sentences, stopped)
     if verified.reason is not None:
         return refused(runtime, trace, verified.reason)
     gate = Gate(runtime.rails, evidence, trace.question.filters.collection)
@@ -73,10 +85,12 @@ def _check(runtime: Runtime, trace: Trace, evidence: tuple[Evidence, ...]) -> tu
     return trace.evidence
 
 
-def _write(runtime: Runtime, drafter: Drafter, evidence: Sequence[Evidence], sentences: int) -> tuple[Draft, Verified]:
+def _write(
+    runtime: Runtime, drafter: Drafter, evidence: Sequence[Evidence], sentences: int, stopped: Callable[[], bool]
+) -> tuple[Draft, Verified]:
     """Write with the model where there is one; with the documents' own sentences where its words do not hold."""
     if drafter.name != "quote":
-        draft, verified = _map_reduce(runtime, drafter, evidence, sentences)
+        draft, verified = _map_reduce(runtime, drafter, evidence, sentences, stopped)
         if verified.reason is None:
             return draft, verified
     draft = Draft(_quoted(runtime, evidence, sentences), "quote", runtime.generator("quote").model)
@@ -84,7 +98,7 @@ def _write(runtime: Runtime, drafter: Drafter, evidence: Sequence[Evidence], sen
 
 
 def _map_reduce(
-    runtime: Runtime, drafter: Drafter, evidence: Sequence[Evidence], sentences: int
+    runtime: Runtime, drafter: Drafter, evidence: Sequence[Evidence], sentences: int, stopped: Callable[[], bool]
 ) -> tuple[Draft, Verified]:
     """Summarise each window of passages, then the passages that those summaries rest on."""
     from generation.generators import write_draft
@@ -93,7 +107,11 @@ def _map_reduce(
     asked = render("summary", sentences=str(sentences))
     windows = _windows(runtime, evidence)
     while True:
-        drafts = [write_draft(drafter, asked, window) for window in windows]
+        drafts = []
+        for window in windows:
+            drafts.append(write_draft(drafter, asked, window, stopped=stopped))
+            if stopped():
+                raise Stopping
         whole = replace(drafts[0], text="\n".join(draft.text for draft in drafts))
         verified = runtime.verifier.verify("", whole, evidence)
         cited = {citation.chunk_id for citation in verified.citations}
@@ -121,7 +139,7 @@ def _windows(runtime: Runtime, evidence: Sequence[Evidence]) -> list[list[Eviden
 
 
 def _quoted(runtime: Runtime, evidence: Sequence[Evidence], sentences: int) -> str:
-    """Return the sentences that say most of what the passages say, each with its marker."""
+    """Return the sentences that say most of what the passages say, each with its marker, after what it leans on."""
     from generation.passages import passage_text, passages_of
 
     said: dict[str, Passage] = {}
@@ -129,8 +147,32 @@ def _quoted(runtime: Runtime, evidence: Sequence[Evidence], sentences: int) -> s
         said.setdefault(passage_text(passage), passage)
     texts = list(said)
     opens = [said[text].evidence.hit.chunk.ordinal == 0 and said[text].unit.start == 0 for text in texts]
-    chosen = spread(runtime.encoder.encode(texts, "document"), opens, sentences)
-    return "\n".join(f"{texts[row]} [{said[texts[row]].evidence.marker}]" for row in chosen)
+    vectors = runtime.encoder.encode(texts, "document")
+    lines: dict[str, None] = {}
+    for count in range(sentences, 0, -1):  # fewer where those they lean on take the room
+        chosen = [said[texts[row]] for row in spread(vectors, opens, count)]
+        lines = dict.fromkeys(line for passage in chosen for line in _lines(passage))
+        if len(lines) <= sentences:
+            break
+    return "\n".join(lines)
+
+
+def _lines(passage: Passage) -> list[str]:
+    """Return a piece as a line with its marker, below that of the sentence it leans on."""
+    from generation.passages import flat, passage_text
+
+    leading = leans_on(passage)
+    texts = [leading, flat(passage.text)] if leading else [passage_text(passage)]
+    return [f"{text} [{passage.evidence.marker}]" for text in texts]
+
+
+def leans_on(passage: Passage) -> str:
+    """Return the sentence that a piece ("It may be split.") takes its subject from; empty where it has its own."""
+    from generation.passages import explained, flat
+
+    if passage.antecedent:
+        return explained(passage).removesuffix(flat(passage.text)).strip()
+    return flat(passage.lead) if passage.unit.kind == "sentence" and not passage.brief else ""
 
 
 def quotable(passages: Sequence[Passage], sentences: int) -> list[Passage]:
@@ -141,6 +183,9 @@ def quotable(passages: Sequence[Passage], sentences: int) -> list[Passage]:
     from generation.passages import passage_text
 
     short = [p for p in passages if len(passage_text(p)) <= LONGEST and not passage_text(p).endswith(":")]
+    # A single sentence has no room for the one it leans on, and no summary for one that is a paragraph.
+    longest = LONGEST if sentences > 1 else 0
+    short = [p for p in short if len(leans_on(p)) <= longest] or short
     whole = [p for p in short if p.unit.kind == "sentence" and p.text.rstrip("\"'”’)").endswith(ENDS)]
     if len(whole) >= sentences:
         return whole

@@ -59,7 +59,7 @@ def _liked_row(session: Session, audit: AuditRow, collection: str | None) -> dic
     return {
         "id": f"liked-{audit.answer_id}",
         "document": main.shown_as.source,
-        "question": answer.get("query") or record["question"],
+        "question": answer.get("query") or answer["question"],
         "passages": [{"title": found[key].shown_as.title, "text": found[key].chunk.text} for key in shown],
         "target": _placed(answer["text"], places) if answered else NOT_FOUND,
         "answers": [_MARKER.sub("", answer["text"]).strip()] if answered else [],

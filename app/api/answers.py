@@ -119,9 +119,18 @@ def whole_answer(request: Request, runtime: Runtime, question: Question) -> Answ
         Unauthenticated: its key was revoked meanwhile.
         NotFound: a document behind the answer may no longer be read by whoever asked.
     """
+    return whole(request, lambda stopped: ask(runtime, question, stopped=stopped))
+
+
+def whole(request: Request, make: Callable[[Callable[[], bool]], Answer]) -> Answer:
+    """Return an answer that is told in one piece, if it is made before `stopped` comes true and may still be told.
+
+    Raises:
+        As `whole_answer`.
+    """
     ending, hung_up = request.app.state.streams.ending, _hanging_up(request)
     try:
-        answer = ask(runtime, question, stopped=lambda: ending() or hung_up())
+        answer = make(lambda: ending() or hung_up())
     except Stopping:
         if ending():
             raise

@@ -66,8 +66,10 @@ def _model(name: str) -> Json:
 
 def _question(body: ChatBody, principal: Principal) -> Question:
     """Return the last user message as a question, the messages before it as its conversation."""
-    if body.messages[-1].role != "user" or not body.messages[-1].text.strip():
+    if body.messages[-1].role != "user":
         raise InvalidInput("the last message must be the user's question")
+    if not body.messages[-1].text.strip():
+        raise InvalidInput("the last message holds no text: its content must be the question")
     said = [
         Message(m.role, m.text if m.role == "user" else without_footnotes(m.text))
         for m in body.messages

@@ -283,7 +283,7 @@ class AuditRow(Base):
     """An append-only, hash-chained record of one answer; `sha256` covers `previous` and `record`.
 
     Text taken from documents belongs in `content`, which no hash covers (`record` holds its sha256), so that a
-    purge can clear it and the chain still verifies.
+    purge can clear it and the chain still verifies; what was asked belongs in `question`, for the same reason.
     """
 
     __tablename__ = "audit"
@@ -292,6 +292,8 @@ class AuditRow(Base):
     answer_id: Mapped[str] = mapped_column(String(40), unique=True)
     record: Mapped[dict[str, Any]]
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    question: Mapped[str | None] = mapped_column(Text)
+    """`None` once forgotten, and in a record of an earlier version, which holds the question itself."""
     previous: Mapped[str] = mapped_column(String(64))
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)

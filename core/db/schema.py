@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from core.errors import Conflict
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/versions`, named here so that opening a store does not import Alembic."""
 WRITER_LOCK = 0x617474657374  # "attest": the PostgreSQL advisory lock that puts change log rows in commit order
 

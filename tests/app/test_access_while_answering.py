@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 
-from app.api import answers
+from app.api import answers, record
 from app.events import CitationReleased, ClaimReleased, Concluded, Event, StageDone
 from app.keys import NewKey, create_key, revoke_key
 from app.runtime import Runtime
@@ -79,6 +79,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, document: str, taking: Callable[[
 
     monkeypatch.setattr(answers, "ask_events", events)
     monkeypatch.setattr(answers, "ask", whole)
+    monkeypatch.setattr(record, "summarize", whole)
 
 
 STATUS = {"the key": 401, "the document": 404}
@@ -107,9 +108,15 @@ def test_a_stream_of_chunks_ends_with_an_error(client: TestClient, taken: str) -
     assert WORDS not in told
 
 
-@pytest.mark.parametrize("path", ["/v1/ask", "/v1/chat/completions"])
+WHOLE: dict[str, dict[str, object]] = {
+    "/v1/ask": {"question": "May I?"},
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "May I?"}]},
+    "/v1/summarize": {"collection": "default"},
+}
+
+
+@pytest.mark.parametrize("path", WHOLE)
 def test_a_whole_answer_is_not_told(client: TestClient, taken: str, path: str) -> None:
-    asked = {"question": "May I?"} if path == "/v1/ask" else {"messages": [{"role": "user", "content": "May I?"}]}
-    response = client.post(path, json=asked)
+    response = client.post(path, json=WHOLE[path])
     assert response.status_code == STATUS.get(taken, 200)
     assert (WORDS in response.text) == (taken == "nothing")

@@ -96,6 +96,7 @@ def test_a_wrong_key_is_refused(keyed_api: Api) -> None:
         ({"tool_choice": "required"}, "tools are never called"),
         ({"messages": [*ASKED, {"role": "tool", "tool_call_id": "1", "content": "240"}]}, "the last message"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "image_url"),
+        ({"messages": [{"role": "user", "content": ""}]}, "the last message holds no text"),
         ({"messages": []}, "messages: must have at least 1 item$"),
     ],
 )

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from typer.main import get_command
 
 from app.ask import ask
-from app.audit import find_record
+from app.audit import find_record, link
 from app.audit_cli import cli
 from app.chain import verify_chain
 from app.conversations import show_conversation
@@ -39,12 +39,13 @@ def test_every_answer_is_recorded_with_its_grounds(runtime: Runtime, own_knowled
     row = find_record(runtime.database, answer.id)
     record = row.record
     assert record["principal"] == "user:ana"
-    assert record["question"] == LEAVE
+    assert row.question == LEAVE
     assert record["index_seq"] == answer.index_seq > 0
     assert set(record["prompts"]) >= {"system", "question"}
     assert {citation["document_id"] for citation in record["citations"]} == {own_knowledge_base.ids["leave.md"]}
     assert {citation.chunk_id for citation in answer.citations} <= set(record["evidence"])
-    assert "240 hours" not in json.dumps(record | {"question": ""}), "a record holds no words of a document"
+    assert "240 hours" not in json.dumps(record), "a record holds no words of a document"
+    assert LEAVE not in json.dumps(record), "what was asked lies beside it"
     assert row.content is not None
     assert row.content["text"] == answer.text
 
@@ -56,7 +57,9 @@ TAMPERINGS = {
     "no JSON": "UPDATE audit SET record = 'not json' WHERE seq = 2",
     "no JSON in the answer": "UPDATE audit SET content = 'not json' WHERE seq = 2",
     "outcome": "UPDATE audit SET record = json_set(record, '$.outcome', 'x') WHERE seq = 2",
-    "question": "UPDATE audit SET record = json_set(record, '$.question', 'x') WHERE seq = 1",
+    "question": "UPDATE audit SET question = 'x' WHERE seq = 1",
+    "question removed": "UPDATE audit SET question = NULL WHERE seq = 1",
+    "all words removed": "UPDATE audit SET question = NULL, content = NULL WHERE seq = 1",
     "answer": "UPDATE audit SET content = json_set(content, '$.text', 'x') WHERE seq = 2",
     "hash": f"UPDATE audit SET sha256 = '{'1' * 64}' WHERE seq = 2",
     "previous": f"UPDATE audit SET previous = '{'0' * 64}' WHERE seq = 3",
@@ -226,7 +229,9 @@ def test_a_replay_names_a_reader_that_is_switched_off_since(runtime: Runtime) ->
 def test_a_record_of_before_readers_were_noted_replays(runtime: Runtime) -> None:
     [answer_id] = asked(runtime, LEAVE)
     with runtime.database.write() as session:
-        session.execute(text("UPDATE audit SET record = json_remove(record, '$.judges')"))
+        row = session.query(AuditRow).one()
+        row.record = {name: value for name, value in row.record.items() if name != "judges"}
+        row.sha256 = link(row.previous, row.record)
     assert replay(runtime, answer_id).to_json()["same"]
 
 
@@ -249,5 +254,14 @@ def test_a_broken_row_is_named_and_hides_no_other(
     assert [line.split()[0] for line in lines] == [last, broken, first]
     assert lines[1] == f"{broken}  record 2: its record cannot be read"
     with pytest.raises(Conflict, match=f"record 2 .answer {broken}. cannot be read"):
-        find_record(runtime.database, broken)
-    assert find_record(runtime.database, last).seq == 3
+        give_feedback(runtime.database, OPERATOR, broken, 1, "")
+    give_feedback(runtime.database, OPERATOR, last, -1, "")
+    assert [gap.questions for gap in find_gaps(runtime)] == [("Who decides about laptops?",)]
+
+
+def test_a_record_that_was_changed_is_not_replayed_as_if_it_were_true(runtime: Runtime) -> None:
+    [answer_id] = asked(runtime, LEAVE)
+    with runtime.database.write() as session:
+        session.execute(text("UPDATE audit SET record = json_set(record, '$.operator', json('false'))"))
+    with pytest.raises(Conflict, match="was changed: see attest audit verify"):
+        replay(runtime, answer_id)

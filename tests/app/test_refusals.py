@@ -73,6 +73,17 @@ def test_a_greeting_is_told_what_can_be_asked_and_is_no_gap(runtime: Runtime) ->
     assert "documents" in ask(runtime, Question("hello", Principal("user:nobody", frozenset()))).text
 
 
+def test_a_greeting_is_not_taken_for_abuse(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rails read English: "Guten Morgen" was stopped as abuse."""
+
+    def block(*_: object) -> list[Verdict]:
+        return [Verdict("toxicity", "input", "block", 1.0, 0.5)]
+
+    monkeypatch.setattr("app.ask.check_input", block)
+    assert ask(runtime, Question("Guten Morgen", OPERATOR)).reason == "greeting"
+    assert ask(runtime, Question("Guten Morgen, wer genehmigt Reisen?", OPERATOR)).outcome == "blocked"
+
+
 def test_a_greeting_names_only_what_its_asker_may_read(runtime: Runtime) -> None:
     stranger = Principal("user:nobody", frozenset())
     with runtime.database.read() as session:
