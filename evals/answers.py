@@ -53,7 +53,8 @@ def measure_answers(material: Material, questions: Path, options: AnswerOptions)
         judged = list(_judge_all(runtime, store, judge, cases, options))
         settings = runtime.settings.generation.generator
     result = summarise(judged) | {"generator": options.generator if options.generator != "auto" else settings}
-    return result | {"unplaced_evidence": judge.unplaced}
+    judge.warn()
+    return result | {"unplaced_evidence": judge.unplaced, "changed_evidence": judge.changed}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from app.runtime import Runtime, open_runtime
-from core.errors import InvalidInput, MissingExtra
+from core.errors import InvalidInput, InvalidSetting, MissingExtra
 from core.settings import Settings
 from core.types import OPERATOR, Filters, Question
 from evals.answers import Material, open_store
 from evals.cases import Case, limited, read_cases
+from evals.judging import Judge
 from evals.progress import tracked
-from generation.calibration import Calibration, fit
+from evals.store import Store, stored
+from generation.calibration import FOLDS, WITHOUT_ANSWER, Calibration, Point, fit, load_calibration
 from generation.evidence import select_evidence
 from generation.rewrite import rewrite
+
+logger = logging.getLogger(__name__)
+TRUSTED = 200
+"""Questions from which a calibration is to be trusted (docs/adr/0033)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +45,37 @@ def calibrate(
     With it come the scored questions it was made of.
 
     Raises:
-        InvalidInput: a row does not say whether it is answerable, or there are too few of either kind.
+        InvalidInput: a row does not say whether it is answerable, there are too few of either kind, or nothing is
+            found for them.
     """
     cases = limited(read_cases(questions), limit)
     unsaid = [case.id for case in cases if case.answerable is None]
     if unsaid:
         raise InvalidInput(f"{len(unsaid)} rows do not say `answerable`, the first is {unsaid[0]}")
-    with _runtime(questions, settings, material) as runtime:
+    _require_both_kinds([bool(case.answerable) for case in cases], f"{questions} holds")
+    with _runtime(questions, settings, material) as (runtime, store):
+        judge = Judge(store)
+        for case in cases:
+            judge.places(case)
+        judge.warn()
         rows = [score(runtime, case) for case in tracked(cases, "score")]
     found = [row for row in rows if row is not None]
+    if len(found) < len(rows):
+        logger.warning("for %s of %s questions nothing was found; they are left out", len(rows) - len(found), len(rows))
+    searched = "your store" if material is None else "the documents given"
+    _require_both_kinds([row.answerable for row in found], f"{searched}, of {len(rows)} questions, has passages for")
     scores, labels = [row.scores for row in found], [row.answerable for row in found]
     return fit(scores, labels, questions.name, groups=[row.group for row in found]), found
+
+
+def _require_both_kinds(labels: Sequence[bool], there: str) -> None:
+    """Refuse what cannot be fitted before the scoring, which takes a second a question, and name what is missing."""
+    having = sum(labels)
+    if min(having, len(labels) - having) < FOLDS:
+        raise InvalidInput(
+            f"calibration needs at least {FOLDS} questions with and {FOLDS} without an answer; {there} {having} with "
+            f"and {len(labels) - having} without"
+        )
 
 
 def score(runtime: Runtime, case: Case) -> Scored | None:
@@ -66,7 +93,8 @@ def score(runtime: Runtime, case: Case) -> Scored | None:
 def summary(calibration: Calibration, accepted: float) -> dict[str, Any]:
     """Return the curve and what the accepted number of wrong answers makes of it."""
     threshold = calibration.threshold(accepted)
-    chosen = next((point for point in calibration.curve if point.threshold >= threshold), calibration.curve[-1])
+    refusing = Point(threshold, coverage=0.0, accuracy=1.0, wrong_per_hundred=0.0, false_refusals=1.0)
+    chosen = next((point for point in calibration.curve if point.threshold >= threshold), refusing)
     return {
         "questions": calibration.questions,
         "accepted_wrong_per_hundred": accepted,
@@ -77,6 +105,25 @@ def summary(calibration: Calibration, accepted: float) -> dict[str, Any]:
         "false_refusals": chosen.false_refusals,
         "weights": dict(zip(calibration.names, calibration.weights, strict=True)),
         "curve": calibration.to_json()["curve"],
+    }
+
+
+def in_force(scored: Sequence[Scored], home: Path, accepted: float) -> dict[str, float] | None:
+    """Return what the calibration in force decides on the same questions, `None` where none reads their scores."""
+    names = set(scored[0].scores)
+    try:
+        before = load_calibration(home, second="second" in names)
+    except InvalidSetting:  # damaged or of an earlier version: what a new one is fitted for
+        return None
+    if before is None or not names.issuperset(before.names):
+        return None
+    threshold = before.threshold(accepted)
+    answered = [(before.probability(row.scores) >= threshold, row.answerable) for row in scored]
+    having = [said for said, answerable in answered if answerable]
+    lacking = [said for said, answerable in answered if not answerable]
+    return {
+        "wrong_per_hundred": 100 * WITHOUT_ANSWER * sum(lacking) / len(lacking),
+        "false_refusals": 1 - sum(having) / len(having),
     }
 
 
@@ -114,11 +161,11 @@ def _column(points: Sequence[Any], name: str) -> list[float]:
 
 
 @contextmanager
-def _runtime(questions: Path, settings: Settings, material: Material | None) -> Iterator[Runtime]:
+def _runtime(questions: Path, settings: Settings, material: Material | None) -> Iterator[tuple[Runtime, Store]]:
     if material is not None:
-        with open_store(material, questions, calibrated=False) as (runtime, _):  # it is being fitted anew
-            yield runtime
+        with open_store(material, questions, calibrated=False) as opened:  # it is being fitted anew
+            yield opened
         return
     with open_runtime(settings, follow=False) as runtime:
         runtime.retriever.sync()
-        yield runtime
+        yield runtime, stored(runtime.database)

@@ -27,8 +27,8 @@ def calibrate(
     """Refit the threshold of refusing; write calibration.json, calibration-curve.json and .png."""
     from core.settings import load_settings
     from evals.answers import Material
+    from evals.calibrate import TRUSTED, in_force, plot, summary
     from evals.calibrate import calibrate as fit_questions
-    from evals.calibrate import plot, summary
     from evals.progress import require_folder
     from generation.calibration import FILE as NAME
     from generation.calibration import save_calibration
@@ -40,7 +40,8 @@ def calibrate(
     if rows is not None:
         rows.write_text("".join(json.dumps(asdict(row)) + "\n" for row in scored), encoding="utf-8")
     accepted = settings.answers.accepted_wrong_per_hundred
-    found = summary(fitted, accepted)
+    before = in_force(scored, settings.home, accepted)
+    found = summary(fitted, accepted) | {"in_force_before": before}
     folder = out or settings.home
     save_calibration(fitted, folder / NAME)
     (folder / "calibration-curve.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -53,3 +54,15 @@ def calibrate(
         f"{100 * found['coverage']:.0f} % are answered and {100 * found['accuracy']:.0f} % of the answers have one; "
         f"{100 * found['false_refusals']:.0f} % of what the documents hold is refused. Written to {folder}."
     )
+    if before is not None:
+        typer.echo(
+            f"On the same questions the one in force until now refuses {100 * before['false_refusals']:.0f} % of "
+            f"what the documents hold, and gives {before['wrong_per_hundred']:.1f} wrong answers in a hundred; "
+            f"this one {found['wrong_per_hundred']:.1f}."
+        )
+    if found["threshold"] > 1:
+        typer.echo("No threshold keeps to that, so every question is refused: see that the questions are marked right.")
+    if found["questions"] < TRUSTED:
+        typer.echo(f"So few questions may mislead: {TRUSTED} are enough to trust.")
+    if out is None:
+        typer.echo(f"Deleting {folder / NAME} brings back what Attest ships with.")

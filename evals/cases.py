@@ -13,6 +13,14 @@ from core.errors import InvalidInput
 from core.types import Message
 
 T = TypeVar("T")
+ANSWERABILITY: Mapping[str, bool | None] = {
+    "ANSWERABLE": True,
+    "PARTIAL": True,
+    "UNANSWERABLE": False,
+    "UNDERSPECIFIED": False,
+    "CONVERSATIONAL": None,
+}
+"""Labels of conversations, and whether the documents answer what they stand at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"{where} is not JSON: {error.msg}") from error
+        raise InvalidInput(f"{where} is not JSON: {error.msg}; write one JSON object a line (JSON Lines)") from error
     if not isinstance(row, dict):
         raise InvalidInput(f"{where} is not a JSON object")
     return row
@@ -174,30 +182,46 @@ def _case(row: Mapping[str, Any], number: int, where: str) -> Case:
 def _read_case(row: Mapping[str, Any], number: int) -> Case:
     messages = [m for m in row.get("messages") or [] if m.get("role") in {"user", "assistant"}]
     asked = row.get("question") or (messages[-1]["content"] if messages else None)
-    if not asked:
+    if asked is not None and not isinstance(asked, str):
+        raise InvalidInput("has a question that is no text")
+    if not (asked and asked.strip()):
         raise InvalidInput("has no question")
     if messages and messages[-1]["role"] == "user":
         messages.pop()
-    answers = tuple(str(answer) for answer in _listed(row.get("answers", row.get("answer"))))
+    given = row.get("answers", row.get("answer"))
+    answers = tuple(map(_answer, listed(given)))
+    evidence = _evidence(row)
     return Case(
         id=str(row.get("id", row.get("_id", number))),
-        question=str(asked),
+        question=asked,
         answers=answers,
-        answerable=_answerable(row, answers),
-        evidence=_evidence(row),
+        answerable=_answerable(row, (bool(evidence) or None) if given is None else bool(answers)),
+        evidence=evidence,
         history=tuple(Message(message["role"], str(message["content"])) for message in messages),
         fields=row,
     )
 
 
-def _answerable(row: Mapping[str, Any], answers: Sequence[str]) -> bool | None:
-    """Read whether the documents answer the question; `None` where the question is small talk."""
-    if isinstance(row.get("answerable"), bool):
-        return bool(row["answerable"])
+def _answer(value: Any) -> str:
+    """Read a gold answer; what is neither text nor number would be found in no answer."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidInput(f"has an answer that is no text: {value!r}")
+    return str(value)
+
+
+def _answerable(row: Mapping[str, Any], otherwise: bool | None) -> bool | None:
+    """Read whether the documents answer the question; `None` where that is not known, or it is small talk."""
+    flag = row.get("answerable")
+    if flag is not None:
+        if flag not in (True, False):  # a text such as "false" would count as true
+            raise InvalidInput(f"has answerable {flag!r}; it must be true or false, without quotes")
+        return bool(flag)
     label = str(row.get("answerability") or "").upper()
-    if label:
-        return {"ANSWERABLE": True, "PARTIAL": True, "CONVERSATIONAL": None}.get(label, False)
-    return bool(answers)
+    if not label:
+        return otherwise
+    if label not in ANSWERABILITY:
+        raise InvalidInput(f"has answerability {label!r}; it must be one of {', '.join(ANSWERABILITY)}")
+    return ANSWERABILITY[label]
 
 
 def _evidence(row: Mapping[str, Any]) -> tuple[EvidenceRef, ...]:
@@ -206,15 +230,14 @@ def _evidence(row: Mapping[str, Any]) -> tuple[EvidenceRef, ...]:
         EvidenceRef(
             document=str(item["doc"]),
             page=_page(item),
-            section=item.get("section"),
-            text=item.get("text") or None,
+            section=_section(item),
+            text=str(item.get("text") or "") or None,
         )
-        for item in map(_as_object, _listed(row.get("evidence")))
-        if item.get("doc")
+        for item in map(_as_object, listed(row.get("evidence")))
     ]
     if not references:
-        named = _listed(row.get("docs")) or _listed(row.get("doc"))
-        references = [EvidenceRef(str(name), _page(row), row.get("section")) for name in named]
+        named = listed(row.get("docs")) or listed(row.get("doc"))
+        references = [EvidenceRef(str(name), _page(row), _section(row)) for name in named]
     return tuple(references)
 
 
@@ -222,16 +245,27 @@ def _as_object(item: Any) -> Mapping[str, Any]:
     """Return evidence as an object; a text alone names a document."""
     if isinstance(item, str):
         return {"doc": item}
-    if not isinstance(item, dict):
+    if not isinstance(item, dict) or not item.get("doc"):
         raise InvalidInput("has evidence that is neither an object with `doc` nor a document's name")
     return item
 
 
 def _page(item: Mapping[str, Any]) -> int | None:
-    return int(item["page"]) if isinstance(item.get("page"), int | float) else None
+    page = item.get("page")
+    if page is None or page == "":
+        return None
+    if isinstance(page, bool) or not (isinstance(page, int | float) or str(page).isdecimal()):
+        raise InvalidInput(f"has page {page!r}; it must be a number")
+    return int(page)
 
 
-def _listed(value: Any) -> list[Any]:
+def _section(item: Mapping[str, Any]) -> str | None:
+    section = item.get("section")
+    return None if section is None or section == "" else str(section)
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a field's values, which may be a list, one alone or none."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

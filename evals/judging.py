@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,10 @@ from core.types import Answer, Citation, Claim, ScoredChunk
 from core.words import content_words, coverage
 from evals import metrics
 from evals.cases import Case, EvidenceRef
-from evals.passages import DocumentText, LetterMap, Span, section_name
+from evals.passages import DocumentText, LetterMap, Span, letters, section_name
 from evals.store import Store
 
+logger = logging.getLogger(__name__)
 HIT_DEPTH = 10
 FOUNDED = 0.6
 """Share of a claim's content words that a cited quote must hold to say it at all."""
@@ -74,6 +76,9 @@ class Judge:
         self._maps: dict[str, LetterMap] = {}
         self.unplaced = 0
         """Evidence whose document is not in the store, or whose page or section not in it: counted as never cited."""
+        self.changed = 0
+        """Evidence whose words its document does not hold, so that the question may have another answer by now, or
+        none; looked for where the row names neither page nor section."""
 
     def judge(self, case: Case, answer: Answer, hits: Sequence[ScoredChunk], ms: float) -> Judged:
         """Judge one answer, and the ten best passages of a search with the same query."""
@@ -99,6 +104,21 @@ class Judge:
         """Return where a case's evidence stands in the store."""
         return [place for reference in case.evidence for place in self._places(reference)]
 
+    def warn(self) -> None:
+        """Say what evidence could not be found, which would otherwise pass for worse answers."""
+        if self.unplaced:
+            logger.warning(
+                "evidence that is in no document here, and counts as missed: %s; see that the questions were made for "
+                "these documents, and name them as these do",
+                self.unplaced,
+            )
+        if self.changed:
+            logger.warning(
+                "evidence whose words its document does not hold (any more): %s; read these questions over, or make "
+                "them anew: attest eval make",
+                self.changed,
+            )
+
     def _places(self, reference: EvidenceRef) -> list[Place]:
         found = self._store.find(reference.document)
         self.unplaced += not found
@@ -115,12 +135,18 @@ class Judge:
                 span = self._map(document).find(reference.text)
         if exact and span is None:
             self.unplaced += 1
+        if not exact and reference.text and not self._holds(document, reference.text):
+            self.changed += 1
         return Place(document, span, exact)
 
     def _document(self, identifier: str) -> DocumentText:
         if identifier not in self._texts:
             self._texts[identifier] = self._store.text(identifier)
         return self._texts[identifier]
+
+    def _holds(self, document: DocumentText, words: str) -> bool:
+        """Say whether a document holds all the letters and digits; finding a place makes do with fewer."""
+        return words in document.text or letters(words) in self._map(document).letters
 
     def _map(self, document: DocumentText) -> LetterMap:
         if document.id not in self._maps:

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import AttestError, Encrypted, IngestError, TooLarge
 from core.settings import IngestSettings
 from evals import metrics
-from evals.cases import limited, rows_with
+from evals.cases import limited, listed, rows_with
 from evals.home import throwaway_home
 from evals.progress import tracked
 from ingest.parse import parse_file
@@ -121,20 +121,25 @@ def whole_text(document: ParsedDocument) -> str:
 
 def judge(row: Mapping[str, Any], parsed: Parsed, folder: Path, parser: Parser) -> str | None:
     """Return what is wrong with an outcome, `None` where it is as expected."""
+    if row["expect"] not in EXPECTED:
+        return f"nothing that may be expected, which is one of: {', '.join(EXPECTED)}"
+    if not (folder / str(row["file"])).exists():
+        return "no such file"  # or its absence would pass for a clean error
     if parsed.error is None and not parsed.has_text:
         return SILENT  # text lost in silence is wrong whatever was expected
-    if not _as_expected(str(row["expect"]), parsed):
+    if not _outcomes(parsed)[str(row["expect"])]:
         return parsed.describe()
-    missing = [text for text in row.get("must_contain") or [] if text not in parsed.text]
+    missing = [text for text in listed(row.get("must_contain")) if text not in parsed.text]
     if missing and parsed.has_text:
         return f"without {missing[0]!r}"
     return _opens(row, folder, parser)
 
 
-def _as_expected(expect: str, parsed: Parsed) -> bool:
+def _outcomes(parsed: Parsed) -> dict[str, bool]:
+    """Say of each thing that a row may expect whether it is what came out."""
     text, clean = parsed.has_text, parsed.clean_error
     leaked = any(secret in parsed.text for secret in SECRET_OF_EXTERNAL_FILES)
-    outcomes = {
+    return {
         "text": text,
         "ocr": text,
         "password": isinstance(parsed.error, Encrypted) or clean,
@@ -151,7 +156,9 @@ def _as_expected(expect: str, parsed: Parsed) -> bool:
         "no_path_escape": (text or clean) and not leaked,
         "no_crash": text or clean,
     }
-    return outcomes.get(expect, False)
+
+
+EXPECTED = tuple(_outcomes(Parsed("", None, 0.0)))
 
 
 def _opens(row: Mapping[str, Any], folder: Path, parser: Parser) -> str | None:

@@ -7,10 +7,10 @@ takes and how much text it returns. The study lies in SQL, so an interrupted sea
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import log2
@@ -19,6 +19,7 @@ from typing import Any
 
 from core.db.session import Database
 from core.errors import Conflict, InvalidInput, MissingExtra
+from core.home import make_home
 from core.settings import Settings
 from core.settings_file import Chosen
 from core.types import OPERATOR, Filters, Json, Question, ScoredChunk
@@ -28,7 +29,7 @@ from evals.cases import Case, limited, read_cases, read_corpus
 from evals.embedding_cache import CachedEncoder
 from evals.home import isolated
 from evals.judging import Judge, Place, hits_place
-from evals.material import name_of_files, name_of_material
+from evals.material import name_of_files, name_of_material, name_of_store
 from evals.progress import tracked
 from evals.store import COLLECTION, Store, fill_from_corpus, fill_from_folders, stored
 from generation.rewrite import rewrite
@@ -45,6 +46,12 @@ NEAR_BEST = 0.01
 CHARACTERS_PER_TOKEN = 4
 NAME = re.compile(r"\w[\w.-]*")
 """A study's name, which also names its report."""
+OF_RETRIEVAL = {
+    *("dense_weight", "candidates", "k", "per_document", "rerank", "rerank_depth"),
+    *("backend", "index", "follow_interval_s"),
+}
+"""Settings that a trial changes, or that change no result: trials under other values of the rest do not compare."""
+OF_INGEST = {"chunk_tokens", "chunk_overlap_tokens", "workers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,10 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
     """Run the trials that are still to do and return the frontier, the settings in force and the winner.
 
     Raises:
-        Conflict: the study of that name was made of other questions or documents.
-        InvalidInput: no question names where its answer stands, or the study's name is none of a file.
+        Conflict: the study of that name was made of other questions, documents or settings.
+        HomeUnwritable: this process may not write the home.
+        InvalidInput: no question names where its answer stands, its documents are not those searched, or the study's
+            name is none of a file.
         MissingExtra: optuna is not installed.
     """
     optuna = _optuna()
@@ -90,6 +99,7 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
     ]
     if not cases:
         raise InvalidInput(f"no answerable question of {options.questions} names its evidence")
+    make_home(settings.home)
     folder = settings.trials
     folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -100,37 +110,52 @@ def search_settings(options: SearchOptions, settings: Settings) -> Json:
         load_if_exists=True,
     )
     bench = Bench(cases, settings, options.material, folder)
-    _require_same(study, name_of_files([options.questions.resolve()], options.limit, bench.material_name))
-    if not study.trials:
-        study.enqueue_trial(bench.in_force())
+    _require_same(study, name_of_files(_read_besides(options, settings), options.limit, bench.material_name))
+    judge = bench.place(options.questions)
+    in_force = bench.in_force()
     done = sum(trial.state.is_finished() for trial in study.trials)
-    for _ in tracked(range(done, options.trials), "trial"):
+    to_do = max(options.trials, done)
+    # Not only in a new study: the winner of an earlier run may be in force now, or its first trial was broken off.
+    if not any(trial.settings == bench.chosen(in_force) for trial in _results(study)):
+        study.enqueue_trial(in_force)
+        to_do = max(to_do, done + 1)
+    for _ in tracked(range(done, to_do), "trial"):
         trial = study.ask()
         result = bench.measure(trial.number, bench.suggest(trial))
         trial.set_user_attr("result", asdict(result))
         study.tell(trial, [result.quality, result.p50_ms, result.tokens])
-    found = report([_read(trial) for trial in study.trials if "result" in trial.user_attrs], len(cases))
-    return found | {"in_force_exactly": bench.holds(found["in_force"]["settings"])}
+    judge.warn()
+    return report(_results(study), len(cases), bench.chosen(in_force)) | {
+        "in_force_exactly": bench.holds(bench.chosen(in_force)),
+        "unplaced_evidence": judge.unplaced,
+        "changed_evidence": judge.changed,
+    }
+
+
+def _read_besides(options: SearchOptions, settings: Settings) -> list[Path]:
+    """Return the files, beside the documents, that decide what a trial finds."""
+    glossary = settings.home / "glossary.txt"
+    return [options.questions.resolve(), *([glossary] if glossary.is_file() else [])]
 
 
 def _require_same(study: Any, made_of: str) -> None:
-    """Refuse to mix trials on other questions or documents; a study without trials is new."""
-    if study.trials and study.user_attrs.get("made_of") != made_of:
+    """Refuse to mix trials on other questions, documents or settings; a study without results is new."""
+    if _results(study) and study.user_attrs.get("made_of") != made_of:
         raise Conflict(
-            f"the study {study.study_name!r} was made of other questions, another limit or other documents: give "
-            "another --study"
+            f"the study {study.study_name!r} was made of other questions, another limit, other documents or other "
+            "settings than those it tries: give another --study"
         )
     study.set_user_attr("made_of", made_of)
 
 
-def report(trials: Sequence[Trial], questions: int) -> Json:
-    """Return what the trials say: the first, which ran with the settings in force, the frontier and the winner."""
+def report(trials: Sequence[Trial], questions: int, in_force: Chosen) -> Json:
+    """Return what the trials say: the one with the settings in force, the frontier and the winner."""
     best = winner(trials)
     frontier = sorted(frontier_of(trials), key=lambda trial: trial.p50_ms)
     return {
         "questions": questions,
         "trials": len(trials),
-        "in_force": asdict(min(trials, key=lambda trial: trial.number)),
+        "in_force": asdict(next(trial for trial in trials if trial.settings == in_force)),
         "winner": asdict(best),
         "frontier": [asdict(trial) for trial in frontier],
     }
@@ -161,8 +186,37 @@ class Bench:
         self._cases, self._settings, self._material, self._folder = cases, settings, material, folder
         self._encoder: Encoder = load_encoder(settings.embedder)
         self._places: dict[Path, list[list[Place]]] = {}
-        encoder = (self._encoder.name, self._encoder.revision)
-        self.material_name = name_of_material(material, *encoder) if material is not None else "the operator's store"
+        self.material_name = self._named()
+
+    def _named(self) -> str:
+        """Return what stands for the documents, and for the settings that all trials share."""
+        shared: list[object] = [self._encoder.name, self._encoder.revision]
+        shared.append(self._settings.retrieval.model_dump(mode="json", exclude=OF_RETRIEVAL))
+        if self._material is not None:
+            shared.append(self._settings.ingest.model_dump(mode="json", exclude=OF_INGEST))
+            return name_of_material(self._material, *shared)
+        database = Database.open(self._settings)
+        try:
+            return name_of_store(database, *shared)
+        finally:
+            database.close()
+
+    def place(self, questions: Path) -> Judge:
+        """Look for the evidence in the documents as they are cut now, and return who looked.
+
+        Raises:
+            InvalidInput: none of it is there, so that every trial would be as bad as the next.
+        """
+        with self._store(with_settings(self._settings, self.chosen(self.in_force()))) as (settings, store):
+            judge = Judge(store)
+            self._places[settings.home] = [judge.places(case) for case in self._cases]
+        if not any(self._places[settings.home]):
+            searched = "your store" if self._material is None else "the documents given"
+            raise InvalidInput(
+                f"none of the documents that {questions} names as evidence is in {searched}: search those that its "
+                "questions were made for (attest ingest, or --docs), and name each by its path or the end of it"
+            )
+        return judge
 
     def in_force(self) -> dict[str, Any]:
         """Return the settings in force as the parameters of a trial, the nearest choice for each."""
@@ -186,21 +240,30 @@ class Bench:
 
     def suggest(self, trial: Any) -> Chosen:
         """Let the study choose settings."""
-        retrieval: dict[str, Any] = {
-            "dense_weight": round(trial.suggest_float("dense_weight", 0.2, 0.9, step=0.05), 2),
+        values: dict[str, Any] = {
+            "dense_weight": trial.suggest_float("dense_weight", 0.2, 0.9, step=0.05),
             "candidates": trial.suggest_categorical("candidates", CANDIDATES),
             "k": trial.suggest_categorical("k", PASSAGES),
             "per_document": trial.suggest_int("per_document", 2, 8),
         }
         if self._settings.retrieval.reranker is not None:
-            depth = trial.suggest_categorical("rerank_depth", RERANK_DEPTHS)
+            values["rerank_depth"] = trial.suggest_categorical("rerank_depth", RERANK_DEPTHS)
+        if self._material is not None:
+            values["chunk_tokens"] = trial.suggest_categorical("chunk_tokens", CHUNK_TOKENS)
+            values["overlap"] = trial.suggest_categorical("overlap", OVERLAP_SHARES)
+        return self.chosen(values)
+
+    def chosen(self, values: Mapping[str, Any]) -> Chosen:
+        """Return the settings that the parameters of a trial stand for."""
+        retrieval = {name: values[name] for name in ("candidates", "k", "per_document")}
+        retrieval["dense_weight"] = round(values["dense_weight"], 2)
+        if (depth := values.get("rerank_depth")) is not None:
             retrieval |= {"rerank": depth > 0} | ({"rerank_depth": depth} if depth else {})
         if self._material is None:
             return {"retrieval": retrieval}
-        tokens = trial.suggest_categorical("chunk_tokens", CHUNK_TOKENS)
-        share = trial.suggest_categorical("overlap", OVERLAP_SHARES)
+        tokens = values["chunk_tokens"]
         return {
-            "ingest": {"chunk_tokens": tokens, "chunk_overlap_tokens": round(tokens * share)},
+            "ingest": {"chunk_tokens": tokens, "chunk_overlap_tokens": round(tokens * values["overlap"])},
             "retrieval": retrieval,
         }
 
@@ -279,9 +342,9 @@ def _nearest(choices: Sequence[Any], value: float) -> Any:
     return min(choices, key=lambda choice: abs(choice - value))
 
 
-def _read(trial: Any) -> Trial:
-    values: dict[str, Any] = json.loads(json.dumps(trial.user_attrs["result"]))
-    return Trial(**values)
+def _results(study: Any) -> list[Trial]:
+    """Return the trials that were measured; one that was broken off has no result."""
+    return [Trial(**trial.user_attrs["result"]) for trial in study.trials if "result" in trial.user_attrs]
 
 
 def _optuna() -> Any:
@@ -290,4 +353,6 @@ def _optuna() -> Any:
     except ImportError as error:
         raise MissingExtra("tuning", "optuna") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # The settings in force may lie beyond what is tried, and are tried all the same.
+    warnings.filterwarnings("ignore", message="Fixed parameter", category=UserWarning)
     return optuna

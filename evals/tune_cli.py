@@ -30,22 +30,34 @@ def tune_search(
 
     With documents given, how they are cut is searched too; without, your store stays as it is cut.
     """
+    from core.errors import InvalidSetting
     from core.settings import load_settings
-    from core.settings_file import write_settings
+    from core.settings_file import edit_settings
     from evals.answers import Material
     from evals.search import SearchOptions, search_settings
     from evals.search_plot import plot
 
     settings = load_settings()
+    if docs and corpus:
+        raise typer.BadParameter("give either --docs or --corpus")
+    if write:  # a file that this cannot change is told of before the work
+        edit_settings(settings, {"retrieval": {"k": settings.retrieval.k}})
     material = Material(tuple(docs or ()), corpus) if docs or corpus else None
     options = SearchOptions(questions, material, trials, limit, study)
     found = search_settings(options, settings)
     folder = settings.trials
     (folder / f"{study}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     plot(found, folder / f"{study}.png")
-    path = write_settings(settings, found["winner"]["settings"]) if write else None
+    edit = edit_settings(settings, found["winner"]["settings"]) if write else None
+    try:
+        path = edit.write() if edit else None
+    except OSError as error:
+        values = json.dumps(found["winner"]["settings"])
+        raise InvalidSetting(f"write by hand what was found: {values}; it cannot be written: {error}") from error
+    overridden = list(edit.overridden) if edit else []
     if as_json:
-        typer.echo(json.dumps(found | {"folder": str(folder), "written": str(path) if path else None}))
+        written = {"written": str(path) if path else None, "overridden": overridden}
+        typer.echo(json.dumps(found | {"folder": str(folder)} | written))
         return
     before, best = found["in_force"], found["winner"]
     now = "now" if found["in_force_exactly"] else "with the settings nearest to yours that are tried"
@@ -56,5 +68,7 @@ def tune_search(
     )
     if path:
         typer.echo(f"Written to {path}.")
+    if overridden:
+        typer.echo(f"Not in force yet: {', '.join(overridden)} of the environment says otherwise; unset it.")
     if "ingest" in best["settings"]:
         typer.echo("Documents are cut anew by: attest reindex. Then fit when to answer: attest calibrate.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 
 from sqlalchemy import Select, case, or_, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,9 @@ from sqlalchemy.orm import Session
 from core.db.access import readable, retrievable_versions
 from core.db.models import ChunkRow, Collection, Document, DocumentVersion, IngestFailure
 from core.types import Filters, Json, Principal
+
+NEAR = 3
+"""Documents named where the one asked about is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,17 @@ def _unreadable(session: Session, named: Select[Document], source: str) -> Expla
     failure = session.scalar(select(IngestFailure).where(IngestFailure.source == source).limit(1))
     if failure is not None:
         return Explanation("parse", f"it was not taken in: {failure.error}: {failure.message}")
-    return Explanation("permission", "no document of that id or source is in the store")
+    return Explanation("permission", f"no document of that id or source is in the store{_near(session, source)}")
+
+
+def _near(session: Session, source: str) -> str:
+    """Name documents that may be meant: a source is often known by its end, as `handbook/leave.md`."""
+    if not (end := source.rpartition("/")[2].strip()):
+        return ""
+    ends = Document.source.endswith(f"/{end}", autoescape=True)
+    live = select(Document.source).where(ends, Document.state == "live")
+    found = session.scalars(live.order_by(Document.source).limit(NEAR)).all()
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def _why_filtered(session: Session, document: Document, principal: Principal, filters: Filters) -> str:
@@ -96,7 +110,18 @@ def _why_filtered(session: Session, document: Document, principal: Principal, fi
     )
     if within is None:
         return "no version of it is in force now: not yet effective, expired or superseded"
-    return f"the filters leave it out: {filters}"
+    given = {f.name: getattr(filters, f.name) for f in fields(filters)}
+    narrowing = [f"{name}={_shown(value)}" for name, value in given.items() if value is not None and value != {}]
+    return f"the filters leave it out: {', '.join(narrowing)}"
+
+
+def _shown(value: object) -> str:
+    """Return a filter's value as its owner would write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}:{wanted}" for name, wanted in value.items())
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

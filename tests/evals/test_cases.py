@@ -124,6 +124,15 @@ def test_a_limit_spreads_over_the_whole_file():
         {"messages": [{"role": "user"}]},
         {"messages": 5},
         {"text": "no question"},
+        {"question": "  "},
+        {"question": ["q"]},
+        {"question": "q", "answerable": "false"},
+        {"question": "q", "answerable": 2},
+        {"question": "q", "answerability": "NOT ANSWERABLE"},
+        {"question": "q", "answers": {"text": ["a"], "answer_start": [3]}},
+        {"question": "q", "answers": [True]},
+        {"question": "q", "evidence": [{"document": "a.md"}]},
+        {"question": "q", "evidence": [{"doc": "a.md", "page": "third"}]},
     ],
 )
 def test_a_row_of_another_form_is_named_by_its_line(tmp_path, row):
@@ -131,6 +140,33 @@ def test_a_row_of_another_form_is_named_by_its_line(tmp_path, row):
     path.write_text('{"question": "fine"}\n\n' + json.dumps(row) + "\n")
     with pytest.raises(InvalidInput, match=r"q\.jsonl:3 "):
         read_cases(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"question": "q", "evidence": ["a.md"]}, True),
+        ({"question": "q", "doc": "a.md", "answers": None}, True),
+        ({"question": "q", "answers": ["a"]}, True),
+        ({"question": "q", "doc": "a.md", "answers": []}, False),
+        ({"question": "q", "answerable": 0, "answers": ["a"]}, False),
+        ({"question": "q"}, None),
+    ],
+)
+def test_a_row_that_says_nothing_of_answers_is_not_taken_to_have_none(tmp_path, row, expected):
+    assert read_cases(write(tmp_path / "q.jsonl", row))[0].answerable is expected
+
+
+def test_numbers_in_quotes_and_names_without_them_are_read(tmp_path):
+    row = {"question": "q", "answers": [27], "evidence": [{"doc": "a.pdf", "page": "3", "section": 4}]}
+    (case,) = read_cases(write(tmp_path / "q.jsonl", row))
+    assert (case.answers, case.evidence[0].page, case.evidence[0].section) == (("27",), 3, "4")
+
+
+def test_a_table_is_told_from_json_lines(tmp_path):
+    (tmp_path / "q.csv").write_text("question,answers\nHow many?,27\n")
+    with pytest.raises(InvalidInput, match="one JSON object a line"):
+        read_cases(tmp_path / "q.csv")
 
 
 def test_evidence_may_be_a_documents_name(tmp_path):

@@ -46,6 +46,20 @@ def judge(row, answer, hits=()):
     return Judge(OneDocument()).judge(row, answer, hits, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("where", "changed"),
+    [
+        ({"text": "Page two speaks of pay"}, 0),
+        ({"text": "Page two speaks of bonuses"}, 1),
+        ({"text": "x", "page": 2}, 0),
+    ],
+)
+def test_evidence_whose_words_are_gone_is_counted(where, changed):
+    looking = Judge(OneDocument())
+    looking.places(case(**where))
+    assert (looking.unplaced, looking.changed) == (0, changed)
+
+
 def test_a_citation_must_lie_on_the_page_the_row_names():
     on_page, off_page = citation(CUT + 5, CUT + 20), citation(0, 20)
     assert judge(case(page=2), answered(citations=[on_page, off_page])).citations == (True, False)

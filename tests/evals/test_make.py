@@ -6,7 +6,7 @@ import pytest
 from core.errors import InvalidInput
 from evals.answers import AnswerOptions, Material, measure_answers
 from evals.cases import read_cases
-from evals.make import Fact, facts_of, make_set, rows_of, without_answer
+from evals.make import Fact, distinct, facts_of, make_set, rows_of, without_answer
 
 LEAVE = "Staff may carry over at most 240 hours of annual leave into the next leave year. Ask early."
 PAY = "Every supervisor approves travel claims within 5 days of the return from a journey abroad."
@@ -73,11 +73,59 @@ def test_the_file_reads_as_any_question_set(tmp_path, monkeypatch):
         make_set(Material((docs,)), tmp_path / "questions.jsonl", 2, 0)
 
 
+def test_words_of_grammar_are_neither_replaced_nor_put_in():
+    (fact,) = facts_of("leave.md", "leave", LEAVE)
+    words = Counter({"staff": 9, "over": 1, "most": 1, "will": 2, "each": 2, "travel": 5})
+    changed = without_answer(fact, words, frozenset({"staff", "over", "most"}))
+    assert changed is not None
+    assert {"over", "most", "travel"} < set(changed.sentence.lower().split())
+    assert without_answer(fact, Counter({"staff": 9, "will": 2, "each": 2}), frozenset({"staff"})) is None
+
+
+def test_a_sentence_of_several_documents_is_asked_about_once_and_not_where_they_differ():
+    texts = {"a.md": LEAVE, "b.md": LEAVE, "c.md": PAY, "d.md": PAY.replace("5 days", "9 days")}
+    found = distinct(fact for name, text in texts.items() for fact in facts_of(name, name, text))
+    assert [(fact.document, fact.also_in) for fact in found] == [("a.md", ("b.md",))]
+    (row,) = rows_of(found, texts, 2, 0)
+    assert [item["doc"] for item in row["evidence"]] == ["a.md", "b.md"]
+
+
+def test_a_set_names_documents_as_they_are_found_in_a_copy(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTEST_HOME", str(tmp_path / "home"))
+    for name in ("one/hr/leave.md", "one/it/notes.md", "one/notes.md", "two/hr/leave.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "one/hr/leave.md").write_text(LEAVE)
+    (tmp_path / "one/it/notes.md").write_text(PAY)
+    (tmp_path / "one/notes.md").write_text("Every journey of the museum van is entered within 3 weeks of its end.")
+    make_set(Material((tmp_path / "one",)), tmp_path / "q.jsonl", 12, 0)
+    named = {case.documents[0] for case in read_cases(tmp_path / "q.jsonl") if case.answerable}
+    assert named <= {"hr/leave.md", "it/notes.md", str(tmp_path / "one/notes.md")}
+    (tmp_path / "two/hr/leave.md").write_text(LEAVE)
+    row = {"question": "How much leave?", "answers": ["240 hours"], "evidence": ["hr/leave.md"]}
+    (tmp_path / "q.jsonl").write_text(json.dumps(row))
+    figures = measure_answers(Material((tmp_path / "two",)), tmp_path / "q.jsonl", AnswerOptions(generator="quote"))
+    assert (figures["unplaced_evidence"], figures["changed_evidence"]) == (0, 0)
+
+
+def test_documents_changed_since_are_told(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("ATTEST_HOME", str(tmp_path / "home"))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "leave.md").write_text(LEAVE)
+    make_set(Material((tmp_path / "docs",)), tmp_path / "q.jsonl", 2, 0)
+    options = AnswerOptions(generator="quote")
+    assert measure_answers(Material((tmp_path / "docs",)), tmp_path / "q.jsonl", options)["changed_evidence"] == 0
+    (tmp_path / "docs" / "leave.md").write_text(LEAVE.replace("Ask early", "Ask the office that is near you early"))
+    assert measure_answers(Material((tmp_path / "docs",)), tmp_path / "q.jsonl", options)["changed_evidence"] == 0
+    (tmp_path / "docs" / "leave.md").write_text(LEAVE.replace("into the next leave year", "until spring"))
+    assert measure_answers(Material((tmp_path / "docs",)), tmp_path / "q.jsonl", options)["changed_evidence"] == 1
+    assert "attest eval make" in caplog.text
+
+
 def test_a_span_moves_with_a_word_changed_before_it():
     fact = Fact("d", "d", "Peculiar staff wait for 5 days until the badge office opens its doors", 24, 30)
     changed = without_answer(fact, Counter({"peculiar": 0, "zeppelin": 2}), frozenset({"peculiar"}))
     assert changed is not None
-    assert changed.sentence.startswith("zeppelin")
+    assert changed.sentence.startswith("Zeppelin")
     assert changed.answer == fact.answer == "5 days"
 
 

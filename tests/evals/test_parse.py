@@ -36,15 +36,26 @@ def parsed(text="", error=None):
     ],
 )
 def test_each_expectation_is_judged(expect, outcome, right, tmp_path):
+    (tmp_path / "f").touch()
     assert (judge({"file": "f", "expect": expect}, outcome, tmp_path, None) is None) is right
 
 
+def test_a_row_cannot_pass_or_fail_in_silence_for_what_it_says_itself(tmp_path):
+    assert "no such file" in judge({"file": "f", "expect": "clean_error"}, parsed(error=TooLarge("x")), tmp_path, None)
+    (tmp_path / "f").touch()
+    assert "one of: text, ocr" in judge({"file": "f", "expect": "txt"}, parsed("words"), tmp_path, None)
+
+
 def test_text_lost_in_silence_is_wrong_whatever_was_expected(tmp_path):
+    (tmp_path / "f").touch()
     for expect in ("text", "empty", "no_crash", "bounded"):
         assert judge({"file": "f", "expect": expect}, parsed(" \n"), tmp_path, None) == SILENT
 
 
 def test_words_that_must_be_there_are_looked_for(tmp_path):
+    (tmp_path / "f").touch()
+    alone = {"file": "f", "expect": "text", "must_contain": "25 days"}
+    assert judge(alone, parsed("days 25"), tmp_path, None) == "without '25 days'"
     row = {"file": "f", "expect": "text", "must_contain": ["25 days"]}
     assert judge(row, parsed("Staff get 25 days."), tmp_path, None) is None
     assert "25 days" in judge(row, parsed("Staff get leave."), tmp_path, None)

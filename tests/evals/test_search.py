@@ -3,11 +3,14 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from core.db.session import Database
 from core.errors import Conflict, InvalidInput
 from core.settings import load_settings
 from core.settings_file import write_settings
-from evals.search import Trial, frontier_of, winner
+from evals.search import Bench, Trial, frontier_of, winner
 from evals.tune_cli import cli
+from ingest.run import IngestOptions, ingest
+from models.encoder import load_encoder
 
 QUESTIONS = [
     {
@@ -107,6 +110,82 @@ def test_it_says_whether_the_first_trial_had_the_settings_in_force(docs, tmp_pat
     monkeypatch.setenv("ATTEST_RETRIEVAL__K", "9")
     near = run(docs, tmp_path, "--trials", "1", "--no-write", "--study", "near")
     assert (exact["in_force_exactly"], near["in_force_exactly"]) == (True, False)
+
+
+def test_the_settings_in_force_are_those_of_today_not_of_the_first_trial(docs, tmp_path, monkeypatch):
+    measure = Bench.measure
+
+    def broken_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bench, "measure", broken_off)
+    assert isinstance(failed(docs, tmp_path), SystemExit)
+    monkeypatch.setattr(Bench, "measure", measure)
+    first = run(docs, tmp_path, "--trials", "1", "--no-write")["in_force"]
+    assert first["settings"]["retrieval"]["k"] == load_settings().retrieval.k
+    (tmp_path / "home" / "attest.toml").write_text("[retrieval]\nk = 12\n")
+    again = run(docs, tmp_path, "--trials", "1", "--no-write")
+    assert (again["trials"], again["in_force"]["settings"]["retrieval"]["k"]) == (2, 12)
+    assert again["in_force_exactly"]
+    assert run(docs, tmp_path, "--trials", "1", "--no-write")["trials"] == 2
+
+
+def test_a_study_goes_on_under_the_settings_it_does_not_try_alone(docs, tmp_path, monkeypatch):
+    run(docs, tmp_path, "--trials", "1", "--no-write")
+    monkeypatch.setenv("ATTEST_RETRIEVAL__MODE", "lexical")
+    assert isinstance(failed(docs, tmp_path), Conflict)
+    monkeypatch.delenv("ATTEST_RETRIEVAL__MODE")
+    (tmp_path / "home" / "glossary.txt").write_text("PTO: paid time off\n")
+    assert isinstance(failed(docs, tmp_path), Conflict)
+
+
+def test_a_study_over_the_own_store_goes_on_with_the_same_documents_alone(docs, tmp_path):
+    def take_in():
+        settings = load_settings()
+        database = Database.open(settings)
+        try:
+            ingest(
+                [docs], IngestOptions(), database=database, settings=settings, encoder=load_encoder(settings.embedder)
+            )
+        finally:
+            database.close()
+
+    def own(*more):
+        arguments = ["search", "--questions", str(tmp_path / "questions.jsonl"), "--no-write", "--json", *more]
+        return CliRunner().invoke(cli, [*arguments, "--trials", "1"])
+
+    assert "your store" in str(own().exception)
+    take_in()
+    assert own().exit_code == own().exit_code == 0
+    (docs / "fire.md").write_text("# Fire\n\nIn case of fire leave the building by the stairs.\n")
+    take_in()
+    assert isinstance(own().exception, Conflict)
+    assert own("--study", "later").exit_code == 0
+
+
+def test_questions_about_other_documents_choose_no_settings(docs, tmp_path):
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(questions.read_text().replace("leave.md", "elsewhere.md"))
+    assert "none of the documents" in str(failed(docs, tmp_path))
+    assert not (tmp_path / "home" / "attest.toml").exists()
+    row = {"question": "Where is the assembly point?", "evidence": ["fire.md"]}
+    questions.write_text(questions.read_text() + json.dumps(row) + "\n")
+    found = run(docs, tmp_path, "--trials", "1", "--no-write")
+    assert (found["questions"], found["unplaced_evidence"]) == (2, 1)
+
+
+def test_what_the_environment_says_over_the_winner_is_told(docs, tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTEST_RETRIEVAL__K", "9")
+    assert run(docs, tmp_path, "--trials", "1")["overridden"] == ["ATTEST_RETRIEVAL__K"]
+    arguments = ["search", "--questions", str(tmp_path / "questions.jsonl"), "--docs", str(docs), "--trials", "1"]
+    assert "ATTEST_RETRIEVAL__K of the environment" in CliRunner().invoke(cli, arguments).output
+
+
+def test_a_settings_file_that_cannot_be_changed_is_told_of_first(docs, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "attest.toml").write_text("retrieval = { k = 3 }\n")
+    assert "by hand" in str(failed(docs, tmp_path))
+    assert not (tmp_path / "home" / "tuning").exists()
 
 
 def test_settings_are_written_beside_what_the_file_holds(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
 
@@ -43,6 +43,26 @@ def test_it_does_not_say_that_a_hidden_document_exists(library, open_retriever):
     library.add("secret", ["Annual leave of the board."], allow=["group:board"])
     retriever = open_retriever()
     assert retriever.explain(LEAVE, BEN, "secret") == retriever.explain(LEAVE, BEN, "no-such-document")
+
+
+def test_a_document_named_by_the_end_of_its_source_is_pointed_to_for_the_operator_alone(library, open_retriever):
+    library.add("/srv/handbook/leave", ["Annual leave is thirty days."], allow=["public"])
+    library.add("/srv/old/leave", ["Annual leave was ten days."])
+    with library.database.write() as session:
+        gone = update(Document).where(Document.source == "/srv/old/leave.md")
+        session.execute(gone.values(state="deleted"))
+    retriever = open_retriever()
+    said = retriever.explain(LEAVE, OPERATOR, "handbook/leave.md").detail
+    assert said.endswith("; did you mean /srv/handbook/leave.md?")
+    assert "mean" not in retriever.explain(LEAVE, OPERATOR, "leave%").detail
+    assert "srv" not in retriever.explain(LEAVE, BEN, "handbook/leave.md").detail
+
+
+def test_filters_are_told_as_they_were_written(library, open_retriever):
+    library.add("leave", ["Annual leave is thirty days."])
+    filters = Filters(document_ids=("a", "b"), as_of=datetime(2030, 1, 1, tzinfo=UTC), metadata={"team": "hr"})
+    said = open_retriever().explain(LEAVE, OPERATOR, "leave", filters=filters).detail
+    assert said == "the filters leave it out: document_ids=a, b, as_of=2030-01-01T00:00:00+00:00, metadata=team:hr"
 
 
 def test_a_passage_folds_only_where_it_was_looked_at(library, open_retriever):
