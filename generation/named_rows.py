@@ -12,13 +12,7 @@ from collections.abc import Sequence
 from core.words import STOPWORDS, content_words, words
 from generation.passages import Passage
 from generation.readings import in_tiers
-from generation.tables import cells
-
-_SAYS_NOTHING = content_words(
-    "include includes included cost costs pay bring get have need offer charge come take allow allowed give apply hold "
-    "kosten kostet zahlen bezahlen enthalten enthält bekommen"
-)
-"""What joins the name of a row to that of a column."""
+from generation.tables import SAYS_NOTHING, cells
 
 
 def rows_named(question: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -44,7 +38,7 @@ def _names(question: str, row: Passage) -> bool:
     if not any(head and head <= rest for head in named):
         return False
     around = content_words(row.in_context) | _letters(row.header) | _letters(told[0])
-    return (asked | _letters(question)) - around <= _SAYS_NOTHING
+    return (asked | _letters(question)) - around <= SAYS_NOTHING
 
 
 def _stands(name: str, question: str) -> bool:

@@ -18,7 +18,7 @@ from core.numbers import DIGITS, MARKS, SPELLED, Mark, measured, read, readings
 from core.words import STOPWORDS, content_words, words
 from generation.languages import language_of
 from generation.passages import Passage
-from generation.tables import cells
+from generation.tables import SAYS_NOTHING, cells
 
 _ASKS = re.compile(r"\b(?:which|what|list|show|name|how many|welche[rns]?|was|wie viele)\b", re.IGNORECASE)
 NEAR = 3
@@ -103,7 +103,15 @@ def rows_meeting(question: str, passages: Sequence[Passage]) -> list[Passage]:
     Nothing where the question sets no condition on rows, or no table has a column for it.
     """
     for table in _tables(question, passages):
-        if kept := _meeting(question, cells(table[0].header), [cells(row.text) for row in table]):
+        names, lines = cells(table[0].header), [cells(row.text) for row in table]
+        kinds = _kinds(question, names, lines) if not _listed(content_words(question), names, lines) else None
+        if kinds is None:
+            kept = _meeting(question, names, lines)
+        else:
+            column, of_kind = kinds
+            table, lines = [table[at] for at in of_kind], [lines[at] for at in of_kind]
+            kept = _meeting(question, names, lines, (column,)) or _all_of(question, lines, column)
+        if kept:
             return [table[index] for index in kept]
     return []
 
@@ -135,7 +143,7 @@ def _tables(question: str, passages: Sequence[Passage]) -> Iterator[list[Passage
         table = list(group)
         names, lines = cells(table[0].header), [cells(row.text) for row in table]
         whole = len(table) > 1 and names[0] and all(len(line) == len(names) for line in lines)
-        if whole and _listed(content_words(question), names, lines):
+        if whole and (_listed(content_words(question), names, lines) or _kinds(question, names, lines)):
             yield table
 
 
@@ -148,15 +156,44 @@ def _listed(asked: frozenset[str], names: Sequence[str], lines: Sequence[Sequenc
     ]
 
 
+def _kinds(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> tuple[int, list[int]] | None:
+    """Return the column that sorts rows into kinds and the rows of the one asked for: "Which laptops …?".
+
+    `None` where no column, or each row of it, is of that kind.
+    """
+    asked = _asked_for(question)
+    for column in range(1, len(names)):
+        values = [line[column] for line in lines]
+        found = [at for at, value in enumerate(values) if content_words(value) and content_words(value) <= asked]
+        if found and len(found) < len(lines) and len(set(values)) < len(values) and _of_words(values):
+            return column, found
+    return None
+
+
+def _asked_for(question: str) -> frozenset[str]:
+    """Return the words behind "which" among which stands what is asked for."""
+    asks = _ASKS.search(question)
+    return content_words(" ".join(question[asks.end() :].split()[:NEAR])) if asks else frozenset()
+
+
+def _all_of(question: str, lines: Sequence[Sequence[str]], column: int) -> list[int]:
+    """Return all rows of a kind where a question asks for nothing else: "Which laptops are there?"."""
+    return list(range(len(lines))) if content_words(question) - content_words(lines[0][column]) <= SAYS_NOTHING else []
+
+
 def _of_words(column: Sequence[str]) -> bool:
     """Whether a column holds words: no figure, and more than yes and no."""
     told = {value.casefold().strip() for value in column}
     return not told <= _YES | _NO and not any(map(measured, told))
 
 
-def _meeting(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+def _meeting(
+    question: str, names: Sequence[str], lines: Sequence[Sequence[str]], things: Sequence[int] = ()
+) -> list[int]:
+    """Return the rows that meet a question's conditions; `things` are the columns that name what is asked for."""
     ticked = _ticked(question, names, lines)
-    conditions = (_placed(question, names, lines), _counted(question, names, lines))
+    things = things or _listed(_asked_for(question), names, lines)
+    conditions = (_placed(question, names, lines, things), _counted(question, names, lines))
     among = [at for at in ticked or range(len(lines)) if all(at in rows for rows in conditions)]
     for said, meets in _BOUNDS:
         if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
@@ -198,14 +235,11 @@ def _compared(
     return found[0] if found and all(rows == found[0] for rows in found) else []
 
 
-def _placed(question: str, names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:
+def _placed(question: str, names: Sequence[str], lines: Sequence[Sequence[str]], things: Sequence[int]) -> list[int]:
     """Return the rows with the value that a question gives for another column than it asks for; all where none.
 
     "Which items are in Shed 1?", where the head of the items' column follows the asking word.
     """
-    asks = _ASKS.search(question)
-    asked = content_words(" ".join(question[asks.end() :].split()[:NEAR])) if asks else frozenset()
-    things = _listed(asked, names, lines)
     for column in range(len(names)) if things else ():
         values = [line[column] for line in lines]
         if column in things or not _of_words(values):

@@ -17,6 +17,12 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 SHORT_YEAR = re.compile(r"\b(?:FY|fiscal(?: year)?)\s?['’]?(\d{2})\b", re.IGNORECASE)
 _HEAD_UNIT = re.compile(r"\b[Ii]n ([^\W\d_]+)|\(([^\W\d_]+)\)")
 """The unit in the head of a column: "Weight in kg", "Age (years)"."""
+SAYS_NOTHING = content_words(
+    "include includes included cost costs pay bring get have need offer charge come take allow allowed give apply hold "
+    "available there order buy book exist "
+    "kosten kostet zahlen bezahlen enthalten enthält bekommen"
+)
+"""What joins the name of a row to that of a column, and asks for no other thing."""
 LABEL, COLUMN = 0.7, 0.3
 """What the name of the row and the names of the columns weigh: the wrong row is wrong, the wrong column beside it."""
 

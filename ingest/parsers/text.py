@@ -54,12 +54,17 @@ def _guess(content: bytes) -> str:
 
 def parse_text(content: bytes) -> RawDocument:
     """Read plain text: paragraphs are parted by empty lines, and items keep their lines."""
-    blocks = []
+    blocks: list[Block] = []
     for paragraph in _PARAGRAPH.split(decode(content).replace("\r\n", "\n").replace("\r", "\n")):
         if not paragraph.strip():
             continue
-        items = sum(1 for line in paragraph.splitlines() if _BULLET.match(line))
-        blocks.append(Block("list" if items > 1 else "text", paragraph.strip("\n")))
+        lines = paragraph.strip("\n").split("\n")
+        items = [number for number, line in enumerate(lines) if _BULLET.match(line)]
+        listed = len(items) > 1
+        if listed and items[0] and blocks and blocks[-1].kind == "list":  # its heading is no part of the list before
+            blocks.append(Block("text", "\n".join(lines[: items[0]])))
+            lines = lines[items[0] :]
+        blocks.append(Block("list" if listed else "text", "\n".join(lines)))
     return RawDocument(blocks, "text/plain", "text")
 
 

@@ -191,3 +191,29 @@ FLATS = """| Flat | Rooms | Size in m² | Floor | Rent |
 )
 def test_rows_are_chosen_by_what_they_count(question: str, expected: list[str]) -> None:
     assert met(question, FLATS) == expected
+
+
+MODELS = """| Model | Type | RAM | Price | For whom |
+|---|---|---|---|---|
+| Book 14 | Laptop | 16 GB | 1150 € | everyone |
+| Book 16 | Laptop | 32 GB | 1790 € | developers |
+| View 27 | Monitor |  | 310 € | everyone |
+| View 34 | Monitor |  | 620 € | managers |
+| Dock | Accessory |  | 145 € | everyone |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which laptops are there?", ["Book 14", "Book 16"]),
+        ("Which laptop has the most RAM?", ["Book 16"]),
+        ("Which monitors can everyone order?", ["View 27"]),
+        ("What laptops cost less than 1200 euros?", ["Book 14"]),
+        ("Which laptops are made in Germany?", []),
+        ("Which tablets are there?", []),
+        ("Which models cost less than 200 euros?", ["Dock"]),
+    ],
+)
+def test_rows_are_chosen_by_the_kind_that_a_column_tells(question: str, expected: list[str]) -> None:
+    assert met(question, MODELS) == expected

@@ -285,3 +285,9 @@ def test_json_and_subtitles_read_as_words(read) -> None:
     assert read("a.json", json.dumps([{"name": "Ana", "days": 3}])).text == "name: Ana\ndays: 3"
     cues = "WEBVTT\n\n1\n00:00:01.000 --> 00:00:02.000\n<v Ana>Hello there\n"
     assert read("a.vtt", cues).text == "Ana: Hello there"
+
+
+def test_a_heading_of_plain_text_stands_apart_from_the_list_before_it(read) -> None:
+    text = "Two weeks before\n- Tell the desk.\n- Agree on mail.\n\nOn the last day\n- Hand in keys.\n- Say goodbye.\n"
+    parsed = read("leaving.txt", text.encode()).text
+    assert "- Agree on mail.\n\nOn the last day\n\n- Hand in keys.\n- Say goodbye." in parsed
