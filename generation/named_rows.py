@@ -29,7 +29,7 @@ def rows_named(question: str, passages: Sequence[Passage]) -> list[Passage]:
 
 def _names(question: str, row: Passage) -> bool:
     heads, told = cells(row.header), cells(row.text)
-    # As it is written: "Day" is the name of a membership, "a day" is none.
+    # A name of one word as it is written: "Day" is the name of a membership, "a day" is none.
     if not heads or len(heads) != len(told) or not _stands(told[0], question):
         return False
     asked = content_words(question)
@@ -42,7 +42,8 @@ def _names(question: str, row: Passage) -> bool:
 
 
 def _stands(name: str, question: str) -> bool:
-    return len(name) > 1 and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question) is not None
+    case = re.IGNORECASE if len(name.split()) > 1 else re.NOFLAG
+    return len(name) > 1 and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question, case) is not None
 
 
 def _letters(text: str) -> frozenset[str]:

@@ -19,7 +19,7 @@ _HEAD_UNIT = re.compile(r"\b[Ii]n ([^\W\d_]+)|\(([^\W\d_]+)\)")
 """The unit in the head of a column: "Weight in kg", "Age (years)"."""
 SAYS_NOTHING = content_words(
     "include includes included cost costs pay bring get have need offer charge come take allow allowed give apply hold "
-    "available there order buy book exist "
+    "available there order buy book exist number "
     "kosten kostet zahlen bezahlen enthalten enthält bekommen"
 )
 """What joins the name of a row to that of a column, and asks for no other thing."""

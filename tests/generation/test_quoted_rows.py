@@ -65,6 +65,12 @@ def test_a_row_is_named_where_no_word_is_of_another_thing(question: str, row: st
     assert [one.text.strip("| ").split(" |")[0] for one in named] == ([row] if row else [])
 
 
+def test_a_name_of_several_words_is_named_in_any_case() -> None:
+    offices = "| Office | Phone |\n|---|---|\n| Building authority | 420 |\n| Registry office | 410 |\n"
+    [row] = rows_named("What is the phone number of the building authority?", passages_of(evidence_of(offices)))
+    assert "420" in row.text
+
+
 def test_a_row_that_two_tables_have_is_not_named() -> None:
     older = MEMBERSHIPS.replace("Monthly fee", "Fee in 2019")
     assert rows_named("How many guests can I bring with Standard?", passages_of(evidence_of(MEMBERSHIPS, older))) == []

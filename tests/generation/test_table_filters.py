@@ -217,3 +217,26 @@ MODELS = """| Model | Type | RAM | Price | For whom |
 )
 def test_rows_are_chosen_by_the_kind_that_a_column_tells(question: str, expected: list[str]) -> None:
     assert met(question, MODELS) == expected
+
+
+HALLS = """| Hall | Seats | Kitchen | Deposit | Suited to |
+|---|---|---|---|---|
+| Great room | 220 | yes | 500 | concerts, fairs |
+| Blue room | 40 | no | 100 | courses |
+| Reading room | 30 | no | 0 | readings, courses |
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which hall has no deposit?", ["Reading room"]),
+        ("Which halls are without a kitchen?", ["Blue room", "Reading room"]),
+        ("Which halls are suited to courses?", ["Blue room", "Reading room"]),
+        ("Which halls are not suited to courses?", []),
+        ("Which halls with no more than 50 seats are there?", ["Blue room", "Reading room"]),
+        ("Which halls have no stage?", []),
+    ],
+)
+def test_rows_are_chosen_by_what_they_lack_or_list(question: str, expected: list[str]) -> None:
+    assert met(question, HALLS) == expected
