@@ -11,7 +11,7 @@ import typer
 from app.ask import ask as answer_question
 from app.console import emit
 from app.empty import note_where_empty
-from app.footnotes import quoted
+from app.footnotes import left_open, quoted
 from app.runtime import open_runtime
 from app.search_cli import As, AsJson, Collection, asked, named_principal
 from core.settings import load_settings
@@ -63,6 +63,7 @@ def answer_text(answer: Answer) -> str:
     lines = [line for paragraph in answer.text.split("\n") for line in wrap(paragraph, WIDTH)]
     if answer.outcome != "answered":
         lines.insert(0, f"{answer.outcome.capitalize()} ({answer.reason})")
+    lines += wrap(left_open(answer.question, answer.unanswered).strip(), WIDTH)
     for citation in answer.citations:
         page = "" if citation.page is None else f", page {citation.page}"
         version = f"version {citation.version}" + (f" of {citation.updated_at[:10]}" if citation.updated_at else "")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.types import Answer, Citation
+from generation.languages import language_of, message
 from guardrails.exit_gate import ExitGate
 
 _GATE = ExitGate()
@@ -24,8 +25,16 @@ def footnotes(citations: Sequence[Citation]) -> str:
 
 
 def with_footnotes(answer: Answer) -> str:
-    """Return the text of an answer with its footnotes."""
-    return answer.text + footnotes(answer.citations)
+    """Return the text of an answer with what it leaves open and its footnotes."""
+    return answer.text + left_open(answer.question, answer.unanswered) + footnotes(answer.citations)
+
+
+def left_open(question: str, parts: Sequence[str]) -> str:
+    """Return a paragraph that tells which parts of a question are not answered; empty where there are none."""
+    if not parts:
+        return ""
+    told = "; ".join(f"“{neutral_line(part)}”" for part in parts)
+    return "\n\n" + message("unanswered", language_of(question), parts=told)
 
 
 def without_footnotes(text: str) -> str:

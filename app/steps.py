@@ -103,7 +103,22 @@ def weigh(runtime: Runtime, trace: Trace) -> str | None:
         reason = runtime.answerability.reason(trace.question.text, trace.evidence, history)
         if reason is None and trace.query is not None:
             trace.query = replace(trace.query, text=trace.question.text)
-    return reason
+    return _weigh_parts(runtime, trace) if reason == "insufficient_evidence" else reason
+
+
+def _weigh_parts(runtime: Runtime, trace: Trace) -> str | None:
+    """Go on with the parts of a question that the evidence may answer, where there are any; tell the others."""
+    from generation.parts import told_parts
+
+    history = trace.question.history
+    parts = told_parts(trace.standalone, history)
+    judge = runtime.answerability
+    held = [len(parts) > 1 and judge.reason(read, trace.evidence, history) is None for _, read in parts]
+    if not any(held):
+        return "insufficient_evidence"
+    trace.asked = " ".join(f"{read.rstrip('?')}?" for (_, read), answered in zip(parts, held, strict=True) if answered)
+    trace.unanswered = tuple(asked for (asked, _), answered in zip(parts, held, strict=True) if not answered)
+    return None
 
 
 def _may_stand_alone(trace: Trace) -> bool:

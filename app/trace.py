@@ -57,6 +57,10 @@ class Trace:
     """`answer` or `summary`, as it is recorded."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     query: Query | None = None
+    asked: str | None = None
+    """What is answered of a question whose other parts the evidence does not answer."""
+    unanswered: tuple[str, ...] = ()
+    """Those other parts, as they were asked."""
     hits: tuple[ScoredChunk, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     judges: Json = field(default_factory=dict)
@@ -83,7 +87,9 @@ class Trace:
 
     @property
     def standalone(self) -> str:
-        """The question as it stands without its conversation."""
+        """The question as it stands without its conversation, and without what is not answered of it."""
+        if self.asked is not None:
+            return self.asked
         return self.query.text if self.query and self.question.history else self.question.text
 
     def asked_of(self, generator: GeneratorName) -> str:
@@ -115,4 +121,5 @@ class Trace:
             conversation_id=self.question.conversation_id,
             nearest=conclusion.nearest,
             named=conclusion.named,
+            unanswered=self.unanswered if conclusion.outcome == "answered" else (),
         )

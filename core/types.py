@@ -264,6 +264,8 @@ class Answer:
     nearest: tuple[NearestPassage, ...] = ()
     named: tuple[str, ...] = ()
     """Documents whose titles the text names: a greeting's examples of what can be asked about."""
+    unanswered: tuple[str, ...] = ()
+    """Parts of a question with several that the documents do not answer, while the others are answered."""
 
     def to_json(self) -> Json:
         """Return the wire form as JSON-ready dictionaries."""

@@ -33,21 +33,26 @@ _CUT = re.compile(rf"\?\s+(?=\S)|,?(?<!\s)\s+(?:and|und|et|y|e)\s+(?={_BEFORE}{_
 
 
 def parts_of(question: str, history: Sequence[Message] = ()) -> list[str]:
-    """Return the parts of a question, in their order; the question alone where it asks one thing.
+    """Return the parts of a question as they are read, in their order; the question alone where it asks one thing.
 
     "And why?" is of the same thing and cuts nothing off. A part that points back or names nothing is lent the words of
     the one before it. A follow-up that leans on the conversation `history` stays whole: what it was lent belongs to
     all of it.
     """
+    return [read for _, read in told_parts(question, history)]
+
+
+def told_parts(question: str, history: Sequence[Message] = ()) -> list[tuple[str, str]]:
+    """Return the parts of a question as `parts_of` does, each as it was asked and as it is read."""
     found = [part.strip(" ,") for part in _CUT.split(question)]
     if not 1 < len(found) <= MOST or not all(_ASKS.search(part) and content_words(part) for part in found):
-        return [question]
+        return [(question, question)]
     if history and heard(question, history) != question:
-        return [question]
+        return [(question, question)]
     parts = [found[0]]
     for part in found[1:]:
         parts.append(_lent(part, parts[-1]) if points_back(part) or _names_nothing(part) else part)
-    return parts
+    return list(zip(found, parts, strict=True))
 
 
 def _names_nothing(part: str) -> bool:

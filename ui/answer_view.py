@@ -25,6 +25,7 @@ NOTICED = {
 }
 """What a rail did, in a reader's words; any other rail goes by its name."""
 REFUSED = "Not answered"
+LEFT_OPEN = "Not answered by the documents"
 WITHHELD = "No longer shown"
 GREETED = "What you can ask"
 
@@ -50,6 +51,8 @@ def show_answer(answer: Answer) -> None:
         st.html(markup.answer_html(answer))
         with client() as api:
             st.html(_sources_html(api, answer))
+        if answer.unanswered:
+            st.html(markup.callout_html("refused", LEFT_OPEN, "; ".join(answer.unanswered)))
     elif answer.outcome == "answered":  # what it said rested on what the reader may not read any more
         st.html(markup.callout_html("refused", WITHHELD, answer.text))
     elif answer.outcome == "refused":

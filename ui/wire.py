@@ -178,6 +178,7 @@ def answer_from(data: Mapping[str, Any]) -> Answer:
         citations=tuple(citation_from(row) for row in rows(data, "citations")),
         rails=tuple(read(Verdict, row) for row in rows(data, "rails")),
         nearest=tuple(read(NearestPassage, row) for row in rows(data, "nearest")),
+        unanswered=tuple(data.get("unanswered") or ()),
     )
 
 

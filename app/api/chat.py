@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from app.api.answers import start, whole_answer
 from app.api.description import EVENTS, EventStream, gives
 from app.auth import Asking, Parts, still_reading
-from app.footnotes import footnotes, with_footnotes, without_footnotes
+from app.footnotes import footnotes, left_open, with_footnotes, without_footnotes
 from app.problems import openai_error
 from app.replies import Completion
 from app.schemas import QUESTION_CHARACTERS, ChatBody, holds_words
@@ -121,7 +121,7 @@ def _rest(answer: Json, sent_text: str) -> str:
     text: str = answer["text"]
     body = text.removeprefix(sent_text) if text.startswith(sent_text) else f"\n\n{text}"
     notes = footnotes([Citation(**{**c, "boxes": (), "also_in": ()}) for c in answer["citations"]])
-    return body + notes
+    return body + left_open(answer["question"], answer["unanswered"]) + notes
 
 
 def _head(answer_id: str, model: str, kind: str) -> Json:
