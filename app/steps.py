@@ -82,9 +82,12 @@ def select(runtime: Runtime, trace: Trace, retrieval: Retrieval) -> tuple[Eviden
     """Choose what the generator sees."""
     from generation.evidence import select_evidence
     from generation.generators import counter_of
+    from retriever.authorise import tables_that_go_on
 
     generator = runtime.generator(trace.question.generator, trace.question.style)
-    trace.evidence = select_evidence(retrieval, runtime.settings, counter_of(generator))
+    chosen = select_evidence(retrieval, runtime.settings, counter_of(generator))
+    with runtime.database.read() as session:
+        trace.evidence = tables_that_go_on(session, chosen)
     return trace.evidence
 
 

@@ -164,6 +164,8 @@ class Evidence:
 
     marker: int
     hit: ScoredChunk
+    goes_on: bool = False
+    """Whether the table at its end goes on in the next passage of its document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from generation.passages import Passage, explained, flat, passage_text, passages
 from generation.pinned import Pins, names_a_year, of_number, of_version, pinned_by, speaks_of, with_last_year
 from generation.ranges import fits
 from generation.rewrite import own_words
-from generation.table_filters import not_ordered, rows_meeting
+from generation.table_filters import not_meeting, not_ordered, rows_meeting
 from generation.tables import cells
 
 MOST = 3
@@ -109,7 +109,8 @@ class QuoteGenerator:
         terms = [term.strip() for term in self._meaning(question).split(";") if term.strip()]
         ranked = rank_passages(question, passages, self._settings, history=history, said=said, terms=terms)
         ranked = [(score, passage) for score, passage in ranked if not _only_asks(passage, passages)]
-        unordered = not_ordered(question, passages)
+        unordered, unmet = not_ordered(question, passages), not_meeting(question, passages)
+        ranked = [(score, passage) for score, passage in ranked if id(passage) not in unmet]
         if not ranked or id(ranked[0][1]) in unordered:
             return 0.0, []
         ranked = [(score, passage) for score, passage in ranked if id(passage) not in unordered]
@@ -185,7 +186,7 @@ def _with_namesakes(question: str, chosen: Sequence[Passage], passages: Sequence
     Only those that hold what the question says of it: "spinning on Thursday" is one of them.
     """
     best, *rest = chosen
-    if best.unit.kind != "row" or not cells(best.header)[0]:
+    if best.unit.kind != "row" or not best.header:  # without heads the first cell may be anything
         return list(chosen)
     name, said = cells(best.text)[0].casefold(), content_words(question) & content_words(best.text)
     same = [

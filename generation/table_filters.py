@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeAlias
 
-from core.numbers import DIGITS, SPELLED, readings
+from core.numbers import DIGITS, SPELLED, measured, readings
 from core.words import STOPWORDS, content_words, words
 from generation.passages import Passage
+from generation.ranges import fits
 from generation.table_conditions import NEAR, WITHOUT, counted, lacking, of_words, placed, ticked
 from generation.table_values import values_of
-from generation.tables import SAYS_NOTHING, cells
+from generation.tables import SAYS_NOTHING, cells, tier_of
 
 _ASKS = re.compile(r"\b(?:which|what|list|show|name|how many|welche[rns]?|was|wie viele)\b", re.IGNORECASE)
 _AMOUNT = rf"(?:[€$£]\s?)?({DIGITS}|{'|'.join(SPELLED)})\b"
@@ -67,7 +68,7 @@ def rows_meeting(question: str, passages: Sequence[Passage]) -> list[Passage]:
 
     Nothing where the question sets no condition on rows, or no table has a column for it.
     """
-    for table in _tables(question, passages):
+    for table in filter(_whole, _tables(question, passages)):  # of a part nobody knows whether it is the cheapest
         names, lines = cells(table[0].header), [cells(row.text) for row in table]
         kinds = _kinds(question, names, lines) if not _listed(content_words(question), names, lines) else None
         if kinds is None:
@@ -99,17 +100,72 @@ def not_ordered(question: str, passages: Sequence[Passage]) -> frozenset[int]:
     )
 
 
+def not_meeting(question: str, passages: Sequence[Passage]) -> frozenset[int]:
+    """Return the `id` of each row of a table that surely does not meet the condition.
+
+    Where the rows that do are too many to quote, or the evidence has a table in part, the others are no answer either;
+    nor is a row without any figure within the bound that is asked for.
+    """
+    found: set[int] = set()
+    for table in _tables(question, passages):
+        kept = _meeting(question, cells(table[0].header), [cells(row.text) for row in table])
+        found.update(id(row) for at, row in enumerate(table) if kept and at not in kept)
+        found.update(id(row) for row in table if not _may_meet(question, row, table))
+    return frozenset(found)
+
+
+def _may_meet(question: str, row: Passage, table: Sequence[Passage]) -> bool:
+    """Whether a row has a figure within the bound of a question; also where that may be of a tier ("up to 6 m")."""
+    for said, meets in _BOUNDS:
+        if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
+            meant = _meant(question, match, meets)
+            if meant is None or any(fits(question, tier_of(one.text, one.header)) is not None for one in table):
+                return True
+            figures = [figure for cell in cells(row.text) if (figure := measured(cell))]
+            told = [value for figure, _ in figures for value in readings(figure)]
+            return any(meant(value, amount) for value in told for amount in readings(match[1]))
+    return True
+
+
 def _tables(question: str, passages: Sequence[Passage]) -> Iterator[list[Passage]]:
-    """Yield the rows of each table that lists what a question asks for."""
+    """Yield the rows of each table that lists what a question asks for, as far as they are in the evidence."""
     if not _ASKS.search(question):
         return
-    rows = [passage for passage in passages if passage.unit.kind == "row" and passage.header]
-    for _, group in groupby(rows, key=lambda row: (row.evidence.marker, row.header)):
-        table = list(group)
+    for table in _gathered(passages):
         names, lines = cells(table[0].header), [cells(row.text) for row in table]
         whole = len(table) > 1 and names[0] and all(len(line) == len(names) for line in lines)
         if whole and (_listed(content_words(question), names, lines) or _kinds(question, names, lines)):
             yield table
+
+
+def _gathered(passages: Sequence[Passage]) -> Iterator[list[Passage]]:
+    """Yield the rows of each table, of one that was cut those of the passages that follow one another."""
+    rows = [passage for passage in passages if passage.unit.kind == "row" and passage.header]
+    table: list[Passage] = []
+    for _, group in groupby(rows, key=lambda row: (row.evidence.marker, row.header)):
+        part = list(group)
+        if not (table and _follows(table[-1], part[0])):
+            if table:
+                yield table
+            table = []
+        table += part
+    if table:
+        yield table
+
+
+def _follows(last: Passage, first: Passage) -> bool:
+    """Whether a row begins the part of a table behind the part that another row ends."""
+    before, behind = last.evidence, first.evidence
+    one, other = before.hit.chunk, behind.hit.chunk
+    same = (one.document_id, one.version, last.header) == (other.document_id, other.version, first.header)
+    return same and before.goes_on and first.unit.lead is None and 0 <= other.start - one.end <= len("\n\n")
+
+
+def _whole(table: Sequence[Passage]) -> bool:
+    """Whether the evidence has a table from its head to its end."""
+    last = table[-1]
+    behind = last.evidence.hit.chunk.text[last.unit.end :].strip(" |\n")
+    return table[0].unit.lead is not None and (bool(behind) or not last.evidence.goes_on)
 
 
 def _listed(asked: frozenset[str], names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[int]:

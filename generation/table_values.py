@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from core.numbers import MARKS, Mark, measured, read
-from core.words import content_words
+from core.words import content_words, stem
 from generation.languages import language_of
 
 _QUANTITIES = tuple(
@@ -28,6 +28,14 @@ _QUANTITIES = tuple(
     )
 )
 """What a question says of a quantity, and what the head or the first cell of a column of it does."""
+_PERIODS = {
+    stem(adjective): stem(noun)
+    for adjective, noun in {
+        "hourly": "hour", "daily": "day", "nightly": "night", "weekly": "week", "monthly": "month", "yearly": "year",
+        "annual": "year",
+    }.items()
+}  # fmt: skip
+"""What a head says of a price, and how a question asks for it: "a day"."""
 _COMMA_GROUPS = frozenset({"en", "zh", "ja", "ko"})
 """Languages in which a comma groups thousands; in others a point does."""
 
@@ -45,7 +53,8 @@ def values_of(question: str, names: Sequence[str], lines: Sequence[Sequence[str]
         if len(figures) < len(lines) or len({unit.rstrip("s") for _, unit in figures}) > 1:
             continue  # days beside hours are not to be compared
         values = _read(question, [figure for figure, _ in figures])
-        shared = len(content_words(names[column]) & wanted)
+        head = content_words(names[column])
+        shared = len((head | {_PERIODS[word] for word in head & _PERIODS.keys()}) & wanted)
         told = _tells(question, f"{names[column]} {lines[0][column]}")
         if values and (shared or told):
             found.append((shared + 2 * told, values))

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Text, bindparam, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from core.db.access import Presentation, presentations
 from core.db.models import ChunkRow, Document, DocumentVersion
 from core.db.prepared import Prepared
-from core.types import Chunk, Filters, Principal, ScoredChunk, Scores
+from core.types import Chunk, Evidence, Filters, Principal, ScoredChunk, Scores
 from retriever.selection import Joined
 
 CHUNK_COLUMNS = (
@@ -32,6 +32,15 @@ CHUNKS = Prepared(
     .where(ChunkRow.id.in_(bindparam("keys", expanding=True)))
 )
 
+_OWN = aliased(ChunkRow)
+NEXT = Prepared(
+    select(ChunkRow.heading)
+    .join(_OWN, (_OWN.version_key == ChunkRow.version_key) & (_OWN.generation_id == ChunkRow.generation_id))
+    .where(_OWN.id == bindparam("chunk_id"), ChunkRow.start >= bindparam("end"))
+    .order_by(ChunkRow.ordinal)
+    .limit(1)
+)
+"""What stands above the passage behind one of a version."""
 SLICES = Prepared(
     select(func.substr(DocumentVersion.text, bindparam("first"), bindparam("length"), type_=Text()).label("slice"))
     .join(Document, Document.key == DocumentVersion.document_key)
@@ -98,6 +107,23 @@ def with_neighbours(session: Session, passage: Joined) -> ScoredChunk:
     text = found[0].slice
     slice_ = replace(chunk, start=passage.start, end=passage.end, ordinal=passage.ordinals.start, text=text)
     return replace(passage.best, chunk=slice_)
+
+
+def tables_that_go_on(session: Session, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Return evidence, marked where its last table goes on: the passage behind stands under the head of that table."""
+    return tuple(
+        replace(item, goes_on=True) if _ends_in_a_row(item.hit.chunk) and _goes_on(session, item.hit.chunk) else item
+        for item in evidence
+    )
+
+
+def _ends_in_a_row(chunk: Chunk) -> bool:
+    return chunk.text.rstrip().rpartition("\n")[2].lstrip().startswith("|")
+
+
+def _goes_on(session: Session, chunk: Chunk) -> bool:
+    behind = NEXT.rows(session, chunk_id=chunk.id, end=chunk.end)
+    return bool(behind) and any(line.lstrip().startswith("|") for line in behind[0].heading.splitlines())
 
 
 def _same_chunk(session: Session, row: Any, version_key: int) -> Any | None:

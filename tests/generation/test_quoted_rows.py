@@ -98,6 +98,12 @@ def test_rows_of_one_name_are_quoted_together(settings: Settings, question: str,
     assert [line.split("; ")[1].removeprefix("Day: ") for line in text.splitlines()] == days
 
 
+@reading
+def test_a_row_without_heads_is_quoted_alone(settings: Settings) -> None:
+    evidence = evidence_of("| Spinning | Monday | 18:00 |\n| Spinning | Thursday | 18:00 |\n")
+    assert write_draft(QuoteGenerator(settings), "When is spinning?", evidence).text
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [

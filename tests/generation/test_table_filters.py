@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.settings import load_settings
-from generation.passages import passages_of
+from generation.passages import Passage, passages_of
 from generation.quote import QuoteGenerator
-from generation.table_filters import not_ordered, rows_meeting
+from generation.table_filters import not_meeting, not_ordered, rows_meeting
 from tests.generation.passages import evidence_of
 
 PLANS = """| Plan | Price a month | Response time | Loan machine |
@@ -240,3 +241,42 @@ HALLS = """| Hall | Seats | Kitchen | Deposit | Suited to |
 )
 def test_rows_are_chosen_by_what_they_lack_or_list(question: str, expected: list[str]) -> None:
     assert met(question, HALLS) == expected
+
+
+TOOLS = """| Tool | Kind | Daily rate | Deposit |
+|---|---|---|---|
+| Saw A | Saw | 12 € | 0 € |
+| Saw B | Saw | 30 € | 50 € |
+| Pump C | Pump | 45 € | 10 € |
+"""
+
+
+def test_a_price_is_of_the_column_whose_period_is_asked_for() -> None:
+    assert met("Which tools cost less than 13 euros a day?", TOOLS) == ["Saw A"]
+
+
+def test_rows_that_do_not_meet_a_condition_are_no_answer() -> None:
+    passages = passages_of(evidence_of(TOOLS))
+    unmet = not_meeting("Which tools have no deposit?", passages)
+    assert [row.text[2:8] for row in passages if id(row) in unmet] == ["Saw B ", "Pump C"]
+    bound = not_meeting("Which tools weigh less than 5 kilos?", passages)
+    assert [row.text[2:7] for row in passages if id(row) not in bound] == ["Saw A"]  # which has some figure below 5
+    assert not_meeting("What is the saw like?", passages) == frozenset()
+
+
+def parted(goes_on: bool, *, behind: str = "Tool | Kind | Daily rate | Deposit") -> list[Passage]:
+    """A table cut before its last row, the second part under the head of the first."""
+    head, *rows = TOOLS.splitlines()
+    first, second = evidence_of("\n".join([head, *rows[:3]]), rows[3])
+    chunk = first.hit.chunk
+    moved = {"document_id": chunk.document_id, "start": chunk.end + 1, "heading": f"Tools\n| {behind} |"}
+    second = replace(second, hit=replace(second.hit, chunk=replace(second.hit.chunk, **moved)))
+    return passages_of((replace(first, goes_on=goes_on), second))
+
+
+def test_a_table_in_parts_is_compared_whole_or_not_at_all() -> None:
+    question = "Which tool has the highest daily rate?"
+    assert [row.text[2:8] for row in rows_meeting(question, parted(goes_on=True))] == ["Pump C"]
+    assert rows_meeting(question, parted(goes_on=True)[:2]) == []
+    assert rows_meeting(question, parted(goes_on=True)[2:]) == []
+    assert [row.text[2:7] for row in rows_meeting(question, parted(goes_on=False)[:2])] == ["Saw B"]
