@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from evals import metrics
 from evals.answers import Material
 from evals.cases import Case, limited, read_cases, read_corpus
 from evals.embedding_cache import CachedEncoder
+from evals.frontier import Trial, report
 from evals.home import isolated
 from evals.judging import Judge, Place, hits_place
 from evals.material import name_of_files, name_of_material, name_of_store
@@ -41,8 +42,6 @@ OVERLAP_SHARES = (0.0, 0.16, 0.3)
 CANDIDATES = (30, 60, 100, 200)
 PASSAGES = (4, 6, 8, 10, 12)
 RERANK_DEPTHS = (0, 10, 20, 30, 50)
-NEAR_BEST = 0.01
-"""Settings whose quality is this close to the best are equal; the fastest of them wins."""
 CHARACTERS_PER_TOKEN = 4
 NAME = re.compile(r"\w[\w.-]*")
 """A study's name, which also names its report."""
@@ -67,18 +66,6 @@ class SearchOptions:
     storage: str | None = None
     """SQLAlchemy URL of the study; a file in the home unless given."""
     seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """The settings of one trial and what they gave."""
-
-    number: int
-    settings: Chosen
-    quality: float
-    p50_ms: float
-    tokens: float
-    hit: float = field(default=0.0)
 
 
 def search_settings(options: SearchOptions, settings: Settings) -> Json:
@@ -146,37 +133,6 @@ def _require_same(study: Any, made_of: str) -> None:
             "settings than those it tries: give another --study"
         )
     study.set_user_attr("made_of", made_of)
-
-
-def report(trials: Sequence[Trial], questions: int, in_force: Chosen) -> Json:
-    """Return what the trials say: the one with the settings in force, the frontier and the winner."""
-    best = winner(trials)
-    frontier = sorted(frontier_of(trials), key=lambda trial: trial.p50_ms)
-    return {
-        "questions": questions,
-        "trials": len(trials),
-        "in_force": asdict(next(trial for trial in trials if trial.settings == in_force)),
-        "winner": asdict(best),
-        "frontier": [asdict(trial) for trial in frontier],
-    }
-
-
-def frontier_of(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that no other beats or equals in quality, time and length at once."""
-    return [one for one in trials if not any(_beats(other, one) for other in trials)]
-
-
-def _beats(one: Trial, other: Trial) -> bool:
-    ours = (one.quality, -one.p50_ms, -one.tokens)
-    theirs = (other.quality, -other.p50_ms, -other.tokens)
-    return ours != theirs and all(a >= b for a, b in zip(ours, theirs, strict=True))
-
-
-def winner(trials: Sequence[Trial]) -> Trial:
-    """Return the shortest and then fastest of the trials that are as good as the best."""
-    best = max(trial.quality for trial in trials)
-    good = [trial for trial in trials if trial.quality >= best - NEAR_BEST]
-    return min(good, key=lambda trial: (trial.tokens, trial.p50_ms))
 
 
 class Bench:

@@ -7,7 +7,8 @@ from core.db.session import Database
 from core.errors import Conflict, InvalidInput
 from core.settings import load_settings
 from core.settings_file import write_settings
-from evals.search import Bench, Trial, frontier_of, winner
+from evals.frontier import Trial, frontier_of, winner
+from evals.search import Bench
 from evals.tune_cli import cli
 from ingest.run import IngestOptions, ingest
 from models.encoder import load_encoder
