@@ -72,11 +72,11 @@ def rows_meeting(question: str, passages: Sequence[Passage]) -> list[Passage]:
         names, lines = cells(table[0].header), [cells(row.text) for row in table]
         kinds = _kinds(question, names, lines) if not _listed(content_words(question), names, lines) else None
         if kinds is None:
-            kept = _meeting(question, names, lines)
+            kept = _meeting(question, names, lines) or _all_of(question, lines, names[0])
         else:
             column, of_kind = kinds
             table, lines = [table[at] for at in of_kind], [lines[at] for at in of_kind]
-            kept = _meeting(question, names, lines, (column,)) or _all_of(question, lines, column)
+            kept = _meeting(question, names, lines, (column,)) or _all_of(question, lines, lines[0][column])
         if kept:
             return [table[index] for index in kept]
     return []
@@ -197,9 +197,9 @@ def _asked_for(question: str) -> frozenset[str]:
     return content_words(" ".join(question[asks.end() :].split()[:NEAR])) if asks else frozenset()
 
 
-def _all_of(question: str, lines: Sequence[Sequence[str]], column: int) -> list[int]:
-    """Return all rows of a kind where a question asks for nothing else: "Which laptops are there?"."""
-    return list(range(len(lines))) if content_words(question) - content_words(lines[0][column]) <= SAYS_NOTHING else []
+def _all_of(question: str, lines: Sequence[Sequence[str]], kind: str) -> list[int]:
+    """Return all rows where a question asks for their kind and nothing else: "Which laptops are there?"."""
+    return list(range(len(lines))) if content_words(question) - content_words(kind) <= SAYS_NOTHING else []
 
 
 def _meeting(

@@ -116,12 +116,18 @@ def tiers_of(text: str, heading: str) -> list[str]:
 
 
 def tier_of(row: str, header: str) -> str:
-    """Return the words of a row that may name a tier: the cell that names it and the unit its head says it counts."""
+    """Return the words of a row that may name tiers: its cells, with what their heads count behind a figure."""
     told, names = cells(row), cells(header)
-    if len(told) != len(names) or not told[0].rstrip("+")[-1:].isdigit():
+    if len(told) != len(names):
         return row
-    unit = _HEAD_UNIT.search(names[0])
-    return f"{told[0]} {unit[1] or unit[2] if unit else names[0]}"
+    return "; ".join(map(_with_unit, told, names))
+
+
+def _with_unit(cell: str, head: str) -> str:
+    if not cell.rstrip("+")[-1:].isdigit():
+        return cell
+    unit = _HEAD_UNIT.search(head)
+    return f"{cell} {unit[1] or unit[2] if unit else head}"
 
 
 def row_holds(question: str, row: str, header: str) -> bool | None:

@@ -227,3 +227,15 @@ def test_a_table_of_tiers_is_read_for_the_one_asked_for(settings: Settings, ques
     if row:
         (answer,) = QuoteGenerator(settings).draft(question, evidence)
         assert row in answer
+
+
+ROOMS = (
+    "| Room | Persons | Half day | Full day |\n|---|---|---|---|\n| Maple | up to 8 | 60 € | 100 € |\n"
+    "| Oak | 9 to 20 | 110 € | 190 € |\n| Hall | 21 to 120 | 350 € | 600 € |\n\nA projector is in every room.\n"
+)
+
+
+def test_a_tier_may_stand_in_any_column(settings: Settings) -> None:
+    question, evidence = "What does a room for 12 people cost for a full day?", evidence_of(ROOMS)
+    (answer,) = QuoteGenerator(settings).draft(question, evidence)
+    assert "Room: Oak" in answer

@@ -213,6 +213,8 @@ MODELS = """| Model | Type | RAM | Price | For whom |
         ("What laptops cost less than 1200 euros?", ["Book 14"]),
         ("Which laptops are made in Germany?", []),
         ("Which tablets are there?", []),
+        ("Which models are there?", ["Book 14", "Book 16", "View 27", "View 34", "Dock"]),
+        ("Which models are blue?", []),
         ("Which models cost less than 200 euros?", ["Dock"]),
     ],
 )
