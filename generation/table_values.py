@@ -14,7 +14,7 @@ _QUANTITIES = tuple(
     for asked, headed in (
         (
             r"\b(?:cost|price|cheap|expensive|dear(?:er|est)|pay|fee|euro|dollar|pound|kost|preis|teuer|günstig|billig)|[€$£]",
-            r"\b(?:cost|price|fee|eur|euro|dollar|usd|pound|gbp|kosten|preis)|[€$£]",
+            r"\b(?:cost|price|fee|rate|rent|eur|euro|dollar|usd|pound|gbp|kosten|preis|miete)|[€$£]",
         ),
         (
             r"\b(?:large|big|small|size|square|groß|größ|klein|quadrat)",
@@ -57,7 +57,8 @@ def values_of(question: str, names: Sequence[str], lines: Sequence[Sequence[str]
         shared = len((head | {_PERIODS[word] for word in head & _PERIODS.keys()}) & wanted)
         told = _tells(question, f"{names[column]} {lines[0][column]}")
         if values and (shared or told):
-            found.append((shared + 2 * told, values))
+            # A deposit is told in euros as a price is; what is cheap is told by the head.
+            found.append((shared + 2 * told + _tells(question, names[column]), values))
     best = max((score for score, _ in found), default=0)
     clear = [values for score, values in found if score == best]
     return clear[0] if len(clear) == 1 else []

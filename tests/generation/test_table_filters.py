@@ -255,6 +255,7 @@ TOOLS = """| Tool | Kind | Daily rate | Deposit |
 
 def test_a_price_is_of_the_column_whose_period_is_asked_for() -> None:
     assert met("Which tools cost less than 13 euros a day?", TOOLS) == ["Saw A"]
+    assert met("Which saw is the cheapest?", TOOLS) == ["Saw A"]
 
 
 def test_rows_that_do_not_meet_a_condition_are_no_answer() -> None:
