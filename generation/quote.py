@@ -87,7 +87,7 @@ class QuoteGenerator:
         """Return the pieces that answer best, each with the part of the question that it answers."""
         passages = of_number(question, of_version(question, passages))
         current = passages if names_a_year(question) else without_replaced_tables(passages)
-        rows = rows_meeting(question, current) or rows_named(question, current)
+        rows = rows_meeting(question, current) or rows_named(question, passages)  # one with a rival is not alone
         if rows and sum(len(passage_text(row)) for row in rows) <= LONGEST_LIST:
             return [(question, row) for row in rows]
         found = [(part, *self._answering(part, passages, history)) for part in parts_of(question, history)]
