@@ -110,21 +110,25 @@ def not_meeting(question: str, passages: Sequence[Passage]) -> frozenset[int]:
     for table in _tables(question, passages):
         kept = _meeting(question, cells(table[0].header), [cells(row.text) for row in table])
         found.update(id(row) for at, row in enumerate(table) if kept and at not in kept)
-        found.update(id(row) for row in table if not _may_meet(question, row, table))
+        found.update(map(id, _beyond_the_bound(question, table)))
     return frozenset(found)
 
 
-def _may_meet(question: str, row: Passage, table: Sequence[Passage]) -> bool:
-    """Whether a row has a figure within the bound of a question; also where that may be of a tier ("up to 6 m")."""
+def _beyond_the_bound(question: str, table: Sequence[Passage]) -> list[Passage]:
+    """Return the rows without a figure within the bound of a question; none where it may be of a tier ("up to 6 m")."""
     for said, meets in _BOUNDS:
         if match := re.search(rf"\b{said}\s+{_AMOUNT}", question, re.IGNORECASE):
             meant = _meant(question, match, meets)
-            if meant is None or any(fits(question, tier_of(one.text, one.header)) is not None for one in table):
-                return True
-            figures = [figure for cell in cells(row.text) if (figure := measured(cell))]
-            told = [value for figure, _ in figures for value in readings(figure)]
-            return any(meant(value, amount) for value in told for amount in readings(match[1]))
-    return True
+            if meant is None or any(fits(question, tier_of(row.text, row.header)) is not None for row in table):
+                return []
+            bounds = readings(match[1])
+            return [row for row in table if not any(meant(value, bound) for value in _figures(row) for bound in bounds)]
+    return []
+
+
+def _figures(row: Passage) -> list[float]:
+    told = [measured(cell) for cell in cells(row.text)]
+    return [value for figure in told if figure for value in readings(figure[0])]
 
 
 def _tables(question: str, passages: Sequence[Passage]) -> Iterator[list[Passage]]:
@@ -133,8 +137,8 @@ def _tables(question: str, passages: Sequence[Passage]) -> Iterator[list[Passage
         return
     for table in _gathered(passages):
         names, lines = cells(table[0].header), [cells(row.text) for row in table]
-        whole = len(table) > 1 and names[0] and all(len(line) == len(names) for line in lines)
-        if whole and (_listed(content_words(question), names, lines) or _kinds(question, names, lines)):
+        even = len(table) > 1 and names[0] and all(len(line) == len(names) for line in lines)
+        if even and (_listed(content_words(question), names, lines) or _kinds(question, names, lines)):
             yield table
 
 
