@@ -1,8 +1,7 @@
 """The chain of audit rows, walked: every row hangs on the one before it, and every content is what was recorded.
 
 A content, or what was lent to it, may be missing where a purge or an erasure took it, and only there; a question where
-an erasure did. Rows are read as text, so that
-one that nobody can read is named like any other that was changed.
+an erasure did. Rows are read as text, so that one that nobody can read is named like any other that was changed.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from itertools import groupby
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from app.footnotes import neutral_line, neutral_parts
+from app.footnotes import left_open, neutral_line, neutral_parts
 from core.clock import now
 from core.db.access import readable
 from core.db.models import Conversation, Document, Turn
@@ -152,7 +152,9 @@ def as_markdown(conversation: Json) -> str:
     lines = [f"# {neutral_line(conversation['title'])}", ""]
     for turn in conversation["turns"]:
         answer = turn["answer"]
-        lines += [f"**{neutral_line(turn['question'])}**", "", answer["text"], ""]
+        # Answers kept before there were parts left open have no such field.
+        told = answer["text"] + left_open(turn["question"], answer.get("unanswered", ()))
+        lines += [f"**{neutral_line(turn['question'])}**", "", told, ""]
         for cited in answer["citations"]:
             title, source, quote = neutral_parts(cited["title"], cited["source"], cited["quote"])
             lines.append(f"- [{cited['marker']}] {title}, {source}: “{quote}”")

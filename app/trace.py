@@ -94,7 +94,7 @@ class Trace:
 
     def asked_of(self, generator: GeneratorName) -> str:
         """Return the question for a generator: only a model server reads it along with the conversation."""
-        return self.question.text if generator == "vllm" else self.standalone
+        return self.asked or self.question.text if generator == "vllm" else self.standalone
 
     def judged(self, verdicts: Sequence[Verdict]) -> Verdict | None:
         """Keep what rails said; returns the first that blocks."""

@@ -69,16 +69,8 @@ def rows_meeting(question: str, passages: Sequence[Passage]) -> list[Passage]:
     Nothing where the question sets no condition on rows, or no table has a column for it.
     """
     for table in filter(_whole, _tables(question, passages)):  # of a part nobody knows whether it is the cheapest
-        names, lines = cells(table[0].header), [cells(row.text) for row in table]
-        kinds = _kinds(question, names, lines) if not _listed(content_words(question), names, lines) else None
-        if kinds is None:
-            kept = _meeting(question, names, lines) or _all_of(question, lines, names[0])
-        else:
-            column, of_kind = kinds
-            table, lines = [table[at] for at in of_kind], [lines[at] for at in of_kind]
-            kept = _meeting(question, names, lines, (column,)) or _all_of(question, lines, lines[0][column])
-        if kept:
-            return [table[index] for index in kept]
+        if kept := _kept(question, table):
+            return kept
     return []
 
 
@@ -108,10 +100,21 @@ def not_meeting(question: str, passages: Sequence[Passage]) -> frozenset[int]:
     """
     found: set[int] = set()
     for table in _tables(question, passages):
-        kept = _meeting(question, cells(table[0].header), [cells(row.text) for row in table])
-        found.update(id(row) for at, row in enumerate(table) if kept and at not in kept)
+        kept = _kept(question, table)
+        found.update(id(row) for row in table if kept and row not in kept)
         found.update(map(id, _beyond_the_bound(question, table)))
     return frozenset(found)
+
+
+def _kept(question: str, table: Sequence[Passage]) -> list[Passage]:
+    """Return the rows of a table, of the kind that is asked for, that meet the conditions; none where it sets none."""
+    names, lines = cells(table[0].header), [cells(row.text) for row in table]
+    kinds = None if _listed(content_words(question), names, lines) else _kinds(question, names, lines)
+    column, chosen = kinds or (0, list(range(len(table))))
+    lines = [lines[at] for at in chosen]
+    told = names[0] if kinds is None else lines[0][column]
+    kept = _meeting(question, names, lines, () if kinds is None else (column,)) or _all_of(question, lines, told)
+    return [table[chosen[at]] for at in kept]
 
 
 def _beyond_the_bound(question: str, table: Sequence[Passage]) -> list[Passage]:

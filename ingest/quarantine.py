@@ -114,7 +114,7 @@ def _drop_versions(
     """Delete versions with their passages and the originals no other version names; return the passages' ids."""
     keys = [version.key for version in versions]
     chunks = list(session.scalars(select(ChunkRow.id).where(ChunkRow.version_key.in_(keys))))
-    for name in {version.blob_sha256 for version in versions} - {NO_BLOB}:
+    for name in {version.blob_sha256 for version in versions} - {NO_BLOB}:  # first, as a purge does: to be done again
         others = exists().where(DocumentVersion.blob_sha256 == name, DocumentVersion.key.not_in(keys))
         if not session.scalar(select(others)):
             blobs.delete(name)

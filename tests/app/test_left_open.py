@@ -6,9 +6,12 @@ import pytest
 
 from app.ask import ask
 from app.ask_cli import answer_text
+from app.conversations import as_markdown
 from app.footnotes import left_open
 from app.runtime import Runtime
-from core.types import OPERATOR, Answer, Question
+from app.steps import select, weigh
+from app.trace import Trace
+from core.types import OPERATOR, Answer, Query, Question
 from models.second_reader import has_second_reader
 from tests.app.conftest import Api
 
@@ -34,6 +37,21 @@ def test_what_is_answered_is_told_with_what_is_left_open(answer: Answer) -> None
 def test_a_question_of_which_no_part_is_answered_is_refused_whole(runtime: Runtime) -> None:
     refused = ask(runtime, Question(f"Who painted the ceiling and {PART}?", OPERATOR, generator="quote"))
     assert (refused.outcome, refused.unanswered) == ("refused", ())
+
+
+def test_an_export_tells_it_too(answer: Answer) -> None:
+    turn = {"question": BOTH, "answer": answer.to_json()}
+    assert f"do not answer: “{PART}?”" in as_markdown({"title": "Leave", "turns": [turn]})
+    earlier = {name: value for name, value in answer.to_json().items() if name != "unanswered"}
+    assert PART not in as_markdown({"title": "Leave", "turns": [{"question": "?", "answer": earlier}]})
+
+
+def test_a_model_server_is_asked_for_no_more_than_is_answered(runtime: Runtime) -> None:
+    trace = Trace(Question(BOTH, OPERATOR))
+    retrieval = runtime.retriever.retrieve(Query(BOTH), OPERATOR)
+    select(runtime, trace, retrieval)
+    assert weigh(runtime, trace) is None
+    assert PART not in trace.asked_of("vllm")
 
 
 def test_it_is_said_in_the_language_of_the_question() -> None:

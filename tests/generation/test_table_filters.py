@@ -267,6 +267,12 @@ def test_rows_that_do_not_meet_a_condition_are_no_answer() -> None:
     assert not_meeting("What is the saw like?", passages) == frozenset()
 
 
+def test_rows_of_another_kind_are_no_answer_either() -> None:
+    passages = passages_of(evidence_of(MODELS))
+    unmet = not_meeting("Which laptops cost less than 1200 euros?", passages)
+    assert [row.text[2:9] for row in passages if id(row) not in unmet] == ["Book 14"]
+
+
 def parted(goes_on: bool, *, behind: str = "Tool | Kind | Daily rate | Deposit") -> list[Passage]:
     """A table cut before its last row, the second part under the head of the first."""
     head, *rows = TOOLS.splitlines()
